@@ -1,0 +1,58 @@
+"""Writing files so that a reader never sees half of one.
+
+Everything that a run leaves behind (records, arrays, checkpoints) goes through
+:func:`atomic_write`: a kill, a full disk or a read-only folder leaves the old file or none.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from contrastive_tutorial.errors import InputError
+
+
+def atomic_write(path: str | Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` completely or not at all, creating its folder.
+
+    The bytes go to a temporary file in the same folder, are flushed to the disk, and replace
+    ``path`` in one rename.
+
+    Raises:
+        InputError: when the disk is full or the folder cannot be written, saying which and what
+            to do; the temporary file is removed.
+    """
+    path = Path(path)
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix="~")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private to the user
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise _explained(path, error) from error
+    except BaseException:  # an interrupt between the write and the rename
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _explained(path: Path, error: OSError) -> InputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InputError(
+            f"{path}: the disk is full; nothing was written. Free some space, or choose another "
+            "folder, and run the same command again"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return InputError(
+            f"{path}: the folder cannot be written ({error.strerror}); choose another folder"
+        )
+    return InputError(f"{path}: cannot be written ({error.strerror or error})")
