@@ -8,7 +8,6 @@ atomically and read without pickles. ``results/README.md`` documents the fields.
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.storage import atomic_write
+from contrastive_tutorial.storage import atomic_write, load_arrays, save_arrays
 
 SCHEMA_VERSION = 1
 MAX_CURVE_POINTS = 200
@@ -270,28 +269,6 @@ def load_records(path: str | Path = "results", **wanted: Any) -> list[Record]:
         options = value if isinstance(value, (tuple, list, set, range)) else (value,)
         records = [record for record in records if getattr(record, name) in options]
     return records
-
-
-def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays as a compressed ``.npz`` without pickles, atomically."""
-    for name, array in arrays.items():
-        if np.asarray(array).dtype.hasobject:
-            raise InputError(f"{path}: array {name!r} holds Python objects; only numbers are kept")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
-    atomic_write(path, buffer.getvalue())
-
-
-def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """Read an ``.npz`` written by :func:`save_arrays`; pickled content is refused."""
-    path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damage
-        raise InputError(f"{path}: damaged arrays ({type(error).__name__}: {error})") from error
 
 
 @dataclass(frozen=True)

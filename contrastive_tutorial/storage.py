@@ -7,9 +7,12 @@ Everything that a run leaves behind (records, arrays, checkpoints) goes through
 from __future__ import annotations
 
 import errno
+import io
 import os
 import tempfile
 from pathlib import Path
+
+import numpy as np
 
 from contrastive_tutorial.errors import InputError
 
@@ -56,3 +59,25 @@ def _explained(path: Path, error: OSError) -> InputError:
             f"{path}: the folder cannot be written ({error.strerror}); choose another folder"
         )
     return InputError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as a compressed ``.npz`` without pickles, atomically."""
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise InputError(f"{path}: array {name!r} holds Python objects; only numbers are kept")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    atomic_write(path, buffer.getvalue())
+
+
+def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Read an ``.npz`` written by :func:`save_arrays`; pickled content is refused."""
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damage
+        raise InputError(f"{path}: damaged arrays ({type(error).__name__}: {error})") from error

@@ -1,0 +1,209 @@
+"""The registered cells and presets: what each experiment *is*, apart from running it.
+
+A *cell* is one experimental setting: augmentation policy x negatives x norm. A *preset* says which
+encoder, how long and how it is evaluated. Equal presets make cells comparable: every cell of a
+preset takes the same number of steps on batches of the same size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contrastive_tutorial.errors import InputError
+
+POLICY_RULES = ("P0", "P1", "P-rand", "P-img")
+NEGATIVES = ("cross", "within")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experimental setting.
+
+    Attributes:
+        name: as in records and on the command line.
+        policy: ``"P0"`` one policy for all images; ``"P1"`` one policy per subset; ``"P-rand"`` a
+            policy drawn for every view; ``"P-img"`` a policy drawn for every image.
+        negatives: ``"cross"`` all other images of the batch, ``"within"`` those of the own subset.
+        norm: a kind of :func:`contrastive_tutorial.norm.convert_norm`.
+        summary: one plain sentence.
+        article: what the article calls it, if it does.
+        balanced: batches hold equally many images of every subset, in subset order.
+        only_subset: train on this subset alone.
+        group_size: images per normalisation group, for the grouping-leak study.
+        shuffle_views: second views are normalised among other images than the first ones.
+        reference: a row to compare with that involves no training: ``"raw-pixels"``, ``"pca"``
+            or ``"untrained"``.
+    """
+
+    name: str
+    policy: str
+    negatives: str
+    norm: str
+    summary: str
+    article: str = ""
+    balanced: bool = True
+    only_subset: int | None = None
+    group_size: int | None = None
+    shuffle_views: bool = False
+    reference: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.policy not in POLICY_RULES:
+            raise InputError(f"policy: expected one of {POLICY_RULES}, got {self.policy!r}")
+        if self.negatives not in NEGATIVES:
+            raise InputError(f"negatives: expected one of {NEGATIVES}, got {self.negatives!r}")
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether its norm layers keep something of their own for every subset."""
+        return self.norm in ("split", "dsbn", "affine")
+
+    @property
+    def headline_statistics(self) -> str:
+        """Evaluation statistics behind the headline metrics, fixed before any run.
+
+        With one policy per subset, branch 0 saw the weak policy (crop and flip), the closest to a
+        clean test image. Under one policy for all, branches are exchangeable: pool them.
+        """
+        if not self.has_branches:
+            return "running"
+        return "branch:0" if self.policy == "P1" else "pooled"
+
+
+def _cells() -> dict[str, Cell]:
+    def plain(*arguments: str, **options: object) -> Cell:
+        return Cell(*arguments, balanced=False, **options)  # type: ignore[arg-type]
+
+    listed = [
+        plain(
+            "B0", "P0", "cross", "bn", "Ordinary SimCLR: one policy, one BN, all negatives.",
+            article="1 baseline (0.267)",
+        ),
+        plain(
+            "B1", "P0", "cross", "bn", "B0 trained on one subset alone, for equally many steps.",
+            article='"only one subset" (0.13)', only_subset=0,
+        ),
+        plain("B2", "P-rand", "cross", "bn", "B0 with a policy drawn anew for every view."),
+        Cell(
+            "S-P1", "P1", "within", "split",
+            "Split: own policy, own BN statistics and own negatives for every subset.",
+            article="2 split (0.37)",
+        ),
+        Cell("S-P0", "P0", "within", "split", "Split, but one policy for all subsets."),
+        Cell(
+            "M-P1", "P1", "cross", "dsbn",
+            "Mixed: own policy and own BN (statistics and affine) per subset, all negatives.",
+            article="3 mixed (0.44)",
+        ),
+        Cell("M-P0", "P0", "cross", "dsbn", "Mixed, but one policy for all subsets."),
+        Cell("W-bn", "P1", "within", "bn", "Split without splitting BN: own policy and negatives."),
+        Cell("M-bn", "P1", "cross", "bn", "Mixed with one BN: the policy shortcut laid open."),
+        Cell("M-split", "P1", "cross", "split", "Mixed, own statistics but one shared affine."),
+        Cell("M-aff", "P1", "cross", "affine", "Mixed, one set of statistics but own affine."),
+        plain("X-bn", "P-img", "cross", "bn", "A policy drawn per image, shared by its two views."),
+        plain("GN", "P0", "cross", "gn", "B0 with GroupNorm: no batch statistics at all."),
+        Cell("GN-P1", "P1", "cross", "gn", "Mixed with GroupNorm: no batch statistics at all."),
+    ]
+    for size in (5, 10, 25, 50):
+        listed += [
+            plain(
+                f"ghost-same-{size}", "P0", "cross", "ghost",
+                f"BN in groups of {size} random images, both views in one group.",
+                group_size=size,
+            ),
+            plain(
+                f"ghost-shuffle-{size}", "P0", "cross", "ghost",
+                f"BN in groups of {size} random images, second views in other groups.",
+                group_size=size, shuffle_views=True,
+            ),
+        ]  # fmt: skip
+    listed += [
+        plain("raw-pixels", "P0", "cross", "none", "The pixels.", reference="raw-pixels"),
+        plain("pca", "P0", "cross", "none", "128 principal components.", reference="pca"),
+        plain("untrained", "P0", "cross", "bn", "Random weights.", reference="untrained"),
+    ]
+    return {cell.name: cell for cell in listed}
+
+
+CELLS: dict[str, Cell] = _cells()
+
+#: The three experiments that the book shows side by side, under the names a reader meets.
+THREE = {"B0": "Baseline", "S-P1": "Split", "M-P1": "Mixed"}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Encoder, length of training and effort of evaluation, equal for every cell.
+
+    Attributes:
+        encoder: a name of :func:`contrastive_tutorial.encoders.build`.
+        steps, batch_size, lr, optimizer, weight_decay, warmup: see
+            :class:`~contrastive_tutorial.training.TrainConfig`; ``batch_size`` counts images,
+            each seen in two views.
+        temperature: of NT-Xent.
+        bank: training images that kNN, k-means and the linear probe are fitted on (``None``: all).
+        kmeans_restarts: k-means++ initialisations, the best by inertia is scored.
+        menu_bank: training images used when other evaluation statistics are compared.
+    """
+
+    name: str
+    encoder: str
+    steps: int
+    batch_size: int = 500
+    lr: float = 1e-3
+    optimizer: str = "adam"
+    weight_decay: float = 1e-4
+    warmup: float = 0.0
+    temperature: float = 0.5
+    bank: int | None = None
+    kmeans_restarts: int = 10
+    menu_bank: int = 10_000
+    checkpoint_every: int = 100
+    summary: str = ""
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "live", "two_conv_strided", steps=60, batch_size=200, lr=2e-3, bank=4_000,
+            kmeans_restarts=5, menu_bank=2_000,
+            summary="seconds on two cores: what the chapters train before your eyes",
+        ),
+        Preset(
+            "cpu", "two_conv_strided", steps=450,
+            summary="strided two-conv network, at most two minutes a run on two cores",
+        ),
+        Preset(
+            "gpu", "two_conv", steps=9_000, checkpoint_every=1_000,
+            summary="the article's two-conv network, 100 epochs of 45,000 images",
+        ),
+        Preset(
+            "resnet", "resnet18", steps=18_000, lr=0.06, optimizer="sgd", weight_decay=5e-4,
+            checkpoint_every=1_000,
+            summary="CIFAR ResNet-18, 200 epochs of 45,000 images",
+        ),
+    )
+}  # fmt: skip
+
+
+def cell(name: str) -> Cell:
+    """A registered cell by name.
+
+    Raises:
+        InputError: for an unknown name, listing the known ones.
+    """
+    if name not in CELLS:
+        raise InputError(f"unknown cell {name!r}; the cells are {', '.join(CELLS)}")
+    return CELLS[name]
+
+
+def preset(name: str) -> Preset:
+    """A registered preset by name.
+
+    Raises:
+        InputError: for an unknown name, listing the known ones.
+    """
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
+    return PRESETS[name]

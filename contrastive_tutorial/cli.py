@@ -1,0 +1,345 @@
+"""The command line: ``contrastive-tutorial run | study | embed | report | cells | data``.
+
+Bad input ends with one line on standard error and exit status 2. An interrupt (Ctrl-C) leaves a
+state that the same command continues from, and exits with status 130. Anything else that goes
+wrong is a defect of ours and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from contrastive_tutorial import __version__
+from contrastive_tutorial.cells import CELLS, PRESETS
+from contrastive_tutorial.errors import InputError
+
+PROGRAM = "contrastive-tutorial"
+
+#: Columns of the report: metric, heading, decimals.
+REPORT_COLUMNS = (
+    ("cluster_accuracy", "cluster acc.", 3),
+    ("nmi", "NMI", 3),
+    ("ari", "ARI", 3),
+    ("knn200", "kNN k=200", 3),
+    ("knn10", "kNN k=10", 3),
+    ("linear_probe", "linear probe", 3),
+    ("policy_probe_z", "policy probe z", 3),
+    ("contrastive_train", "contrastive acc.", 3),
+)
+
+
+def parse_numbers(text: str) -> list[int]:
+    """``"0-2,5"`` to ``[0, 1, 2, 5]``.
+
+    Raises:
+        InputError: if it is not a list of whole numbers and ranges.
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise InputError(f"expected numbers such as 0, 0-5 or 0,2,4, got {text!r}")
+        start, stop = int(first), int(last or first)
+        if stop < start or stop - start > 10_000:
+            raise InputError(f"expected a rising range of at most 10,000 numbers, got {part!r}")
+        numbers.extend(range(start, stop + 1))
+    return list(dict.fromkeys(numbers))
+
+
+def _numbers(values: Sequence[str]) -> list[int]:
+    return list(dict.fromkeys(number for value in values for number in parse_numbers(value)))
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise InputError(f"--shard: expected I/N with I from 0 to N-1, e.g. 0/2, got {text!r}")
+    return int(index), int(count)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser, with complete help on every command."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Run, record and report the experiments of the contrastive tutorial.",
+        epilog=f"Example: {PROGRAM} study --cells B0 S-P1 M-P1 --seeds 0-2 --data shapes",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--results", default="results", metavar="DIR", help="folder of records (default: results)"
+    )
+    training = argparse.ArgumentParser(add_help=False)
+    training.add_argument(
+        "--data",
+        default="shapes",
+        metavar="NAME|PATH",
+        help="'shapes' (generated, the default), 'cifar10' (downloaded), or a folder or "
+        ".tar/.zip archive with train/<class>/* and test/<class>/* images",
+    )
+    training.add_argument(
+        "--preset",
+        default="cpu",
+        metavar="NAME",
+        help="; ".join(f"{p.name}: {p.summary}" for p in PRESETS.values()) + " (default: cpu)",
+    )
+    training.add_argument(
+        "--device", metavar="NAME", help="cpu, cuda or cuda:N (default: the best there is)"
+    )
+    training.add_argument(
+        "--arrays",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="keep features of 2,000 test images for figures (default: for seed 0)",
+    )
+    training.add_argument("--quiet", action="store_true", help="no progress bars")
+
+    one = commands.add_parser(
+        "run",
+        parents=[common, training],
+        help="train and score one cell with one seed",
+        description="Train and score one cell with one seed, and write its record. A record that "
+        "is there is shown, not run again; a checkpoint that is there is continued.",
+    )
+    one.add_argument("cell", metavar="CELL", help="one of " + ", ".join(CELLS))
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    one.add_argument(
+        "--subsets", type=int, default=10, metavar="K", help="number of subsets (default: 10)"
+    )
+    one.add_argument("--again", action="store_true", help="run even if there is a record")
+
+    many = commands.add_parser(
+        "study",
+        parents=[common, training],
+        help="run every cell x seed x K that has no record yet",
+        description="Run every cell x seed x K that has no record yet. Any number of these may "
+        "work on one results folder at once; each run is done once.",
+    )
+    many.add_argument(
+        "--cells", nargs="+", default=list(CELLS), metavar="CELL", help="default: all"
+    )
+    many.add_argument(
+        "--seeds", nargs="+", default=["0-2"], metavar="N", help="e.g. 0-5 (default: 0-2)"
+    )
+    many.add_argument(
+        "--subsets", nargs="+", default=["10"], metavar="K", help="e.g. 1 2 5 10 20 (default: 10)"
+    )
+    many.add_argument(
+        "--missing",
+        action="store_true",
+        help="run only what is not recorded yet (always so; accepted for clarity)",
+    )
+    many.add_argument(
+        "--budget", metavar="TIME", help="start no run that would not end within e.g. 25m or 1.5h"
+    )
+    many.add_argument(
+        "--shard", default="0/1", metavar="I/N", help="take every N-th run, from the I-th"
+    )
+    many.add_argument("--dry-run", action="store_true", help="list the runs that are missing")
+
+    embed = commands.add_parser(
+        "embed",
+        parents=[common],
+        help="compute aligned UMAP embeddings of recorded features",
+        description="Compute UMAP embeddings, aligned between runs, of every run whose features "
+        "were recorded, and write them beside the records.",
+    )
+    embed.add_argument("--seed", type=int, default=0, metavar="N", help="of UMAP (default: 0)")
+
+    report = commands.add_parser(
+        "report",
+        parents=[common],
+        help="print the table of recorded results",
+        description="Print mean and 95%% t interval over seeds of every recorded cell.",
+    )
+    report.add_argument("--data", metavar="NAME", help="only this data set")
+    report.add_argument("--preset", metavar="NAME", help="only this preset")
+    report.add_argument("--markdown", action="store_true", help="as a Markdown table")
+
+    commands.add_parser("cells", help="list the registered cells and presets")
+    doctor = commands.add_parser(
+        "data",
+        parents=[],
+        help="load a data set, show its size, and fill the cache",
+    )
+    doctor.add_argument("data", metavar="NAME|PATH", help="as for --data")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(_COMMANDS[options.command](options) or 0)
+    except InputError as error:
+        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(
+            f"{PROGRAM}: out of memory; use a smaller preset or fewer images. The last checkpoint "
+            "is kept",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{PROGRAM}: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # e.g. `report | head`
+        sys.stderr.close()
+        return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.experiments import run
+
+    record = run(
+        options.cell,
+        options.data,
+        options.preset,
+        options.seed,
+        options.subsets,
+        options.results,
+        options.device,
+        options.arrays,
+        not options.quiet,
+        options.again,
+    )
+    if record is None:
+        print("another process is working on this run")
+        return 0
+    print(_one_line(record), flush=True)
+    print(f"record: {record.path}")
+    return 0
+
+
+def _study(options: argparse.Namespace) -> int:
+    from contrastive_tutorial import data, experiments
+
+    seeds, subsets = _numbers(options.seeds), _numbers(options.subsets)
+    budget = experiments.parse_budget(options.budget) if options.budget else None
+    shard = _shard(options.shard)
+    planned = experiments.plan(options.cells, seeds, subsets, options.preset)
+    name = data.load(options.data, "test").name
+    missing = experiments.missing_runs(planned, options.results, name)
+    print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
+    if options.dry_run:
+        for wanted in missing:
+            print(f"{wanted.cell} K={wanted.num_subsets} seed {wanted.seed}")
+        return 0
+    for record in experiments.study(
+        options.cells, seeds, options.data, options.preset, subsets, options.results,
+        options.device, budget, shard, not options.quiet, options.arrays,
+    ):  # fmt: skip
+        print(_one_line(record), flush=True)
+    left = experiments.missing_runs(planned, options.results, name)
+    print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
+    return 0
+
+
+def _one_line(record: object) -> str:
+    from contrastive_tutorial.records import Record
+
+    assert isinstance(record, Record)
+    shown = ", ".join(
+        f"{heading} {record.metrics[name]:.{places}f}"
+        for name, heading, places in REPORT_COLUMNS
+        if name in record.metrics
+    )
+    seconds = record.train_seconds + record.evaluate_seconds
+    return (
+        f"{record.cell} K={record.num_subsets} seed {record.seed}: {shown} "
+        f"({seconds:.0f} s, {record.images_per_second:.0f} images/s)"
+    )
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.embedding import embed_records
+    from contrastive_tutorial.records import load_records
+
+    for path in embed_records(load_records(options.results), seed=options.seed):
+        print(path, flush=True)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.records import load_records
+
+    wanted = {name: getattr(options, name) for name in ("data", "preset") if getattr(options, name)}
+    records = load_records(options.results, **wanted)
+    if not records:
+        raise InputError(f"{options.results}: no records match; run a cell first")
+    groups = sorted({(record.data, record.preset) for record in records})
+    for data_name, preset in groups:
+        chosen = [r for r in records if (r.data, r.preset) == (data_name, preset)]
+        print(f"\n{data_name}, preset {preset}: mean ± half width of the 95% t interval\n")
+        print(table(chosen, options.markdown))
+    return 0
+
+
+def table(records: Sequence[object], markdown: bool = False) -> str:
+    """The report of one data set and preset as text: one row per cell and K."""
+    from contrastive_tutorial.records import Record, summarize
+
+    chosen = [record for record in records if isinstance(record, Record)]
+    keys = sorted(
+        {(r.cell, r.num_subsets) for r in chosen},
+        key=lambda key: (list(CELLS).index(key[0]) if key[0] in CELLS else len(CELLS), key),
+    )
+    rows = [["cell", "K", "seeds", "statistics", *(h for _, h, _ in REPORT_COLUMNS)]]
+    for cell, k in keys:
+        members = [r for r in chosen if (r.cell, r.num_subsets) == (cell, k)]
+        row = [cell, str(k), str(len(members)), members[0].evaluation]
+        for metric, _, places in REPORT_COLUMNS:
+            if any(metric not in r.metrics for r in members):
+                row.append("")
+                continue
+            summary = summarize(members, metric)[(cell, k)]
+            text = f"{summary.mean:.{places}f}"
+            if summary.interval:
+                text += f" ± {(summary.interval[1] - summary.interval[0]) / 2:.{places}f}"
+            row.append(text)
+        rows.append(row)
+    if markdown:
+        lines = ["| " + " | ".join(row) + " |" for row in rows]
+        return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _cells(options: argparse.Namespace) -> int:
+    for cell in CELLS.values():
+        article = f"  [article: {cell.article}]" if cell.article else ""
+        print(f"{cell.name:18} {cell.summary}{article}")
+    print()
+    for preset in PRESETS.values():
+        print(f"{preset.name:18} {preset.summary}")
+    return 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    from contrastive_tutorial import data
+
+    for split in ("train", "val", "test"):
+        images = data.load(options.data, split)
+        print(
+            f"{images.name} {split}: {len(images)} images, {len(images.class_names)} classes, "
+            f"content {images.content_hash[:12]}"
+        )
+    return 0
+
+
+_COMMANDS = {
+    "run": _run,
+    "study": _study,
+    "embed": _embed,
+    "report": _report,
+    "cells": _cells,
+    "data": _data,
+}

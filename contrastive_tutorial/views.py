@@ -1,0 +1,140 @@
+"""A cell's batches and loss: which policy each view gets, how rows are ordered, who is a negative.
+
+Rows of a batch of views are ordered (group, view, image): group *k* holds both views of its
+images, contiguously. For a cell with subsets the groups are the subsets, which is the order that
+the norm layers rely on; for a plain cell there is one group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from contrastive_tutorial import augment
+from contrastive_tutorial.augment import DEFAULT_POLICY, POLICIES, Policy
+from contrastive_tutorial.cells import Cell
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.losses import nt_xent
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Order of the rows of one batch of ``2 * num_images`` views.
+
+    Attributes:
+        num_images: N, images a step.
+        groups: G contiguous groups of N / G images.
+        shuffle_views: second views sit in other groups than first ones (the cure for the grouping
+            leak that MoCo's shuffling BN introduced, arXiv 1911.05722 section 3.3).
+    """
+
+    num_images: int
+    groups: int = 1
+    shuffle_views: bool = False
+
+    def __post_init__(self) -> None:
+        if self.groups < 1 or self.num_images % self.groups:
+            raise InputError(
+                f"N = {self.num_images} images do not divide into K = {self.groups} equal groups; "
+                f"choose a batch size that is a multiple of {self.groups}"
+            )
+
+    def rows(self, per_image_0: Tensor, per_image_1: Tensor) -> Tensor:
+        """Arrange two ``(N, ...)`` tensors, one per view, as ``(2N, ...)`` rows."""
+        if self.shuffle_views:
+            per_image_1 = per_image_1.roll(self.num_images // 2, 0)
+        shape = (self.groups, self.num_images // self.groups, *per_image_0.shape[1:])
+        return torch.stack([per_image_0.view(shape), per_image_1.view(shape)], 1).flatten(0, 2)
+
+    def views(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Undo :meth:`rows`: the two ``(N, ...)`` tensors in image order."""
+        shape = (self.groups, 2, self.num_images // self.groups, *rows.shape[1:])
+        both = rows.view(shape)
+        first, second = both[:, 0].flatten(0, 1), both[:, 1].flatten(0, 1)
+        if self.shuffle_views:
+            second = second.roll(-(self.num_images // 2), 0)
+        return first, second
+
+
+def layout(cell: Cell, num_images: int, num_subsets: int) -> Layout:
+    """The row order of a cell's training batches."""
+    if cell.group_size is not None:
+        if num_images % cell.group_size:
+            raise InputError(
+                f"N = {num_images} images do not divide into groups of {cell.group_size}"
+            )
+        return Layout(num_images, num_images // cell.group_size, cell.shuffle_views)
+    return Layout(num_images, num_subsets if cell.balanced else 1, cell.shuffle_views)
+
+
+def policies(cell: Cell) -> tuple[Policy, ...]:
+    """The table of policies that a cell draws from."""
+    return (DEFAULT_POLICY,) if cell.policy == "P0" else POLICIES
+
+
+def policy_ids(
+    cell: Cell, subsets: Tensor, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Policy id of the first and the second view of every image.
+
+    Args:
+        cell: its ``policy`` rule decides.
+        subsets: int64 ``(N,)`` subset of every image of the batch. Under ``"P1"`` subset *k* has
+            policy *k* modulo the ten policies.
+        generator: for the random rules, on the device of ``subsets``.
+
+    Returns:
+        Two int64 ``(N,)`` tensors that index :func:`policies`.
+    """
+    count = len(POLICIES)
+    if cell.policy == "P0":
+        ids = torch.zeros_like(subsets)
+        return ids, ids
+    if cell.policy == "P1":
+        ids = subsets % count
+        return ids, ids
+
+    def draw() -> Tensor:
+        return torch.randint(
+            count, subsets.shape, generator=generator, device=subsets.device, dtype=torch.int64
+        )
+
+    first = draw()
+    return (first, first) if cell.policy == "P-img" else (first, draw())
+
+
+def make_views(
+    images: Tensor,
+    subsets: Tensor,
+    cell: Cell,
+    order: Layout,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Both augmented views of a batch in one pass: float32 ``(2N, 3, H, W)`` in layout order.
+
+    Args:
+        images: uint8 ``(N, 3, H, W)``, sorted by subset when the cell has subsets.
+        subsets: int64 ``(N,)``.
+        cell: decides the policies.
+        order: of the rows.
+        generator: on the device of ``images``.
+    """
+    first, second = policy_ids(cell, subsets, generator)
+    ids = order.rows(first, second)
+    params = augment.sample(policies(cell), ids, generator)
+    return augment.apply(order.rows(images, images), params)
+
+
+def contrastive_loss(z: Tensor, cell: Cell, order: Layout, temperature: float) -> Tensor:
+    """NT-Xent of a batch of projections ``(2N, D)`` in layout order.
+
+    ``within`` negatives make every group its own contrastive problem; the loss is the mean over
+    groups, i.e. over all 2N anchors.
+    """
+    z0, z1 = order.views(z)
+    if cell.negatives == "within":
+        z0 = z0.unflatten(0, (order.groups, -1))
+        z1 = z1.unflatten(0, (order.groups, -1))
+    return nt_xent(z0, z1, temperature)
