@@ -121,10 +121,12 @@ def test_a_flipped_byte_never_gives_a_traceback(tmp_path_factory, position, byte
     content = bytearray(make().to_json().encode())
     content[position % len(content)] = byte
     path.write_bytes(bytes(content))
+    message = path.name  # a flip inside a number or a name may well leave a valid record
     try:
         load_record(path)
     except InputError as error:
-        assert "x.json" in str(error)
+        message = str(error)
+    assert path.name in message
 
 
 def test_mean_interval_against_a_hand_computation():
