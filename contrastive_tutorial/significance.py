@@ -1,0 +1,166 @@
+"""Intervals and tests on one number per seed; the statistics themselves are scipy's.
+
+The unit is always the seed: k-means restarts, test images or branches are averaged *inside* a seed
+first, because the spread between runs is what a claim about a method has to survive (Bouthillier
+et al. 2021, arXiv 2103.03098).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from contrastive_tutorial.errors import InputError
+
+#: From this many seeds on intervals are BCa bootstrap intervals. Below it the bootstrap has too few
+#: distinct resamples and covers less than it says, so Student's t takes over.
+BCA_FROM = 20
+_EXACT_FLIPS = 2**20
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided confidence interval of a mean.
+
+    Attributes:
+        low, high: its ends, in the unit of the values.
+        confidence: e.g. 0.95.
+        method: ``"t"`` or ``"BCa"``.
+    """
+
+    low: float
+    high: float
+    confidence: float
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.confidence:.0%} interval {self.low:+.4f} to {self.high:+.4f} ({self.method})"
+
+
+def mean(values: Sequence[float]) -> float:
+    """Mean, summed without rounding so that the order of the values cannot matter.
+
+    Raises:
+        InputError: for no values, or values that are not finite numbers.
+    """
+    _check(values, at_least=1)
+    return math.fsum(values) / len(values)
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Interval of the mean of independent ``values``: Student's t, or BCa from 20 values on.
+
+    The BCa interval (Efron 1987) is :func:`scipy.stats.bootstrap`'s, with a fixed random state.
+
+    Raises:
+        InputError: for fewer than two values, or values that are not finite.
+
+    >>> mean_interval([1.0, 2.0, 3.0]).high
+    4.484...
+    """
+    from scipy import stats
+
+    _check(values, at_least=2)
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence: expected between 0 and 1, got {confidence}")
+    # Sorted, because the bootstrap draws positions: seeds in another order are the same sample.
+    sample = np.sort(np.asarray(values, dtype=np.float64))
+    center = mean(list(sample))
+    if sample[0] == sample[-1]:
+        method = "BCa" if len(sample) >= BCA_FROM else "t"
+        return Interval(center, center, confidence, method)
+    if len(sample) >= BCA_FROM:
+        found = stats.bootstrap(
+            (sample,), np.mean, confidence_level=confidence, method="BCa", n_resamples=9_999,
+            random_state=np.random.default_rng(0),
+        ).confidence_interval  # fmt: skip
+        return Interval(float(found.low), float(found.high), confidence, "BCa")
+    spread = math.sqrt(math.fsum((sample - center) ** 2) / (len(sample) - 1))
+    half = float(stats.t.ppf(0.5 + confidence / 2, len(sample) - 1)) * spread
+    half /= math.sqrt(len(sample))
+    return Interval(center - half, center + half, confidence, "t")
+
+
+def sign_flip_p(deltas: Sequence[float]) -> float:
+    """Two-sided p of the sign-flip permutation test that paired differences centre on zero.
+
+    Exact, over all 2^n sign patterns, up to 20 differences; beyond, over 2^20 random ones. The
+    smallest p that n differences can reach is 2^(1-n): see :func:`seeds_needed`.
+
+    Raises:
+        InputError: for no differences, or differences that are not finite.
+    """
+    from scipy import stats
+
+    _check(deltas, at_least=1)
+    # scipy flips the signs of a single sample under permutation_type="samples".
+    result = stats.permutation_test(
+        (np.asarray(deltas, dtype=np.float64),), np.mean, permutation_type="samples",
+        vectorized=True, n_resamples=_EXACT_FLIPS, batch=2**14, alternative="two-sided",
+        random_state=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(result.pvalue)
+
+
+def seeds_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
+    """Fewest seeds with which the exact sign-flip test can reach p < ``alpha``.
+
+    With ``comparisons`` > 1: so that the smallest p of a Holm family of that size can.
+
+    >>> seeds_needed(), seeds_needed(comparisons=4)
+    (6, 8)
+    """
+    if not 0 < alpha < 1 or comparisons < 1:
+        raise InputError(
+            f"seeds_needed: expected 0 < alpha < 1 and comparisons >= 1, got {alpha}, {comparisons}"
+        )
+    n = 1
+    while comparisons * 2.0 ** (1 - n) >= alpha:
+        n += 1
+    return n
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Holm's step-down adjusted p-values (statsmodels), by name.
+
+    Raises:
+        InputError: for an empty family or p-values outside [0, 1].
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    if not p_values:
+        raise InputError("holm: expected at least one p-value, got none")
+    for name, p in p_values.items():
+        if not 0 <= p <= 1:
+            raise InputError(f"holm: p of {name}: expected 0 to 1, got {p}")
+    adjusted = multipletests(list(p_values.values()), method="holm")[1]
+    return {name: float(p) for name, p in zip(p_values, adjusted, strict=True)}
+
+
+def tost_p(values: Sequence[float], low: float, high: float) -> float:
+    """p of the two one-sided t tests that the mean of ``values`` lies within ``[low, high]``.
+
+    Schuirmann 1987; p < 0.05 exactly when the 90% t interval lies inside.
+
+    Raises:
+        InputError: for fewer than two values, values that are not finite, or ``low >= high``.
+    """
+    from statsmodels.stats.weightstats import DescrStatsW
+
+    _check(values, at_least=2)
+    if not low < high:
+        raise InputError(f"tost_p: expected low < high, got {low} and {high}")
+    if min(values) == max(values):  # no spread: the t statistic is infinite
+        return 0.0 if low < values[0] < high else 1.0
+    return float(DescrStatsW(np.asarray(values, dtype=np.float64)).ttost_mean(low, high)[0])
+
+
+def _check(values: Sequence[float], at_least: int) -> None:
+    if len(values) < at_least:
+        raise InputError(f"values: expected at least {at_least}, one per seed, got {len(values)}")
+    for value in values:
+        if not math.isfinite(value):
+            raise InputError(f"values: expected finite numbers, got {value}")
