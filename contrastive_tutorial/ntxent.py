@@ -74,14 +74,16 @@ def nt_xent(
         z = at_least_float32(torch.cat([z0, z1], dim=-2))
         if normalize:
             z = _normalized(z)
-        scaled = z / temperature
-        logits = scaled @ z.mT
+        logits = (z / temperature) @ z.mT
         with torch.no_grad():
             # An anchor is no candidate of its own. Softmax gives the masked entries weight zero,
-            # so autograd need not know of the mask, which saves two (2N, 2N) buffers.
+            # so autograd need not know of the mask, which saves a (2N, 2N) buffer.
             logits.diagonal(dim1=-2, dim2=-1).fill_(-math.inf)
-        positive = (scaled[..., :n, :] * z[..., n:, :]).sum(-1)
-        loss = logits.logsumexp(-1).mean() - positive.mean()
+        # Row i and row i + N are the views of one image: each is the right answer of the other.
+        answer = torch.arange(2 * n, device=z.device).roll(n)
+        loss = F.cross_entropy(
+            logits.reshape(-1, 2 * n), answer.expand(logits.shape[:-1]).reshape(-1)
+        )
     if looks_at_values(validate, z0) and not torch.isfinite(loss):
         require_finite(z0=z0, z1=z1)
     return loss
