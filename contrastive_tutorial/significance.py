@@ -96,6 +96,8 @@ def sign_flip_p(deltas: Sequence[float]) -> float:
     from scipy import stats
 
     _check(deltas, at_least=1)
+    if len(deltas) == 1:
+        return 1.0  # both signs are equally extreme; scipy wants two observations
     # scipy flips the signs of a single sample under permutation_type="samples".
     result = stats.permutation_test(
         (np.asarray(deltas, dtype=np.float64),), np.mean, permutation_type="samples",

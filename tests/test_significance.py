@@ -58,6 +58,7 @@ def test_six_seeds_suffice_for_one_test_and_eight_for_a_holm_family_of_four():
 
 def test_no_difference_at_all_is_no_evidence():
     assert sign_flip_p([0.0] * 8) == 1.0
+    assert sign_flip_p([0.7]) == 1.0
 
 
 def test_t_interval_matches_hand_computation():
