@@ -72,26 +72,41 @@ class Cell:
 
 def _cells() -> dict[str, Cell]:
     def plain(*arguments: str, **options: object) -> Cell:
-        return Cell(*arguments, balanced=False, **options)  # type: ignore[arg-type]
+        return Cell(*arguments, balanced=False, **options)  # type: ignore[arg-type, misc]
 
     listed = [
         plain(
-            "B0", "P0", "cross", "bn", "Ordinary SimCLR: one policy, one BN, all negatives.",
+            "B0",
+            "P0",
+            "cross",
+            "bn",
+            "Ordinary SimCLR: one policy, one BN, all negatives.",
             article="1 baseline (0.267)",
         ),
         plain(
-            "B1", "P0", "cross", "bn", "B0 trained on one subset alone, for equally many steps.",
-            article='"only one subset" (0.13)', only_subset=0,
+            "B1",
+            "P0",
+            "cross",
+            "bn",
+            "B0 trained on one subset alone, for equally many steps.",
+            article='"only one subset" (0.13)',
+            only_subset=0,
         ),
         plain("B2", "P-rand", "cross", "bn", "B0 with a policy drawn anew for every view."),
         Cell(
-            "S-P1", "P1", "within", "split",
+            "S-P1",
+            "P1",
+            "within",
+            "split",
             "Split: own policy, own BN statistics and own negatives for every subset.",
             article="2 split (0.37)",
         ),
         Cell("S-P0", "P0", "within", "split", "Split, but one policy for all subsets."),
         Cell(
-            "M-P1", "P1", "cross", "dsbn",
+            "M-P1",
+            "P1",
+            "cross",
+            "dsbn",
             "Mixed: own policy and own BN (statistics and affine) per subset, all negatives.",
             article="3 mixed (0.44)",
         ),
@@ -171,7 +186,7 @@ PRESETS: dict[str, Preset] = {
             summary="seconds on two cores: what the chapters train before your eyes",
         ),
         Preset(
-            "cpu", "two_conv_strided", steps=450,
+            "cpu", "two_conv_strided", steps=300, kmeans_restarts=5, menu_bank=4_000,
             summary="strided two-conv network, at most two minutes a run on two cores",
         ),
         Preset(

@@ -129,6 +129,8 @@ class Evaluator:
             probes, own = self._policy_probes(forward, model)
         found |= probes
         extra |= own
+        if self.cell.has_branches and self.num_subsets > 1:
+            extra |= self._between_branches(model)
         evaluations = {how: self._menu_entry(model, how) for how in self._menu() if how != headline}
         evaluations[headline] = self._menu_entry(model, headline)
         arrays = self._arrays(model, bank) if with_arrays else {}
@@ -272,6 +274,43 @@ class Evaluator:
         return found, {"policy_probe_h_own_branch": own_h, "policy_probe_z_own_branch": own_z}
 
     @torch.no_grad()
+    def _between_branches(self, model: ContrastiveModel) -> dict[str, float]:
+        """Do branches place one image alike, and do clusters follow subsets instead of classes?
+
+        ``cross_branch_top1``: share of clean test images that, sent through branch i, find
+        themselves sent through branch j as nearest neighbour, mean over ordered pairs.
+        ``nmi_cluster_subset``: NMI of k-means clusters and subsets over training images, each in
+        its own policy and through its own branch.
+        """
+        images = self.test.images[self._sample(len(self.test), _PROBE_IMAGES)]
+        index = self._sample(len(self.train), self.preset.menu_bank)
+        subsets = self.subset_ids[index]
+        generator = torch.Generator(device=images.device).manual_seed(self.seed + 5)
+        ids, _ = policy_ids(self.cell, subsets, generator)
+        params = augment.sample(policies(self.cell), ids, generator)
+        views = augment.apply(self.train.images[index], params)
+        through, own = [], []
+        for k in range(self.num_subsets):
+            with norm.evaluation_statistics(model.encoder, f"branch:{k}") as forward:
+                through.append(features(forward, images))
+                own.append(features(forward, views[subsets == k]))
+        pairs = [
+            metrics.retrieval_top1(through[i], through[j])
+            for i in range(self.num_subsets)
+            for j in range(self.num_subsets)
+            if i != j
+        ]
+        members = torch.cat([subsets[subsets == k] for k in range(self.num_subsets)])
+        everything = torch.cat(own)
+        clusters = metrics.cluster(
+            everything, everything, len(self.test.class_names), self.seed, n_init=2
+        )
+        return {
+            "cross_branch_top1": float(np.mean(pairs)),
+            "nmi_cluster_subset": metrics.nmi(members, clusters),
+        }
+
+    @torch.no_grad()
     def _arrays(self, model: ContrastiveModel, bank: Tensor) -> dict[str, np.ndarray]:
         """Compact features of the shown test images, clean and as their subset was trained."""
         from contrastive_tutorial.embedding import reduce
@@ -319,13 +358,16 @@ def downstream(
     the Hungarian method. ``raw_accuracy`` is the article's "correct / total" without matching.
     """
     clusters = metrics.cluster(bank, test, num_classes, seed, n_init=kmeans_restarts)
+    knn200, knn10 = metrics.knn_accuracies(
+        bank, labels, test, test_labels, [(200, 0.1), (10, None)]
+    )
     return {
         "cluster_accuracy": metrics.cluster_accuracy(test_labels, clusters),
         "raw_accuracy": metrics.raw_accuracy(test_labels, clusters),
         "purity": metrics.purity(test_labels, clusters),
         "nmi": metrics.nmi(test_labels, clusters),
         "ari": metrics.ari(test_labels, clusters),
-        "knn200": metrics.knn_accuracy(bank, labels, test, test_labels, k=200, temperature=0.1),
-        "knn10": metrics.knn_accuracy(bank, labels, test, test_labels, k=10, temperature=None),
+        "knn200": knn200,
+        "knn10": knn10,
         "linear_probe": metrics.linear_probe(bank, labels, test, test_labels),
     }
