@@ -1,0 +1,165 @@
+"""UMAP of recorded features, aligned between runs.
+
+UMAP (McInnes, Healy & Melville 2018, arXiv 1802.03426) is illustration, not evidence: distances
+between its clusters mean little, and its output differs between machines. So embeddings are
+computed once and recorded; the book draws what was recorded.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.storage import save_arrays
+
+
+def reduce(features: np.ndarray, dims: int = 32) -> np.ndarray:
+    """Leading principal components of ``(n, d)`` features as float16 ``(n, min(dims, d, n))``.
+
+    What a record keeps of its features: 2,000 rows of 32 numbers are 125 kB. Components keep their
+    scale, so cosine and Euclidean neighbours stay what they were up to the part left out.
+    """
+    x = _matrix("features", features)
+    dims = min(dims, *x.shape)
+    mean = x.mean(0, keepdims=True)
+    _, _, axes = np.linalg.svd(x - mean, full_matrices=False)
+    # The sign of a singular vector is arbitrary: fix it, so that equal features give equal bytes.
+    axes = axes[:dims]
+    axes *= np.sign(axes[np.arange(dims), np.abs(axes).argmax(1)])[:, None]
+    return ((x - mean) @ axes.T).astype(np.float16)
+
+
+def umap_embed(
+    features: np.ndarray | Sequence[np.ndarray],
+    seed: int = 0,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    metric: str = "euclidean",
+) -> Any:
+    """Two-dimensional UMAP of one run, or of several runs of the same points, aligned.
+
+    Several runs are embedded one after the other. Each is initialised with the one before and
+    then rotated, reflected and scaled onto the first (orthogonal Procrustes), so that moving from
+    run to run moves points because they moved in feature space, not because the picture spun.
+
+    Args:
+        features: ``(n, d)``, or a sequence of arrays with the same ``n`` points in the same order.
+        seed: of UMAP; on one machine the same seed gives the same picture.
+        n_neighbors, min_dist, metric: see ``umap.UMAP``.
+
+    Returns:
+        float32 ``(n, 2)``, centred and scaled to unit root-mean-square radius; a list of them for
+        a sequence.
+
+    Raises:
+        InputError: for NaN, fewer than ``n_neighbors + 1`` points, or runs of unequal length.
+    """
+    single = isinstance(features, np.ndarray) and features.ndim == 2
+    runs = [_matrix("features", run) for run in ([features] if single else features)]
+    if not runs:
+        raise InputError("features: expected at least one array, got none")
+    if len({len(run) for run in runs}) > 1:
+        raise InputError(
+            f"features: aligned runs need the same points, got {[len(run) for run in runs]}"
+        )
+    if not 2 <= n_neighbors < len(runs[0]):
+        raise InputError(
+            f"n_neighbors: expected 2 to {len(runs[0]) - 1} for {len(runs[0])} points, got "
+            f"{n_neighbors}"
+        )
+    placed: list[np.ndarray] = []
+    for run in runs:
+        start: Any = placed[-1] if placed else "spectral"
+        found = _normalized(_umap(run, start, seed, n_neighbors, min_dist, metric))
+        placed.append(_turned(found, placed[0]) if placed else found)
+    return placed[0] if single else placed
+
+
+def _umap(
+    run: np.ndarray, start: Any, seed: int, n_neighbors: int, min_dist: float, metric: str
+) -> np.ndarray:
+    import umap
+
+    if not isinstance(start, str):
+        # UMAP expects initial coordinates of its own scale, with no two points in one place.
+        start = 10 * start + np.random.default_rng(seed).normal(0, 1e-3, start.shape)
+    with warnings.catch_warnings():
+        # A fixed seed makes UMAP run on one thread, and say so each time.
+        warnings.filterwarnings("ignore", message="n_jobs value")
+        warnings.filterwarnings("ignore", message=".*force_all_finite.*")
+        model = umap.UMAP(
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            metric=metric,
+            init=start if isinstance(start, str) else start.astype(np.float32),
+            random_state=seed,
+        )
+        return np.asarray(model.fit_transform(run))
+
+
+def _normalized(points: np.ndarray) -> np.ndarray:
+    centred = points - points.mean(0)
+    radius = float(np.sqrt((centred**2).sum(1).mean()))
+    return (centred / max(radius, 1e-12)).astype(np.float32)
+
+
+def _turned(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    from scipy.linalg import orthogonal_procrustes
+
+    rotation, _ = orthogonal_procrustes(points, onto)
+    return (points @ rotation).astype(np.float32)
+
+
+def _matrix(name: str, value: np.ndarray) -> np.ndarray:
+    array = np.asarray(value, dtype=np.float32)
+    if array.ndim != 2 or 0 in array.shape:
+        raise InputError(f"{name}: expected shape (n, d), got {array.shape}")
+    if not np.isfinite(array).all():
+        raise InputError(f"{name}: expected finite numbers, got NaN or infinity")
+    return array
+
+
+def embed_records(records: Sequence[Any], seed: int = 0) -> Iterator[Path]:
+    """Compute and write the aligned embeddings of recorded features, as ``<stem>.umap.npz``.
+
+    Runs of one data set, preset and seed show the same test images: they are aligned with each
+    other, cell by cell, from few subsets to many. ``embedding`` shows clean test images under the
+    headline statistics, ``embedding_subset`` the same images with their subset's policy through
+    their subset's branch.
+
+    Args:
+        records: of :func:`contrastive_tutorial.records.load_records`; those without arrays are
+            left out.
+        seed: of UMAP.
+
+    Yields:
+        The files written.
+    """
+    groups: dict[tuple[str, str, int], list[Any]] = {}
+    for record in records:
+        if record.has_arrays():
+            groups.setdefault((record.data, record.preset, record.seed), []).append(record)
+    if not groups:
+        raise InputError("no recorded features to embed; run a cell with --arrays first")
+    for members in groups.values():
+        members.sort(key=lambda record: (record.cell, record.num_subsets))
+        arrays = [record.arrays() for record in members]
+        found = {
+            name: umap_embed([array[source].astype(np.float32) for array in arrays], seed)
+            for name, source in (
+                ("embedding", "features"),
+                ("embedding_subset", "features_subset"),
+            )
+        }
+        for index, record in enumerate(members):
+            target = record.path.with_suffix(".umap.npz")
+            save_arrays(
+                target,
+                {name: runs[index].astype(np.float16) for name, runs in found.items()},
+            )
+            yield target
