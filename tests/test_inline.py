@@ -1,0 +1,71 @@
+"""Widgets as one self-contained piece of HTML."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contrastive_tutorial import inline
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(json_values | st.sampled_from(["</script>", "<!--<script>", "]]>", "\u2028", "مرحبا", "🐸"]))
+def test_json_survives_a_script_element(value):
+    text = inline.json_for_script(value)
+    assert json.loads(text) == value
+    assert text.isascii()
+    assert not set("<>&\n") & set(text)
+
+
+def test_numbers_that_json_lacks_are_refused():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        inline.json_for_script(float("nan"))
+
+
+@pytest.mark.parametrize("name", ["player"])
+def test_fragments_ask_no_one_for_anything(name):
+    html = inline.fragment(name, {"title": "</script><b>"}, "a <b>fallback</b>")
+    # Namespaces are names, not requests.
+    addresses = set(re.findall(r"https?://[^\s\"'`)]+", html))
+    assert addresses <= {"http://www.w3.org/2000/svg"}
+    for banned in ("import(", "import ", "require(", "eval(", "new Blob", "new Function", "fetch("):
+        assert banned not in html
+    assert "export default" not in html
+    assert html.count("</script>") == html.count("<script") == 2
+    assert "a &lt;b&gt;fallback&lt;/b&gt;" in html
+
+
+def test_equal_input_gives_equal_bytes_and_other_input_another_key():
+    one, same = (inline.fragment("player", {"title": "a"}, "f") for _ in range(2))
+    other = inline.fragment("player", {"title": "b"}, "f")
+    assert one == same
+
+    def key(html):
+        return re.search(r'data-ct-widget="(\w+)"', html)[1]
+
+    assert key(one) != key(other)
+    assert " id=" not in one.split("<script>")[0]  # shown twice in a page, no id repeats
+
+
+@pytest.mark.parametrize("name", ["player"])
+def test_sources_are_modules_for_anywidget_too(name):
+    source = inline.module_source(name)
+    assert source.rstrip().endswith("export default { render };")
+
+
+def test_pages_escape_their_title():
+    page = inline.page("<p>body</p>", "</title><script>alert(1)</script>")
+    assert "<script>" not in page
+    assert "<p>body</p>" in page

@@ -1,0 +1,78 @@
+"""``interact`` decides between a live widget and a recorded player."""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from contrastive_tutorial import widgets
+from contrastive_tutorial.errors import InputError
+
+CELLS = [
+    """
+import matplotlib.pyplot as plt
+from contrastive_tutorial import widgets
+
+def lines(k=2, norm="bn", log=False):
+    plt.plot([0, k])
+    plt.title(f"{norm} at {k}")
+    if log:
+        raise ValueError("no logarithm")
+
+widgets.interact(lines, k=[1, 2, 5], norm={"BN": "bn", "Split": "split"}, log=bool)
+""",
+    # What a front end shows comes back to the kernel between cells, so each move has its own.
+    """
+moved = widgets.interact(lines, k=[1, 2, 5], norm=["bn", "split"], log=[False, True])
+moved.children[0].value = 2
+moved.children[1].value = 1
+""",
+    """
+print(moved.out.outputs[-1]["data"]["text/plain"])
+moved.children[2].value = True
+""",
+    """
+print(moved.out.outputs[-1]["ename"], plt.get_fignums())
+""",
+]
+
+
+def run(cells, monkeypatch, book):
+    monkeypatch.setenv("CONTRASTIVE_TUTORIAL_BOOK", "1" if book else "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    return [cell.outputs for cell in notebook.cells]
+
+
+def test_with_a_kernel_it_is_alive(monkeypatch):
+    first, _, moved, failed = run(CELLS, monkeypatch, book=False)
+    (output,) = first
+    assert "application/vnd.jupyter.widget-view+json" in output["data"]
+    assert moved[0]["text"].strip() == "split at 5"
+    assert failed[0]["text"].strip() == "ValueError []"
+
+
+def test_in_a_book_build_the_same_cell_leaves_a_recording(monkeypatch):
+    ((output,),) = run(CELLS[:1], monkeypatch, book=True)
+    assert output["output_type"] == "execute_result"
+    assert set(output["data"]) == {"text/html", "image/png", "text/plain"}
+    assert output["data"]["text/plain"].startswith("lines: recorded for 12 combinations")
+    assert "At k = 2, norm = BN, log = False: bn at 2" in output["data"]["text/plain"]
+
+
+def test_outside_jupyter_it_is_recorded():
+    player = widgets.interact(lambda k: k, k=[1, 2], name="numbers")
+    assert isinstance(player, widgets.Player)
+    assert player.name == "numbers"
+
+
+def test_arguments_reach_the_recording():
+    with pytest.raises(InputError, match="'ten': 10 k = 10 combinations, more than 5"):
+        widgets.interact(lambda k: k, k=range(10), name="ten", max_frames=5)
+    player = widgets.interact(
+        lambda k: k, k=[1], labels={"k": "subsets"}, describe=lambda k: f"K is {k}", static=True
+    )
+    assert player.controls[0].label == "subsets"
+    assert "K is 1" in player.summary
