@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,48 @@ class Ledger:
     claims: tuple[Claim, ...]
     timeline: tuple[Event, ...]
 
+    def select(self, verdict: str = "all", section: str = "all") -> Ledger:
+        """The claims with this verdict and of this section; a section includes its subsections.
+
+        Raises:
+            InputError: for an unknown verdict.
+        """
+        if verdict not in ("all", *VERDICTS):
+            raise InputError(f"verdict: expected all, {', '.join(VERDICTS)}; got {verdict!r}")
+        chosen = tuple(
+            claim
+            for claim in self.claims
+            if verdict in ("all", claim.verdict)
+            and (section == "all" or f"{claim.section}.".startswith(f"{section}."))
+        )
+        return Ledger(chosen, self.timeline)
+
+    def _repr_html_(self) -> str:
+        """An accessible table; colours are the page's own, so it reads in light and dark."""
+        caption = f"{len(self.claims)} claims" if len(self.claims) != 1 else "1 claim"
+        left = 'style="text-align:left;vertical-align:top"'
+        names = ("Claim", "In the article", "Verdict", "What holds instead", "Checked by")
+        head = "".join(f'<th scope="col" {left}>{name}</th>' for name in names)
+        rows = []
+        for claim in self.claims:
+            instead = f"{html.escape(claim.correct)} <small>{_cited(claim.sources)}</small>"
+            against = f" (against {', '.join(claim.contradicts)})" if claim.contradicts else ""
+            cells = (
+                f"§{html.escape(claim.section)}: {html.escape(claim.claim)}",
+                f"<strong>{claim.verdict}</strong>{html.escape(against)}",
+                instead,
+                _checked(claim.check),
+            )
+            rows.append(
+                f'<tr><th scope="row" {left}>{html.escape(claim.id)}</th>'
+                + "".join(f"<td {left}>{cell}</td>" for cell in cells)
+                + "</tr>"
+            )
+        return (
+            f"<table><caption {left}>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
+
 
 def load_claims(path: str | Path) -> Ledger:
     """Read and check the ledger.
@@ -89,6 +133,29 @@ def load_claims(path: str | Path) -> Ledger:
         if dangling:
             raise InputError(f"{path}: {claim.id}: contradicts: there is no claim {dangling[0]!r}")
     return Ledger(claims, timeline)
+
+
+def _cited(sources: tuple[str, ...]) -> str:
+    """Sources as HTML, arXiv numbers as links."""
+    escaped = html.escape("; ".join(sources))
+    return re.sub(
+        r"arXiv (\d{4}\.\d{5})", r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>', escaped
+    )
+
+
+def _checked(check: dict[str, Any]) -> str:
+    """What answers a claim, as HTML."""
+    parts = []
+    if "test" in check:
+        parts.append(f"<code>{html.escape(check['test'])}</code>")
+    if "records" in check:
+        parts.append(f"records, by {html.escape(check['records'])}")
+    if "contrast" in check:
+        left, right = check["contrast"]
+        parts.append(html.escape(f"records: {check['metric']} of {left} and {right}"))
+    if "none" in check:
+        parts.append(f"no check: {html.escape(check['none'])}")
+    return "; ".join(parts)
 
 
 def _claim(where: str, entry: Any) -> Claim:

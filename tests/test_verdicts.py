@@ -277,7 +277,7 @@ def test_every_part_of_every_hypothesis_can_be_decided_from_complete_records():
         f"{g}/{k}" for g in ("policy_recall_z_own_branch", "kl_bn1_per_policy") for k in range(10)
     ]
     groups += [
-        f"early_accuracy/{s}/{t}" for s in ("ema0.99", "ema0.9", "precise") for t in (90, 450)
+        f"early_accuracy/{s}/{t}" for s in ("ema0.99", "ema0.9", "precise") for t in (90, 300)
     ]
     groups += ["policy_probe_z_own_branch", "cross_branch_top1", "nmi_cluster_subset"]
 
