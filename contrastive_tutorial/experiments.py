@@ -25,7 +25,13 @@ from contrastive_tutorial.cells import preset as get_preset
 from contrastive_tutorial.data import ImageSet
 from contrastive_tutorial.encoders import ContrastiveModel, seeded
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.evaluation import Evaluator, Scores, downstream
+from contrastive_tutorial.evaluation import (
+    Evaluator,
+    Scores,
+    downstream,
+    features,
+    training_views,
+)
 from contrastive_tutorial.records import Record, load_record, record_file
 from contrastive_tutorial.subsets import SubsetBatches, partition
 from contrastive_tutorial.training import (
@@ -173,6 +179,27 @@ class Experiment:
             "num_subsets": self.num_subsets,
             "data_hash": self.train_set.content_hash,
         }
+
+    def features(self, images: ImageSet, how: str | None = None) -> torch.Tensor:
+        """h of clean images, float32 ``(N, feature_dim)``, under the headline statistics.
+
+        The running statistics are measured anew (precise BN) on the cell's own training batches
+        first, as everywhere in this package.
+
+        Args:
+            images: any image set.
+            how: other evaluation statistics, by name.
+        """
+        norm.precise_bn(
+            self.model.encoder,
+            training_views(
+                self.cell, self.order, self.batches, self.train_set.images, self.subset_ids,
+                range(10_000, 10_010), self.seed + 1,
+            ),
+        )  # fmt: skip
+        how = how or self.cell.headline_statistics
+        with norm.evaluation_statistics(self.model.encoder, how) as forward:
+            return features(forward, images.images.to(self.device))
 
     def evaluate(self, with_arrays: bool = False) -> Scores:
         """Every metric of the trained model; see :mod:`contrastive_tutorial.evaluation`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,6 +201,26 @@ def record_file(
 ) -> Path:
     """``results/<data>/<preset>/<cell>-K<num_subsets>-s<seed>.json``."""
     return Path(results) / data / preset / f"{cell}-K{num_subsets}-s{seed}.json"
+
+
+def find_results() -> Path:
+    """The folder of recorded runs: ``$CONTRASTIVE_TUTORIAL_RESULTS``, or ``results`` beside or
+    above the working directory, or in the source tree that the package runs from.
+
+    Raises:
+        InputError: if there is none, saying how to get one.
+    """
+    named = os.environ.get("CONTRASTIVE_TUTORIAL_RESULTS")
+    here = Path.cwd()
+    source = Path(__file__).resolve().parents[1]
+    candidates = [Path(named)] if named else [p / "results" for p in (here, *here.parents, source)]
+    for folder in candidates:
+        if folder.is_dir() and next(folder.rglob("*.json"), None) is not None:
+            return folder
+    raise InputError(
+        f"no recorded runs found in {candidates[0]}; work inside a clone of the repository, or set "
+        "CONTRASTIVE_TUTORIAL_RESULTS to its results folder"
+    )
 
 
 def load_record(path: str | Path) -> Record:

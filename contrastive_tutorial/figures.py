@@ -1,0 +1,185 @@
+"""Figures drawn from records: losses, metrics with intervals, embeddings.
+
+Every function returns a matplotlib figure for :func:`contrastive_tutorial.plots.show`, and says in
+the figure how many seeds, which preset and which interval it shows. Nothing here computes a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from contrastive_tutorial.cells import CELLS, THREE
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.plots import INK, MARKERS, PALETTE
+from contrastive_tutorial.records import Record, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: What a metric is called on an axis.
+METRIC_LABELS = {
+    "cluster_accuracy": "cluster accuracy",
+    "nmi": "normalised mutual information",
+    "ari": "adjusted Rand index",
+    "knn200": "kNN accuracy (k = 200, T = 0.1)",
+    "knn10": "kNN accuracy (k = 10, cosine)",
+    "linear_probe": "linear probe accuracy",
+    "policy_probe_z": "policy probe accuracy on z",
+    "contrastive_train": "contrastive accuracy in training mode",
+}
+
+
+def cell_label(name: str) -> str:
+    """``"Split (S-P1)"`` for the three experiments, the plain name for other cells."""
+    return f"{THREE[name]} ({name})" if name in THREE else name
+
+
+def _ordered(records: Sequence[Record]) -> list[str]:
+    present = {record.cell for record in records}
+    known = [name for name in CELLS if name in present]
+    return known + sorted(present - set(known))
+
+
+def _one_setting(records: Sequence[Record]) -> str:
+    """What the records share, for a figure's footnote; mixing data or presets is refused."""
+    if not records:
+        raise InputError("records: expected at least one, got none")
+    settings = {(record.data, record.preset) for record in records}
+    if len(settings) > 1:
+        raise InputError(f"records: expected one data set and preset, got {sorted(settings)}")
+    data, preset = settings.pop()
+    return f"{data}, preset {preset}"
+
+
+def _seeds(records: Sequence[Record], cells: Sequence[str]) -> str:
+    counts = sorted({sum(record.cell == cell for record in records) for cell in cells})
+    return f"n = {counts[0]} seeds" if len(counts) == 1 else f"n = {counts[0]}-{counts[-1]} seeds"
+
+
+def loss_curves(records: Sequence[Record]) -> Figure:
+    """NT-Xent over steps: one thin line per seed, one colour per cell."""
+    import matplotlib.pyplot as plt
+
+    setting, cells = _one_setting(records), _ordered(records)
+    fig, ax = plt.subplots(figsize=(6.4, 3.4))
+    for index, cell in enumerate(cells):
+        for number, record in enumerate(r for r in records if r.cell == cell):
+            steps, losses = zip(*record.loss_curve, strict=True)
+            ax.plot(
+                steps, losses, color=PALETTE[index], lw=1.2, marker=MARKERS[index], ms=4,
+                markevery=(5 * index, 40), label=cell_label(cell) if number == 0 else None,
+            )  # fmt: skip
+    ax.set(xlabel="step", ylabel="NT-Xent loss (nats)")
+    ax.set_title(f"{setting}, {_seeds(records, cells)}, one line each", fontsize=10)
+    ax.legend(ncols=2, fontsize=9)
+    return fig
+
+
+def metric_dots(
+    records: Sequence[Record], metrics: Sequence[str], references: Sequence[Record] = ()
+) -> Figure:
+    """Every seed as a dot, with mean and 95% t interval: one panel a metric, one row a cell.
+
+    ``references`` (raw pixels, PCA, untrained) are drawn as dotted vertical lines with their name.
+    """
+    import matplotlib.pyplot as plt
+
+    setting, cells = _one_setting(records), _ordered(records)
+    fig, axes = plt.subplots(
+        1, len(metrics), figsize=(3.2 * len(metrics), 0.42 * len(cells) + 1.9), sharey=True,
+        squeeze=False,
+    )  # fmt: skip
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        for row, cell in enumerate(cells):
+            values = [r.metrics[metric] for r in records if r.cell == cell]
+            summary = mean_interval(values)
+            colour = PALETTE[row % len(PALETTE)]
+            ax.plot(values, [row] * len(values), MARKERS[row % 10], color=colour, ms=5, alpha=0.7)
+            if summary.interval:
+                ax.plot(summary.interval, [row + 0.28] * 2, color=colour, lw=2)
+            ax.plot([summary.mean], [row + 0.28], "|", color=colour, ms=9, mew=2)
+        for reference in references:
+            if metric in reference.metrics:
+                value = reference.metrics[metric]
+                ax.axvline(value, color=INK, ls=":", lw=1)
+                ax.annotate(
+                    reference.cell, (value, -0.7), rotation=90, fontsize=8, color=INK,
+                    ha="right", va="top", annotation_clip=False,
+                )  # fmt: skip
+        ax.set_xlabel(METRIC_LABELS.get(metric, metric), fontsize=9)
+    axes[0][0].set_yticks(range(len(cells)), [cell_label(cell) for cell in cells])
+    axes[0][0].set_ylim(len(cells) - 0.3, -0.8)
+    fig.suptitle(f"{setting}; dots: seeds; bar: mean and 95% t interval", fontsize=10)
+    return fig
+
+
+def metric_by_subsets(records: Sequence[Record], metric: str) -> Figure:
+    """A metric against the number of subsets K, one line per cell, one dot per seed."""
+    import matplotlib.pyplot as plt
+
+    setting, cells = _one_setting(records), _ordered(records)
+    counts = sorted({record.num_subsets for record in records})
+    fig, ax = plt.subplots(figsize=(6.4, 3.4))
+    for index, cell in enumerate(cells):
+        chosen = [record for record in records if record.cell == cell]
+        present = [k for k in counts if any(r.num_subsets == k for r in chosen)]
+        means = [
+            np.mean([r.metrics[metric] for r in chosen if r.num_subsets == k]) for k in present
+        ]
+        place = [counts.index(k) for k in present]
+        ax.plot(place, means, color=PALETTE[index], lw=1.5, zorder=1)
+        ax.plot(
+            [counts.index(r.num_subsets) for r in chosen],
+            [r.metrics[metric] for r in chosen],
+            MARKERS[index], color=PALETTE[index], ms=6, label=cell_label(cell),
+        )  # fmt: skip
+    ax.set_xticks(range(len(counts)), [str(k) for k in counts])
+    ax.set(xlabel="number of subsets K", ylabel=METRIC_LABELS.get(metric, metric))
+    ax.set_title(f"{setting}; dots: seeds; lines: means", fontsize=10)
+    ax.legend(fontsize=9)
+    return fig
+
+
+def embedding_scatter(
+    record: Record, class_names: Sequence[str], colour: str = "class", own_policy: bool = False
+) -> Figure:
+    """UMAP of the 2,000 shown test images of one run.
+
+    Args:
+        record: with arrays and embeddings.
+        class_names: for the legend.
+        colour: ``"class"`` or ``"subset"``.
+        own_policy: show each image with its subset's policy through its subset's branch, instead
+            of clean under the headline statistics.
+    """
+    import matplotlib.pyplot as plt
+
+    arrays = record.arrays()
+    name = "embedding_subset" if own_policy else "embedding"
+    if name not in arrays:
+        raise InputError(
+            f"{record.path}: no embedding was recorded; run `contrastive-tutorial embed`"
+        )
+    points = arrays[name].astype(np.float32)
+    ids = arrays["labels" if colour == "class" else "subsets"]
+    names = class_names if colour == "class" else [f"subset {k}" for k in range(ids.max() + 1)]
+    fig, ax = plt.subplots(figsize=(5.6, 4.2))
+    for k, label in enumerate(names):
+        chosen = ids == k
+        ax.scatter(
+            *points[chosen].T, s=9, lw=0, color=PALETTE[k % 10], alpha=0.75,
+            marker=MARKERS[(k + k // 10) % 10], label=label,
+        )  # fmt: skip
+    ax.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
+    ax.set_title(
+        f"{cell_label(record.cell)}, K = {record.num_subsets}, seed {record.seed}, "
+        f"{len(points):,} test images",
+        fontsize=10,
+    )
+    ax.legend(
+        fontsize=8, markerscale=1.8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False
+    )
+    return fig
