@@ -86,7 +86,7 @@ def fetch(folder: Path, release: Release = CIFAR10) -> Path:
 
 def _download(url: str, part: Path, release: Release) -> str | None:
     """Fetch one URL into ``part``. Returns why it failed, or None."""
-    have = -1
+    have, reason = -1, ""
     while True:
         before, have = have, part.stat().st_size if part.exists() else 0
         if have >= release.size:

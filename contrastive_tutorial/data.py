@@ -261,7 +261,7 @@ def content_hash(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> 
     """SHA-256 (hex) of uint8 images, int64 labels (little-endian) and class names."""
     digest = hashlib.sha256("\0".join(class_names).encode("utf-8", "surrogateescape"))
     for tensor, kind in ((images, "u1"), (labels, "<i8")):
-        digest.update(np.ascontiguousarray(tensor.cpu().numpy(), dtype=kind))
+        digest.update(np.ascontiguousarray(tensor.cpu().numpy(), dtype=kind).data)
     return digest.hexdigest()
 
 

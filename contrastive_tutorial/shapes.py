@@ -34,8 +34,8 @@ SIZES = {"train": 9_000, "val": 1_000, "test": 2_000}
 _SIDE = 32
 _UNIT = 32  # fixed point: one pixel is 32 units, so that every product below fits 32 bits
 _TURN = 256  # steps of rotation in a full turn
-# Images drawn at a time: few enough that every intermediate plane stays in the processor's cache and
-# below the size where torch would start threads, whose hand-over costs more than the arithmetic.
+# Images drawn at a time: few enough that every intermediate plane stays in the processor's cache
+# and below the size where torch would start threads, whose hand-over costs more than it gains.
 _CHUNK = 80
 _FACTORS = 12  # random numbers of one image, apart from its noise
 
