@@ -21,137 +21,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm_kernels import (
+    BlockwiseNormalize,
+    GroupedNormalize,
+    pool_moments,
+    shuffled_order,
+)
 
 GROUPINGS = ("contiguous", "interleaved", "shuffled")
 AFFINES = ("shared", "split", None)
-
-
-def shuffled_order(batch: int, step: Tensor) -> Tensor:
-    """int64 ``(batch,)`` permutation that depends on ``step`` alone (a 0-d int64 tensor).
-
-    Sorting hashed counters, instead of ``torch.randperm``, gives every layer of a network the same
-    groups in the same step (as K machines would have), needs no generator to be saved with a
-    checkpoint, never synchronises with the device, and traces under ``torch.compile``.
-    """
-    # SplitMix64 (Steele et al. 2014) in wrapping int64 arithmetic; the masks turn arithmetic
-    # shifts into logical ones.
-    x = torch.arange(batch, device=step.device) + (step + 1) * -7046029254386353131
-    x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
-    x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
-    return torch.argsort(x ^ ((x >> 31) & 0x1FFFFFFFF))
-
-
-def to_groups(rows: Tensor, groups: int, grouping: str, order: Tensor | None = None) -> Tensor:
-    """``(B, ...)`` rows as ``(groups, B / groups, ...)``; a view unless ``shuffled``."""
-    if grouping == "contiguous":
-        return rows.unflatten(0, (groups, rows.shape[0] // groups))
-    if grouping == "interleaved":
-        return rows.unflatten(0, (rows.shape[0] // groups, groups)).transpose(0, 1)
-    assert order is not None
-    return rows[order].unflatten(0, (groups, rows.shape[0] // groups))
-
-
-def to_rows(values: Tensor, batch: int, grouping: str, order: Tensor | None = None) -> Tensor:
-    """``(groups, C)`` values as ``(B, C)``: each row gets its group's; undoes :func:`to_groups`."""
-    groups, channels = values.shape
-    each = batch // groups
-    if grouping == "interleaved":
-        return values.expand(each, groups, channels).reshape(batch, channels)
-    spread = values[:, None].expand(groups, each, channels).reshape(batch, channels)
-    if grouping == "contiguous":
-        return spread
-    assert order is not None
-    return torch.empty_like(spread).index_copy_(0, order, spread)
-
-
-class _GroupedNormalize(torch.autograd.Function):
-    """Normalise each group of rows with its own moments, then apply its affine.
-
-    Written with its backward by hand because what eager autograd would keep and revisit costs
-    several passes over the activations. Every pass here reduces to, or broadcasts from, a table of
-    rows ``(B, C)``; grouping, in whatever order, happens on those small tables only.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        groups: int,
-        pooled: bool,
-        grouping: str,
-        order: Tensor | None,
-        eps: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """``x (B, C, ...)``, affine ``(1 or K, C)``; ``pooled`` makes all groups share moments."""
-        batch, channels = x.shape[:2]
-        spatial = list(range(2, x.ndim))
-        rows = x.to(torch.promote_types(x.dtype, torch.float32))
-        if spatial:
-            row_var, row_mean = torch.var_mean(rows, spatial, correction=0)
-        else:
-            row_var, row_mean = torch.zeros_like(rows), rows
-        # Law of total variance: over the rows of a group, then, if pooled, over the groups.
-        mean, var = pool_moments(
-            to_groups(row_mean, groups, grouping, order),
-            to_groups(row_var, groups, grouping, order),
-            dim=1,
-        )
-        if pooled:
-            mean, var = (t[None] for t in pool_moments(mean, var, dim=0))
-        invstd = torch.rsqrt(var + eps)
-        scale = invstd if weight is None else invstd * weight
-        shift = -mean * scale if bias is None else bias - mean * scale
-        shape = (batch, channels) + (1,) * len(spatial)
-        scale, shift = (
-            to_rows(t.expand(groups, channels), batch, grouping, order).view(shape)
-            for t in (scale, shift)
-        )
-        y = torch.addcmul(shift, rows, scale).to(x.dtype)
-        ctx.save_for_backward(x, weight, mean, invstd, order)
-        ctx.groups, ctx.grouping = groups, grouping
-        ctx.bias_rows = None if bias is None else bias.shape[0]
-        ctx.mark_non_differentiable(mean, var)
-        return y, mean, var
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        x, weight, mean, invstd, order = ctx.saved_tensors
-        groups, grouping = ctx.groups, ctx.grouping
-        batch, channels = x.shape[:2]
-        spatial = list(range(2, x.ndim))
-        dy, rows = grads[0].to(mean.dtype), x.to(mean.dtype)
-        row_dy, row_dyx = dy, dy * rows
-        if spatial:
-            row_dy, row_dyx = row_dy.sum(spatial), row_dyx.sum(spatial)
-        # Per group: the sums of dy and of dy * x_hat, which are the gradients of bias and weight.
-        sum_dy = to_groups(row_dy, groups, grouping, order).sum(1)
-        sum_dyx = to_groups(row_dyx, groups, grouping, order).sum(1)
-        sum_dyx = (sum_dyx - mean * sum_dy) * invstd
-        grad_weight = None if weight is None else sum_dyx.sum_to_size(weight.shape)
-        grad_bias = None if ctx.bias_rows is None else sum_dy.sum_to_size(ctx.bias_rows, channels)
-        gain = invstd.expand_as(sum_dy)
-        if weight is not None:
-            gain, sum_dy, sum_dyx = gain * weight, sum_dy * weight, sum_dyx * weight
-        # Moments shared by several groups collect the gradients of all of them.
-        sum_dy, sum_dyx = sum_dy.sum_to_size(mean.shape), sum_dyx.sum_to_size(mean.shape)
-        count = x.numel() // mean.numel()
-        slope = -invstd.square() * sum_dyx / count
-        offset = -invstd * sum_dy / count - slope * mean
-        shape = (batch, channels) + (1,) * len(spatial)
-        a, b, c = (
-            to_rows(t.expand(groups, channels), batch, grouping, order).view(shape)
-            for t in (gain, slope, offset)
-        )
-        grad_x = torch.addcmul(c, dy, a).addcmul_(rows, b).to(x.dtype)
-        return grad_x, grad_weight, grad_bias, None, None, None, None, None
-
-
-def pool_moments(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Moments of equal-sized parts, pooled over ``dim`` by the law of total variance."""
-    pooled = mean.mean(dim)
-    return pooled, var.mean(dim) + (mean - pooled.unsqueeze(dim)).square().mean(dim)
 
 
 def _positive_int(name: str, value: int) -> int:
@@ -247,15 +125,31 @@ class GroupedBatchNorm(nn.Module):
     def normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training output of ``x``; its means and biased variances ``(K or 1, C)``, by group."""
         self.check_groups(x)
-        return _GroupedNormalize.apply(
+        weight, bias = (
+            None if t is None else t.view(-1, self.num_features) for t in (self.weight, self.bias)
+        )
+        if self._blockwise(x):
+            return BlockwiseNormalize.apply(x, weight, bias, self.num_groups, self.eps)
+        return GroupedNormalize.apply(
             x,
-            None if self.weight is None else self.weight.view(-1, self.num_features),
-            None if self.bias is None else self.bias.view(-1, self.num_features),
+            weight,
+            bias,
             self.num_groups,
             self.pooled,
             self.grouping,
             self.order(x.shape[0]),
             self.eps,
+        )
+
+    def _blockwise(self, x: Tensor) -> bool:
+        """Whether PyTorch's CPU kernel can go block by block (a compiler fuses the other way)."""
+        return (
+            x.device.type == "cpu"
+            and self.grouping == "contiguous"
+            and not self.pooled
+            and x.dtype in (torch.float32, torch.float64)
+            and (self.weight is None or self.weight.dtype == x.dtype)
+            and not torch.compiler.is_compiling()
         )
 
     @torch.no_grad()

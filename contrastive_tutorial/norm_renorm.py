@@ -17,6 +17,55 @@ WARMUP, D_FULL, R_FULL = 1 / 32, 5 / 32, 8 / 32
 """Fractions of the run: plain BN until the first; d and r reach their bounds at the others."""
 
 
+class _Renormalize(torch.autograd.Function):
+    """Algorithm 1 on PyTorch's Batch Normalization kernels.
+
+    As r and d are constants, ``y = (weight * r) * x_hat + (weight * d + bias)``: the output is that
+    of BN scaled and shifted once more, in place, and the backward is BN's with that weight.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        running_mean: Tensor,
+        running_std: Tensor,
+        r_max: Tensor,
+        d_max: Tensor,
+        eps: float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Output, mean and standard deviation sqrt(var + eps) of the batch, ``(C,)``."""
+        y, mean, invstd = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
+        std = invstd.reciprocal()
+        r = (std / running_std).clamp(1 / r_max, r_max)
+        d = ((mean - running_mean) / running_std).clamp(-d_max, d_max)
+        scale, shift = (r, d) if weight is None else (weight * r, weight * d)
+        if bias is not None:
+            shift = shift + bias
+        shape = (1, -1) + (1,) * (x.ndim - 2)
+        y.mul_(scale.view(shape)).add_(shift.view(shape))
+        ctx.save_for_backward(x, scale, mean, invstd, r, d)
+        ctx.eps, ctx.affine = eps, weight is not None
+        ctx.mark_non_differentiable(mean, std)
+        return y, mean, std
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        x, scale, mean, invstd, r, d = ctx.saved_tensors
+        dy = grads[0]
+        if dy.stride() != x.stride():
+            # The kernel is several times slower on mixed memory formats.
+            dy = torch.empty_like(x).copy_(dy)
+        grad_x, grad_scale, grad_shift = torch.ops.aten.native_batch_norm_backward(
+            dy, x, scale, None, None, mean, invstd, True, ctx.eps, [True, ctx.affine, ctx.affine]
+        )
+        if not ctx.affine:
+            return grad_x, None, None, None, None, None, None, None
+        return grad_x, grad_scale * r + grad_shift * d, grad_shift, None, None, None, None, None
+
+
 class BatchRenorm2d(nn.Module):
     """Batch Renormalization of ``(N, C, H, W)``: normalise in training as evaluation will.
 
@@ -147,21 +196,14 @@ class BatchRenorm2d(nn.Module):
             return self._train(wide).to(x.dtype)
 
     def _train(self, x: Tensor) -> Tensor:
+        y, mean, std = _Renormalize.apply(
+            x, self.weight, self.bias, self.running_mean, self.running_std, *self.bounds(), self.eps
+        )
         with torch.no_grad():
-            others = [0, *range(2, x.ndim)]
-            var, mean = torch.var_mean(x, others, correction=0)
-            std = (var + self.eps).sqrt()
-            r_max, d_max = self.bounds()
-            r = (std / self.running_std).clamp(1 / r_max, r_max)
-            d = ((mean - self.running_mean) / self.running_std).clamp(-d_max, d_max)
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
             self.running_std.lerp_(std.to(self.running_std.dtype), self.momentum)
             self.num_batches_tracked.add_(1)
-        # r and d are constants, so renormalising is BN with weight * r and bias + weight * d.
-        weight, bias = r, d
-        if self.weight is not None:
-            weight, bias = self.weight * r, self.bias + self.weight * d
-        return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
+        return y
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

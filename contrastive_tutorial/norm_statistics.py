@@ -31,7 +31,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm_layers import GroupedBatchNorm, pool_moments, to_rows
+from contrastive_tutorial.norm_kernels import pool_moments, to_rows
+from contrastive_tutorial.norm_layers import GroupedBatchNorm
 from contrastive_tutorial.norm_renorm import BatchRenorm2d
 
 EVALUATION_STATISTICS = (
