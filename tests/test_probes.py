@@ -1,0 +1,176 @@
+"""probes: scikit-learn's solution of the same problem, chance, and the split by image."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contrastive_tutorial import probes
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.probes import linear_probe, policy_probe
+
+
+def problem(seed=0, n=400, m=200, d=6, classes=4, noise=1.0):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(classes, d))
+    labels, test_labels = np.arange(n) % classes, rng.integers(0, classes, m)
+    train = centres[labels] + noise * rng.normal(size=(n, d))
+    return train, labels, centres[test_labels] + noise * rng.normal(size=(m, d)), test_labels
+
+
+def standardized(train, *others):
+    return [(x - train.mean(0)) / train.std(0) for x in (train, *others)]
+
+
+@pytest.mark.parametrize("c", [0.001, 0.1, 10.0])
+def test_weights_are_scikit_learns_optimum(c):
+    from sklearn.linear_model import LogisticRegression
+
+    train, labels, _, _ = problem()
+    (x,) = standardized(train)
+    peer = LogisticRegression(C=c, tol=1e-10, max_iter=10_000).fit(x, labels)
+    start = torch.zeros(4, 7, dtype=torch.float64)
+    found = probes._logistic_regression(
+        torch.tensor(x), torch.tensor(labels), 4, c, start, 1000
+    ).numpy()
+    np.testing.assert_allclose(found[:, :-1], peer.coef_, atol=5e-3)
+    # A constant added to every bias changes no probability.
+    bias = found[:, -1] - found[:, -1].mean()
+    np.testing.assert_allclose(bias, peer.intercept_ - peer.intercept_.mean(), atol=5e-3)
+    assert start.abs().max() == 0  # the starting point is not written to
+
+
+def test_accuracy_is_scikit_learns():
+    from sklearn.linear_model import LogisticRegression
+
+    for seed in range(3):
+        train, labels, test, test_labels = problem(seed)
+        x, x_test = standardized(train, test)
+        peer = LogisticRegression(C=1.0, max_iter=1000).fit(x, labels).score(x_test, test_labels)
+        found = linear_probe(train, labels, test, test_labels)
+        assert found == pytest.approx(peer, abs=1.01 / len(test))
+
+
+def test_c_is_the_best_on_validation_and_fitted_on_train_alone():
+    from sklearn.linear_model import LogisticRegression
+
+    # Few noisy samples of many columns: C matters.
+    train, labels, test, test_labels = problem(1, n=60, d=40, noise=2.5)
+    _, _, val, val_labels = problem(1, n=60, m=200, d=40, noise=2.5)
+    x, x_test, x_val = standardized(train, test, val)
+    val_scores, test_scores = [], []
+    for c in (1e-3, 1e-2, 1e-1, 1.0):
+        peer = LogisticRegression(C=c, max_iter=5000, tol=1e-8).fit(x, labels)
+        val_scores.append(peer.score(x_val, val_labels))
+        test_scores.append(peer.score(x_test, test_labels))
+    assert len(set(val_scores)) > 1
+    found = linear_probe(train, labels, test, test_labels, val, val_labels)
+    expected = test_scores[int(np.argmax(val_scores))]
+    assert found == pytest.approx(expected, abs=1.01 / len(test))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.01, 100), st.floats(-10, 10))
+def test_affine_changes_of_columns_and_new_names_change_nothing(seed, scale, shift):
+    train, labels, test, test_labels = problem(seed, noise=0.7)
+    base = linear_probe(train, labels, test, test_labels)
+    moved = linear_probe(
+        train * scale + shift, labels * 5 - 2, test * scale + shift, test_labels * 5 - 2
+    )
+    assert moved == pytest.approx(base, abs=1.01 / len(test))
+
+
+def test_dead_and_collapsed_columns_are_harmless():
+    train, labels, test, test_labels = problem(noise=0.3)
+    base = linear_probe(train, labels, test, test_labels)
+    # A ReLU that never fires, and a constant whose test value differs by rounding only.
+    dead, dead_test = np.zeros((400, 1)), np.zeros((200, 1))
+    rounding = 1e-7 * np.random.default_rng(0).normal(size=(400, 1)) + 3
+    padded = np.hstack([train, dead, rounding]).astype(np.float32)
+    padded_test = np.hstack([test, dead_test, dead_test + 3]).astype(np.float32)
+    assert linear_probe(padded, labels, padded_test, test_labels) == pytest.approx(base, abs=0.01)
+    collapsed = linear_probe(np.ones((400, 3)), labels, np.ones((200, 3)), np.arange(200) % 4)
+    assert collapsed == 0.25
+
+
+def test_the_probe_works_where_gradients_are_off():
+    train, labels, test, test_labels = problem()
+    base = linear_probe(train, labels, test, test_labels)
+    with torch.no_grad():
+        assert linear_probe(torch.tensor(train), labels, test, test_labels) == base
+    with torch.inference_mode():
+        assert linear_probe(torch.tensor(train), labels, test, test_labels) == base
+
+
+def policy_views(shift, images=60, policies=10, d=16, seed=0):
+    """Every image under every policy; a policy moves its views by ``shift`` along its own axis."""
+    rng = np.random.default_rng(seed)
+    content = rng.normal(size=(images, d))
+    policy = np.repeat(np.arange(policies), images)
+    image = np.tile(np.arange(images), policies)
+    views = content[image] + 0.3 * rng.normal(size=(len(image), d))
+    views[np.arange(len(policy)), policy] += shift
+    return views, policy, image
+
+
+def test_policy_probe_is_chance_without_and_high_with_a_trace():
+    assert policy_probe(*policy_views(0.0)) == pytest.approx(0.1, abs=0.06)
+    assert policy_probe(*policy_views(20.0)) > 0.95
+
+
+def test_policy_probe_splits_by_image(monkeypatch):
+    """No image is on both sides, all its views are on one, and the seed moves the split."""
+    views, policy, image = policy_views(1.0)
+    views[:, -1] = image  # so that the split can be read off the features
+    seen = []
+
+    def spy(train, train_labels, test, test_labels):
+        seen.append((set(train[:, -1].tolist()), set(test[:, -1].tolist()), len(test)))
+        return 0.0
+
+    monkeypatch.setattr(probes, "linear_probe", spy)
+    for seed, fraction in ((0, 0.5), (1, 0.5), (0, 0.2), (0, 0.001)):
+        policy_probe(views, policy, image, seed, fraction)
+    for train, test, rows in seen:
+        assert not train & test
+        assert len(train | test) == 60
+        assert rows == 10 * len(test)
+    assert [len(test) for _, test, _ in seen] == [30, 30, 12, 1]
+    assert seen[0][1] != seen[1][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train_labels": np.zeros(400, int)}, "two classes"),
+        ({"train_labels": np.zeros(3, int)}, "train_labels"),
+        ({"test_labels": np.zeros(3, int)}, "test_labels"),
+        ({"c": 0.0}, "c and max_iter"),
+        ({"c": float("nan")}, "c and max_iter"),
+        ({"max_iter": 0}, "c and max_iter"),
+        ({"val_labels": np.zeros(3, int)}, "both or neither"),
+        ({"val_features": np.ones((3, 6)), "val_labels": np.zeros(2, int)}, "val_labels"),
+        ({"test_features": np.ones((200, 5))}, "6 columns"),
+        ({"train_features": np.full((400, 6), np.inf)}, "infinity"),
+    ],
+)
+def test_bad_input_to_the_linear_probe(change, message):
+    names = ("train_features", "train_labels", "test_features", "test_labels")
+    with pytest.raises(InputError, match=message):
+        linear_probe(**{**dict(zip(names, problem(), strict=True)), **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_ids": np.zeros(600, int)}, "two images"),
+        ({"policy_ids": np.zeros(600, int)}, "two classes"),
+        ({"policy_ids": np.zeros(5, int)}, "policy_ids"),
+        ({"test_fraction": 1.0}, "test_fraction"),
+    ],
+)
+def test_bad_input_to_the_policy_probe(change, message):
+    names = ("features", "policy_ids", "image_ids")
+    with pytest.raises(InputError, match=message):
+        policy_probe(**{**dict(zip(names, policy_views(1.0), strict=True)), **change})
