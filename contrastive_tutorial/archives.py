@@ -312,7 +312,7 @@ def _tar_members(path: Path, limits: Limits, budget: int) -> _Members:
         bounded = _Bounded(path, stream, budget, max(limits.member_bytes, _MEBI))
         with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:") as archive:
             for member in archive:
-                archive.members = []  # a stream needs no table of contents, however long it gets
+                archive.members = []  # type: ignore[attr-defined]  # a stream needs no table of contents, however long it gets
                 name = _checked(path, member.name)
                 if member.issym() or member.islnk():
                     raise InputError(

@@ -90,7 +90,7 @@ class Experiment:
     def __init__(
         self,
         cell: str | Cell,
-        images: str | Path | tuple[ImageSet, ImageSet, ImageSet] = "shapes",
+        images: str | Path | tuple[ImageSet, ...] = "shapes",
         preset: str | Preset = "live",
         seed: int = 0,
         num_subsets: int = 10,
@@ -104,9 +104,8 @@ class Experiment:
             raise InputError(f"num_subsets: expected 1 or more, got {num_subsets}")
         self.seed, self.num_subsets = seed, num_subsets
         self.device = resolve_device(device)
-        if isinstance(images, (str, Path)):
-            images = load_splits(images, self.device)
-        self.train_set, self.val_set, self.test_set = (part.to(self.device) for part in images)
+        sets = load_splits(images, self.device) if isinstance(images, (str, Path)) else images
+        self.train_set, self.val_set, self.test_set = (part.to(self.device) for part in sets)
         subset_ids = partition(self.train_set.labels, num_subsets, seed)
         self.order: Layout = layout(self.cell, self.preset.batch_size, num_subsets)
         self.batches = SubsetBatches(
@@ -323,7 +322,7 @@ def _run(
     progress: bool,
 ) -> Record:
     checkpoint = target.with_suffix(".checkpoint")
-    experiment = Experiment(cell, images, preset, seed, num_subsets, device)  # type: ignore[arg-type]
+    experiment = Experiment(cell, images, preset, seed, num_subsets, device)
     reference = experiment.cell.reference
     label: bool | str = f"{cell} K={num_subsets} seed {seed}" if progress else False
     history = experiment.train(checkpoint, label) if reference is None else History()

@@ -170,7 +170,7 @@ def embedding_scatter(
     for k, label in enumerate(names):
         chosen = ids == k
         ax.scatter(
-            *points[chosen].T, s=9, lw=0, color=PALETTE[k % 10], alpha=0.75,
+            points[chosen, 0], points[chosen, 1], s=9, lw=0, color=PALETTE[k % 10], alpha=0.75,
             marker=MARKERS[(k + k // 10) % 10], label=label,
         )  # fmt: skip
     ax.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")

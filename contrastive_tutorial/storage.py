@@ -67,7 +67,7 @@ def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
         if np.asarray(array).dtype.hasobject:
             raise InputError(f"{path}: array {name!r} holds Python objects; only numbers are kept")
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     atomic_write(path, buffer.getvalue())
 
 

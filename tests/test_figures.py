@@ -45,7 +45,9 @@ def test_dots_are_the_values_and_the_bar_is_the_interval():
     dots, bar, mean = ax.lines[:3]
     np.testing.assert_allclose(dots.get_xdata(), [0.11, 0.21, 0.31])
     # mean 0.21, sd 0.1, t(0.975, 2) = 4.302653
-    np.testing.assert_allclose(bar.get_xdata(), 0.21 + np.array([-1, 1]) * 4.302653 * 0.1 / 3**0.5)
+    np.testing.assert_allclose(
+        bar.get_xdata(), 0.21 + np.array([-1, 1]) * 4.302653 * 0.1 / 3**0.5, rtol=1e-5
+    )
     np.testing.assert_allclose(mean.get_xdata(), [0.21])
     assert [tick.get_text() for tick in ax.get_yticklabels()] == [
         "Baseline (B0)",
