@@ -19,10 +19,21 @@ from contrastive_tutorial.kl import (
 )
 from contrastive_tutorial.kl_fit import KLFit, fit_kl, gaussian_mixture, kl_mixture
 from contrastive_tutorial.ntxent import info_nce, n_pair_loss, nt_xent, nt_xent_floor
+from contrastive_tutorial.triplet import (
+    TripletKind,
+    batch_all_triplet_loss,
+    batch_hard_triplet_loss,
+    semi_hard_triplet_loss,
+    triplet_kind,
+    triplet_loss,
+)
 
 __all__ = [
     "KLFit",
     "KLTerms",
+    "TripletKind",
+    "batch_all_triplet_loss",
+    "batch_hard_triplet_loss",
     "fit_kl",
     "gaussian_mixture",
     "info_nce",
@@ -36,4 +47,7 @@ __all__ = [
     "n_pair_loss",
     "nt_xent",
     "nt_xent_floor",
+    "semi_hard_triplet_loss",
+    "triplet_kind",
+    "triplet_loss",
 ]
