@@ -9,8 +9,8 @@ arXiv 1503.03832). With ``d_ap`` and ``d_an`` the two distances, a triplet is
 * *hard* if ``d_an <= d_ap``: the negative is at least as close as the positive.
 
 Distances: ``"euclidean"`` ``|x - y|``, ``"squared"`` ``|x - y|^2`` (FaceNet's, there on unit
-vectors) and ``"cosine"`` ``1 - cos(x, y)``. Only the last one normalises; for the others pass unit vectors if you
-want the margin to mean the same thing for every batch.
+vectors) and ``"cosine"`` ``1 - cos(x, y)``. Only the last one normalises; for the others pass unit
+vectors if you want the margin to mean the same thing for every batch.
 
 A batch of N holds up to N^3 triplets, yet memory stays at a few (N, N) matrices: the loss is linear
 in the distances, so it is enough to *count*, for each pair, in how many triplets it takes part.
