@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.hypotheses import find_in_book
 
 SCHEMA_VERSION = 1
 VERDICTS = ("right", "wrong", "ambiguous", "contradictory")
@@ -78,39 +79,43 @@ class Ledger:
     def _repr_html_(self) -> str:
         """An accessible table; colours are the page's own, so it reads in light and dark."""
         caption = f"{len(self.claims)} claims" if len(self.claims) != 1 else "1 claim"
-        left = 'style="text-align:left;vertical-align:top"'
-        names = ("Claim", "In the article", "Verdict", "What holds instead", "Checked by")
-        head = "".join(f'<th scope="col" {left}>{name}</th>' for name in names)
+        left = 'style="text-align:left;vertical-align:top;overflow-wrap:anywhere"'
+        columns = {"Claim": 10, "In the article": 33, "What holds instead": 37, "Checked by": 20}
+        head = "".join(
+            f'<th scope="col" style="text-align:left;width:{width}%">{name}</th>'
+            for name, width in columns.items()
+        )
         rows = []
         for claim in self.claims:
-            instead = f"{html.escape(claim.correct)} <small>{_cited(claim.sources)}</small>"
-            against = f" (against {', '.join(claim.contradicts)})" if claim.contradicts else ""
+            against = ["itself" if other == claim.id else other for other in claim.contradicts]
+            verdict = claim.verdict + (f", against {' and '.join(against)}" if against else "")
             cells = (
-                f"§{html.escape(claim.section)}: {html.escape(claim.claim)}",
-                f"<strong>{claim.verdict}</strong>{html.escape(against)}",
-                instead,
+                f"{html.escape(claim.claim)} <strong>{html.escape(verdict)}</strong>",
+                f"{html.escape(claim.correct)} <small>{_cited(claim.sources)}</small>",
                 _checked(claim.check),
             )
             rows.append(
-                f'<tr><th scope="row" {left}>{html.escape(claim.id)}</th>'
+                f'<tr><th scope="row" {left}>{html.escape(claim.id)}<br>'
+                f"<small>§ {html.escape(claim.section)}</small></th>"
                 + "".join(f"<td {left}>{cell}</td>" for cell in cells)
                 + "</tr>"
             )
         return (
-            f"<table><caption {left}>{caption}</caption><thead><tr>{head}</tr></thead>"
+            '<table style="table-layout:fixed;width:100%;min-width:36rem">'
+            f'<caption style="text-align:left">{caption}</caption><thead><tr>{head}</tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table>"
         )
 
 
-def load_claims(path: str | Path) -> Ledger:
-    """Read and check the ledger.
+def load_claims(path: str | Path | None = None) -> Ledger:
+    """Read and check the ledger; without a path, the book's own.
 
     Raises:
         InputError: naming file, claim and field of whatever is missing, unknown or dangling.
     """
     import yaml
 
-    path = Path(path)
+    path = Path(path) if path is not None else find_in_book("claims.yml")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -139,7 +144,9 @@ def _cited(sources: tuple[str, ...]) -> str:
     """Sources as HTML, arXiv numbers as links."""
     escaped = html.escape("; ".join(sources))
     return re.sub(
-        r"arXiv (\d{4}\.\d{5})", r'<a href="https://arxiv.org/abs/\1">arXiv \1</a>', escaped
+        r"arXiv (\d{4}\.\d{5})",
+        r'<a style="color:inherit" href="https://arxiv.org/abs/\1">arXiv \1</a>',
+        escaped,
     )
 
 

@@ -110,15 +110,30 @@ class Registry:
         raise InputError(f"no hypothesis {name!r}; there are {', '.join(h.id for h in self)}")
 
 
-def load_hypotheses(path: str | Path) -> Registry:
-    """Read and check a file of registered hypotheses.
+def find_in_book(name: str) -> Path:
+    """A file of the book's source: in the working directory, in ``book`` there or above, or in the
+    source tree that the package runs from.
+
+    Raises:
+        InputError: if there is none, saying how to get one.
+    """
+    here, source = Path.cwd(), Path(__file__).resolve().parents[1]
+    folders = [here, *(parent / "book" for parent in (here, *here.parents, source))]
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{name}: not found in {here}; work inside a clone of the repository")
+
+
+def load_hypotheses(path: str | Path | None = None) -> Registry:
+    """Read and check a file of registered hypotheses; without a path, the book's own.
 
     Raises:
         InputError: naming file, hypothesis and key of whatever is missing, unknown or undecidable.
     """
     import yaml
 
-    path = Path(path)
+    path = Path(path) if path is not None else find_in_book("hypotheses.yml")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -6,7 +6,7 @@ import yaml
 
 from contrastive_tutorial.cells import CELLS
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.hypotheses import load_hypotheses
+from contrastive_tutorial.hypotheses import find_in_book, load_hypotheses
 from contrastive_tutorial.rules import cells_of
 from contrastive_tutorial.significance import BCA_FROM, seeds_needed
 
@@ -68,6 +68,18 @@ def test_no_part_can_be_supported_and_contradicted_at_once(registry):
             ("every at_least", "some below"): yes.low == no.low,
         }
         assert pairs[yes.relation, no.relation], part.name
+
+
+def test_the_book_is_found_from_within_it_from_the_root_and_from_elsewhere(tmp_path, monkeypatch):
+    root = REGISTERED.parents[1]
+    for folder in (root, root / "book", root / "tests", tmp_path):
+        monkeypatch.chdir(folder)
+        assert find_in_book("hypotheses.yml").resolve() == REGISTERED
+        assert len(load_hypotheses()) == 19
+    (tmp_path / "hypotheses.yml").write_text("mine")  # a reader's own file comes first
+    assert find_in_book("hypotheses.yml") == tmp_path / "hypotheses.yml"
+    with pytest.raises(InputError, match=r"nothing.yml: not found in .*clone of the repository"):
+        find_in_book("nothing.yml")
 
 
 def broken(path, change):
