@@ -1,6 +1,8 @@
 """The interactive pieces of the book: alive with a kernel, alive without one.
 
 * :func:`interact` lets a reader move the arguments of a function.
+* :class:`EmbeddingExplorer` shows the three experiments side by side.
+* :func:`check_number` and :func:`check_function` check the answers to exercises.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from contrastive_tutorial.choices import Control, read_choices
+from contrastive_tutorial.exercises import check_function, check_number
+from contrastive_tutorial.explorer import EmbeddingExplorer
 from contrastive_tutorial.player import MAX_BYTES, MAX_FRAMES, Player, captured, figure_text, record
 
-__all__ = ["Player", "interact"]
+__all__ = ["EmbeddingExplorer", "Player", "check_function", "check_number", "interact"]
 
 #: Set to 1 by the book's build: record players even though a kernel is running.
 BOOK_VARIABLE = "CONTRASTIVE_TUTORIAL_BOOK"

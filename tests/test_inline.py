@@ -34,7 +34,7 @@ def test_numbers_that_json_lacks_are_refused():
         inline.json_for_script(float("nan"))
 
 
-@pytest.mark.parametrize("name", ["player"])
+@pytest.mark.parametrize("name", ["player", "explorer"])
 def test_fragments_ask_no_one_for_anything(name):
     html = inline.fragment(name, {"title": "</script><b>"}, "a <b>fallback</b>")
     # Namespaces are names, not requests.
@@ -59,7 +59,7 @@ def test_equal_input_gives_equal_bytes_and_other_input_another_key():
     assert " id=" not in one.split("<script>")[0]  # shown twice in a page, no id repeats
 
 
-@pytest.mark.parametrize("name", ["player"])
+@pytest.mark.parametrize("name", ["player", "explorer"])
 def test_sources_are_modules_for_anywidget_too(name):
     source = inline.module_source(name)
     assert source.rstrip().endswith("export default { render };")

@@ -1,0 +1,823 @@
+// Recorded embeddings of several experiments side by side. See explorer.py for the data.
+// One test image is one dot, the same in every panel; dots move when the number of subsets does.
+
+const CSS = `
+:host { display: block; }
+* { box-sizing: border-box; }
+.explorer { container-type: inline-size; --fg: #1f2328; --muted: #57606a; --line: #d0d7de; --field: #ffffff; --soft: #f4f6f8;
+  --accent: #0a5fa8; color: var(--fg); font-size: 0.875rem; line-height: 1.4;
+  border: 1px solid var(--line); border-radius: 8px; padding: 0.7rem 0.8rem; margin: 0.4rem 0; }
+.explorer[data-theme="dark"] { --fg: #e6e6e6; --muted: #a9b1ba; --line: #48505a; --field: #22272e;
+  --soft: #1c2128; --accent: #6cb6ff; }
+p { margin: 0; }
+.intro { margin-bottom: 0.6rem; }
+.controls { display: flex; flex-wrap: wrap; gap: 0.5rem 1.4rem; align-items: center;
+  background: var(--soft); border-radius: 6px; padding: 0.45rem 0.6rem; }
+.field { display: flex; align-items: center; gap: 0.45rem; min-width: 0; flex-wrap: wrap; }
+.field.main { flex: 1 1 17rem; flex-wrap: nowrap; }
+label, legend { font-weight: 600; }
+fieldset { border: 0; margin: 0; padding: 0; min-width: 0; display: flex; flex-wrap: wrap;
+  gap: 0.2rem 0.7rem; align-items: center; }
+fieldset legend { float: left; padding: 0; }
+fieldset label { font-weight: 400; display: flex; gap: 0.25rem; align-items: center; }
+.range { flex: 1 1 7rem; min-width: 6rem; max-width: 22rem; }
+input[type="range"] { width: 100%; height: 1.5rem; margin: 0; display: block;
+  accent-color: var(--accent); }
+.ticks { display: flex; justify-content: space-between; padding: 0 0.15rem; color: var(--muted);
+  font-size: 0.72rem; line-height: 1; font-variant-numeric: tabular-nums; }
+.ticks span { width: 0.9rem; text-align: center; }
+input[type="radio"] { accent-color: var(--accent); width: 1.05rem; height: 1.05rem; margin: 0; }
+output { font-weight: 700; font-size: 1.05rem; min-width: 1.4em; font-variant-numeric: tabular-nums; }
+select, button { font: inherit; color: var(--fg); background: var(--field); max-width: 100%;
+  border: 1px solid var(--line); border-radius: 6px; min-height: 1.75rem; padding: 0.05rem 0.45rem; }
+button { cursor: pointer; }
+button:hover, select:hover { border-color: var(--accent); }
+:is(select, button, input, summary, .stage):focus-visible { outline: 2px solid var(--accent);
+  outline-offset: 2px; }
+.legend { display: flex; flex-wrap: wrap; gap: 0.3rem; align-items: center; margin: 0.6rem 0; }
+.legend .lead { color: var(--muted); margin-right: 0.2rem; }
+.chip { display: inline-flex; align-items: center; gap: 0.3rem; border-radius: 1rem;
+  padding: 0 0.6rem 0 0.45rem; max-width: 14rem; }
+.chip span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; unicode-bidi: isolate; }
+.chip svg { width: 0.8rem; height: 0.8rem; flex: none; }
+.chip[aria-pressed="true"] { border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent);
+  font-weight: 600; }
+.chips-on .chip[aria-pressed="false"] { opacity: 0.72; }
+.ramp { flex: 0 1 12rem; height: 0.8rem; border-radius: 4px; }
+.panels { display: grid; gap: 0 0.9rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 12.5rem), 1fr)); }
+.panel { min-width: 0; display: grid; grid-row: span 4; grid-template-rows: subgrid; gap: 0; }
+.head { padding-bottom: 0.35rem; }
+.head strong, .head select { font-size: 1rem; }
+.head p { color: var(--muted); font-size: 0.8rem; }
+.stage { position: relative; border: 1px solid var(--line); border-radius: 6px; overflow: hidden;
+  aspect-ratio: 1; }
+canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
+.zoom { position: absolute; top: 0.3rem; right: 0.3rem; display: flex; gap: 0.2rem; }
+.zoom button { width: 1.75rem; padding: 0; opacity: 0.85; line-height: 1; }
+.metrics { margin: 0.5rem 0 0; display: grid; gap: 0.3rem; }
+.metric { display: grid; grid-template-columns: 1fr auto; gap: 0 0.5rem; align-items: baseline; }
+.metric dt { color: var(--muted); font-size: 0.8rem; }
+.metric dd { margin: 0; font-variant-numeric: tabular-nums; font-weight: 600; white-space: nowrap; }
+.metric .bar { grid-column: 1 / -1; position: relative; height: 0.5rem; border-radius: 3px;
+  background: var(--soft); }
+.metric .fill { position: absolute; inset: 0 auto 0 0; background: var(--accent); opacity: 0.45;
+  border-radius: 3px; }
+.metric .whisker { position: absolute; top: 0.02rem; bottom: 0.02rem; border: solid var(--fg);
+  border-width: 0 1px; background: linear-gradient(var(--fg), var(--fg)) center / 100% 1px no-repeat; }
+.metrics + p { color: var(--muted); font-size: 0.75rem; margin: 0.3rem 0 0.6rem; }
+.readout { display: flex; align-items: center; gap: 0.6rem; min-height: 2.1rem; margin-top: 0.2rem;
+  overflow-wrap: anywhere; }
+.readout canvas { position: static; width: 64px; height: 64px; image-rendering: pixelated; flex: none;
+  border-radius: 4px; }
+.readout:not(.tall) canvas { display: none; }
+.readout.tall { min-height: 68px; }
+.note { color: var(--muted); font-size: 0.78rem; margin-top: 0.4rem; }
+details { margin-top: 0.4rem; }
+summary { cursor: pointer; width: fit-content; }
+.scroll { overflow-x: auto; margin-top: 0.4rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.8rem; }
+th, td { padding: 0.2rem 0.6rem; border-bottom: 1px solid var(--line); text-align: right;
+  white-space: nowrap; }
+th:first-child, th:nth-child(2) { text-align: left; }
+caption { text-align: left; color: var(--muted); padding-bottom: 0.3rem; }
+tr.now > * { background: var(--soft); font-weight: 600; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+  white-space: nowrap; }
+[hidden] { display: none !important; }
+@container (max-width: 36rem) { /* swipe between panels, so that the slider stays in sight */
+  .panels { grid-template-columns: none; grid-auto-flow: column; grid-auto-columns: min(80%, 20rem);
+    grid-template-rows: repeat(4, auto); overflow-x: auto; scroll-snap-type: x proximity;
+    padding: 3px; }
+  .panel { scroll-snap-align: center; }
+}
+`;
+
+// Unit-radius outlines, one per category as in plots.MARKERS; used for dots and legend alike.
+const SHAPES = [
+  "M1 0A1 1 0 1 1-1 0A1 1 0 1 1 1 0Z",
+  "M-.88-.88H.88V.88H-.88Z",
+  "M0-1.1L1.05.8H-1.05Z",
+  "M0-1.25L1 0 0 1.25-1 0Z",
+  "M0 1.1L1.05-.8H-1.05Z",
+  "M-.42-1.1H.42V-.42H1.1V.42H.42V1.1H-.42V.42H-1.1V-.42H-.42Z",
+  "M-1.05-.5L-.5-1.05 0-.55 .5-1.05 1.05-.5 .55 0 1.05 .5 .5 1.05 0 .55-.5 1.05-1.05 .5-.55 0Z",
+  "M-1.1 0L.8-1.05V1.05Z",
+  "M0-1.25L.32-.4 1.2-.38 .5 .16 .75 1 0 .5-.75 1-.5 .16-1.2-.38-.32-.4Z",
+  "M1.1 0L-.8-1.05V1.05Z",
+];
+const RAMP = ["#0072B2", "#808080", "#D55E00"];
+const MOVE_MS = 450;
+const REACH = 14; // css pixels around the pointer in which a dot is picked
+const EDGE = 0.05; // empty margin of a panel, as a part of its side
+
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+// As in player.js: explicit marks first, then whether the text handed down is light.
+function pageTheme(host) {
+  const root = document.documentElement;
+  const body = document.body;
+  const marked = root.dataset.theme || root.getAttribute("theme");
+  if (marked === "light" || marked === "dark") return marked;
+  const jupyter = body.dataset.jpThemeLight;
+  if (jupyter) return jupyter === "false" ? "dark" : "light";
+  if (body.classList.contains("vscode-dark")) return "dark";
+  if (body.classList.contains("vscode-light")) return "light";
+  const [r, g, b] = (getComputedStyle(host).color.match(/[\d.]+/g) || [0, 0, 0]).map(Number);
+  return 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "dark" : "light";
+}
+
+function followTheme(host, apply) {
+  const update = () => apply(pageTheme(host));
+  const observer = new MutationObserver(update);
+  const watched = { attributes: true, attributeFilter: ["data-theme", "theme", "class",
+    "data-jp-theme-light"] };
+  observer.observe(document.documentElement, watched);
+  observer.observe(document.body, watched);
+  const preference = matchMedia("(prefers-color-scheme: dark)");
+  preference.addEventListener("change", update);
+  update();
+  return () => {
+    observer.disconnect();
+    preference.removeEventListener("change", update);
+  };
+}
+
+function shapeOf(category) {
+  return SHAPES[(category + Math.floor(category / SHAPES.length)) % SHAPES.length];
+}
+
+function rampColour(level) { // 0 to 255
+  const mix = (a, b, t) => [1, 3, 5].map((at) => {
+    const [from, to] = [a, b].map((colour) => parseInt(colour.slice(at, at + 2), 16));
+    return Math.round(from + (to - from) * t);
+  });
+  const t = level / 255;
+  const [r, g, b] = t < 0.5 ? mix(RAMP[0], RAMP[1], 2 * t) : mix(RAMP[1], RAMP[2], 2 * t - 1);
+  return `rgb(${r},${g},${b})`;
+}
+
+function render({ model, el }) {
+  const data = model.get("data");
+  const count = data.count;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+  // ---- recorded numbers ------------------------------------------------------------------
+  const unpacked = new Map();
+  function bytes(index) {
+    if (!unpacked.has(index)) {
+      unpacked.set(index, Uint8Array.from(atob(data.pool[index]), (c) => c.charCodeAt(0)));
+    }
+    return unpacked.get(index);
+  }
+  const placed = new Map();
+  function coordinates(index) { // two 12-bit numbers in three bytes -> x, y in [0, 1], y upwards
+    if (!placed.has(index)) {
+      const packed = bytes(index);
+      const points = new Float32Array(2 * count);
+      for (let i = 0; i < count; i++) {
+        const [a, b, c] = [packed[3 * i], packed[3 * i + 1], packed[3 * i + 2]];
+        points[2 * i] = (a | ((b & 15) << 8)) / 4095;
+        points[2 * i + 1] = 1 - ((b >> 4) | (c << 4)) / 4095;
+      }
+      placed.set(index, points);
+    }
+    return placed.get(index);
+  }
+
+  const ui = {
+    k: data.ks.includes(model.get("k")) ? model.get("k") : data.ks[data.ks.length - 1],
+    seed: data.seeds.includes(model.get("seed")) ? model.get("seed") : data.seeds[0],
+    own: model.get("images") === "own" && data.own,
+    colour: "class",
+    only: new Set(),
+    hover: -1,
+    pinned: -1,
+  };
+  const runOf = (cell) => data.runs[`${cell}|${ui.k}|${ui.seed}`];
+  const valuesOf = (cell, k = ui.k) => data.values[`${cell}|${k}`] || {};
+  const cellOf = (id) => data.cells.find((cell) => cell.id === id);
+  const anyRun = () => panels.map((panel) => runOf(panel.cell)).find(Boolean);
+
+  function category(run, i) {
+    if (ui.colour === "class") return bytes(data.labels[ui.seed])[i];
+    if (ui.colour === "subset") return run && run.subsets >= 0 ? bytes(run.subsets)[i] : 0;
+    return bytes(data.factors[ui.colour].values[ui.seed])[i];
+  }
+  const isRamp = () => !["class", "subset"].includes(ui.colour)
+    && data.factors[ui.colour].kind === "range";
+  function categoryNames() {
+    if (ui.colour === "class") return data.names;
+    if (ui.colour === "subset") return Array.from({ length: ui.k }, (_, k) => `subset ${k}`);
+    return data.factors[ui.colour].names || [];
+  }
+  const colourOf = (value) => isRamp() ? rampColour(value)
+    : data.palette[value % data.palette.length];
+  const shownOf = (run, i) => !ui.only.size || ui.only.has(category(run, i));
+
+  function words(value) {
+    if (!value) return "–";
+    const [mean, low, high] = value;
+    return low === null ? mean.toFixed(3) : `${mean.toFixed(3)} ± ${((high - low) / 2).toFixed(3)}`;
+  }
+  function seeds(cell, k) {
+    const all = Object.values(valuesOf(cell, k));
+    return all.length ? Math.max(...all.map((value) => value[3])) : 0;
+  }
+
+  // ---- the page --------------------------------------------------------------------------
+  const shadow = el.attachShadow({ mode: "open" });
+  const root = element("div", { class: "explorer", role: "group", "aria-label": data.title });
+  const status = element("div", { class: "unseen", role: "status", "aria-live": "polite" });
+  const controls = element("div", { class: "controls" });
+  const legend = element("div", { class: "legend", role: "group" });
+  const grid = element("div", { class: "panels" });
+  const readout = element("p", { class: "readout" });
+  const thumb = element("canvas", { width: 64, height: 64, "aria-hidden": "true" });
+  const readoutText = element("span");
+  readout.append(thumb, readoutText);
+  root.append(element("p", { class: "intro" }, data.intro), controls, legend, grid, readout,
+    element("p", { class: "note" }, data.note), table(), status);
+  shadow.append(element("style", {}, CSS), root);
+
+  let speaking = 0;
+  function say(text) {
+    clearTimeout(speaking);
+    speaking = setTimeout(() => { status.textContent = text; }, 200);
+  }
+
+  const slider = element("input", { id: "k", type: "range", min: 0, max: data.ks.length - 1,
+    step: 1 });
+  const sliderValue = element("output", { for: "k" });
+  controls.append(element("div", { class: "field main" },
+    element("label", { for: "k" }, "Subsets K"),
+    element("div", { class: "range" }, slider, element("div", { class: "ticks", "aria-hidden": "true" },
+      ...data.ks.map((k) => element("span", {}, String(k))))),
+    sliderValue));
+  slider.disabled = data.ks.length < 2;
+  slider.addEventListener("input", () => choose("k", data.ks[Number(slider.value)]));
+
+  function selectField(id, text, options, call) {
+    const select = element("select", { id }, ...options.map(([value, words]) =>
+      element("option", { value }, words)));
+    select.addEventListener("change", () => call(select.value));
+    controls.append(element("div", { class: "field" },
+      element("label", { for: id }, text), select));
+    return select;
+  }
+  const seedSelect = data.seeds.length > 1
+    ? selectField("seed", "Seed", data.seeds.map((seed) => [seed, seed]),
+      (value) => choose("seed", Number(value)))
+    : null;
+  const imagesField = element("fieldset", {}, element("legend", {}, "Images"));
+  for (const [own, text] of [[false, "clean"], [true, "with their subset's policy"]]) {
+    const input = element("input", { type: "radio", name: "images", value: own ? "own" : "clean" });
+    input.checked = own === ui.own;
+    input.addEventListener("change", () => choose("images", own ? "own" : "clean"));
+    imagesField.append(element("label", {}, input, text));
+  }
+  if (data.own) controls.append(imagesField);
+  const colours = [["class", "class"], ...(data.subsets ? [["subset", "subset"]] : []),
+    ...Object.keys(data.factors).map((name) => [name, name.replaceAll("_", " ")])];
+  if (colours.length > 1) {
+    selectField("colour", "Colour by", colours, (value) => {
+      ui.colour = value;
+      ui.only.clear();
+      drawLegend();
+      refresh();
+      say(`Coloured by ${value}.`);
+    });
+  }
+
+  // ---- panels ----------------------------------------------------------------------------
+  const panels = data.shown.map((cell, index) => makePanel(cell, index));
+  grid.append(...panels.map((panel) => panel.node));
+
+  function makePanel(cell, index) {
+    const panel = { cell, scale: 1, x: 0, y: 0, now: null, from: null, to: null, since: 0,
+      side: 0 };
+    const title = data.cells.length > data.shown.length
+      ? element("select", { "aria-label": `Experiment in panel ${index + 1}` },
+        ...data.cells.map((other) => element("option", { value: other.id },
+          `${other.label} (${other.id})`)))
+      : element("strong");
+    const about = element("p");
+    const canvas = element("canvas", { role: "img" });
+    const stage = element("div", { class: "stage", tabindex: 0, role: "application" });
+    const zoom = element("div", { class: "zoom" });
+    const metrics = element("dl", { class: "metrics" });
+    const basis = element("p");
+    for (const [sign, what, factor] of [["+", "Zoom in", 1.6], ["−", "Zoom out", 1 / 1.6],
+      ["⟲", "Show all", 0]]) {
+      const button = element("button", { type: "button", title: what }, sign);
+      button.addEventListener("click", () => zoomAt(panel, factor, 0.5, 0.5));
+      zoom.append(button);
+      (panel.buttons = panel.buttons || []).push([button, what]);
+    }
+    if (title.tagName === "SELECT") {
+      title.value = cell;
+      title.addEventListener("change", () => {
+        panel.cell = title.value;
+        refresh();
+        say(describe(panel));
+      });
+    }
+    stage.append(canvas, zoom);
+    Object.assign(panel, { title, about, canvas, stage, metrics, basis,
+      context: canvas.getContext("2d"),
+      node: element("div", { class: "panel" }, element("div", { class: "head" }, title, about),
+        stage, metrics, basis) });
+    listen(panel);
+    return panel;
+  }
+
+  // Where point i of a panel lies, in css pixels; the inverse of `unit`.
+  function at(panel, i) {
+    const room = panel.side * (1 - 2 * EDGE);
+    const offset = panel.side * EDGE;
+    return [offset + (panel.now[2 * i] - panel.x) * panel.scale * room,
+      offset + (panel.now[2 * i + 1] - panel.y) * panel.scale * room];
+  }
+  function unit(panel, part) { // part of the panel's side -> data coordinate, relative to x or y
+    return (part - EDGE) / (1 - 2 * EDGE) / panel.scale;
+  }
+
+  function zoomAt(panel, factor, px, py) {
+    const before = [panel.x + unit(panel, px), panel.y + unit(panel, py)];
+    panel.scale = factor ? Math.min(24, Math.max(1, panel.scale * factor)) : 1;
+    panel.x = before[0] - unit(panel, px);
+    panel.y = before[1] - unit(panel, py);
+    settle(panel);
+  }
+  function settle(panel) {
+    const span = 1 - 1 / panel.scale;
+    panel.x = Math.min(span, Math.max(0, panel.x));
+    panel.y = Math.min(span, Math.max(0, panel.y));
+    panel.stage.style.touchAction = panel.scale > 1 ? "none" : "pan-x pan-y";
+    schedule();
+  }
+
+  function reveal(panel, i) {
+    const [x, y] = at(panel, i);
+    if (x > 0 && y > 0 && x < panel.side && y < panel.side) return;
+    panel.x = panel.now[2 * i] - 0.5 / panel.scale;
+    panel.y = panel.now[2 * i + 1] - 0.5 / panel.scale;
+    settle(panel);
+  }
+
+  function nearest(panel, px, py) {
+    const run = runOf(panel.cell);
+    if (!run) return -1;
+    let best = -1;
+    let closest = REACH * REACH;
+    for (let i = 0; i < count; i++) {
+      if (!shownOf(run, i)) continue;
+      const [x, y] = at(panel, i);
+      const distance = (x - px) ** 2 + (y - py) ** 2;
+      if (distance < closest) [best, closest] = [i, distance];
+    }
+    return best;
+  }
+
+  function listen(panel) {
+    const { stage } = panel;
+    let grip = null;
+    const place = (event) => {
+      const box = panel.canvas.getBoundingClientRect();
+      return [event.clientX - box.left, event.clientY - box.top];
+    };
+    panel.canvas.addEventListener("pointerdown", (event) => {
+      grip = { start: place(event), x: panel.x, y: panel.y, moved: false };
+      if (panel.scale > 1) panel.canvas.setPointerCapture(event.pointerId);
+    });
+    panel.canvas.addEventListener("pointermove", (event) => {
+      const [px, py] = place(event);
+      if (grip && panel.scale > 1 && event.buttons) {
+        const room = panel.side * (1 - 2 * EDGE) * panel.scale;
+        grip.moved = grip.moved || Math.hypot(px - grip.start[0], py - grip.start[1]) > 4;
+        panel.x = grip.x - (px - grip.start[0]) / room;
+        panel.y = grip.y - (py - grip.start[1]) / room;
+        settle(panel);
+      } else {
+        point("hover", nearest(panel, px, py));
+      }
+    });
+    panel.canvas.addEventListener("pointerup", (event) => {
+      if (grip && !grip.moved) point("pinned", nearest(panel, ...place(event)));
+      grip = null;
+    });
+    panel.canvas.addEventListener("pointerleave", () => point("hover", -1));
+    // A page must scroll under the pointer: the wheel zooms once the panel was clicked.
+    stage.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && shadow.activeElement !== stage) return;
+      event.preventDefault();
+      const [px, py] = place(event);
+      zoomAt(panel, Math.exp(-event.deltaY * 0.002), px / panel.side, py / panel.side);
+    }, { passive: false });
+    stage.addEventListener("keydown", (event) => {
+      if (event.target !== stage) return;
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      const pan = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+      if (event.key === "+" || event.key === "=") zoomAt(panel, 1.6, 0.5, 0.5);
+      else if (event.key === "-") zoomAt(panel, 1 / 1.6, 0.5, 0.5);
+      else if (event.key === "0") zoomAt(panel, 0, 0.5, 0.5);
+      else if (event.key === "Escape") point("pinned", -1);
+      else if (step && event.shiftKey) {
+        panel.x += (0.15 / panel.scale) * pan[event.key][0];
+        panel.y += (0.15 / panel.scale) * pan[event.key][1];
+        settle(panel);
+      } else if (step) {
+        const run = runOf(panel.cell);
+        if (!run) return;
+        let i = ui.pinned < 0 && step < 0 ? count : ui.pinned;
+        do i += step; while (i >= 0 && i < count && !shownOf(run, i));
+        if (i >= 0 && i < count) {
+          ui.hover = -1;
+          point("pinned", i);
+          reveal(panel, i);
+          say(pointWords(i));
+        }
+      } else return;
+      event.preventDefault();
+    });
+    new ResizeObserver(() => fit(panel)).observe(stage);
+  }
+
+  function fit(panel) {
+    const side = panel.stage.clientWidth;
+    const density = window.devicePixelRatio || 1;
+    if (!side) return;
+    panel.side = side;
+    panel.canvas.width = panel.canvas.height = Math.round(side * density);
+    schedule();
+  }
+
+  // ---- pointing --------------------------------------------------------------------------
+  const active = () => (ui.hover >= 0 ? ui.hover : ui.pinned);
+  function point(what, i) {
+    if (ui[what] === i) return;
+    ui[what] = i;
+    if (what === "pinned") {
+      model.set("selected", i);
+      model.save_changes();
+    }
+    readPoint();
+    schedule();
+  }
+  function pointWords(i) {
+    const run = anyRun();
+    const parts = [`Test image ${i}`, data.names[bytes(data.labels[ui.seed])[i]]];
+    if (run && run.subsets >= 0) parts.push(`subset ${bytes(run.subsets)[i]}`);
+    for (const [name, factor] of Object.entries(data.factors)) {
+      const value = bytes(factor.values[ui.seed])[i];
+      parts.push(`${name.replaceAll("_", " ")} ${factor.kind === "range"
+        ? (factor.low + (factor.high - factor.low) * value / 255).toPrecision(3)
+        : factor.names[value]}`);
+    }
+    return parts.join(" · ");
+  }
+  function readPoint() {
+    const i = active();
+    readoutText.textContent = i < 0
+      ? "Point at a dot (or press the arrow keys in a panel): the same test image lights up in every panel. Click a panel, then zoom with the wheel."
+      : pointWords(i);
+    readout.classList.toggle("tall", Boolean(atlas));
+    thumb.hidden = i < 0;
+    if (atlas && atlas.complete) {
+      const { size, columns } = data.thumbs;
+      const brush = thumb.getContext("2d");
+      brush.clearRect(0, 0, 64, 64);
+      brush.imageSmoothingEnabled = false;
+      if (i >= 0) {
+        brush.drawImage(atlas, (i % columns) * size, Math.floor(i / columns) * size, size, size,
+          0, 0, 64, 64);
+      }
+    }
+  }
+  let atlas = null;
+  if (data.thumbs) {
+    atlas = new Image();
+    atlas.onload = readPoint;
+    atlas.src = data.thumbs.source;
+  }
+
+  // ---- legend ----------------------------------------------------------------------------
+  function drawLegend() {
+    legend.replaceChildren();
+    legend.setAttribute("aria-label", `Show only some values of ${ui.colour}`);
+    if (isRamp()) {
+      const { low, high } = data.factors[ui.colour];
+      const ramp = element("span", { class: "ramp", role: "img",
+        "aria-label": `colour scale from ${low.toPrecision(3)} to ${high.toPrecision(3)}` });
+      ramp.style.background = `linear-gradient(90deg, ${RAMP.join(",")})`;
+      legend.append(low.toPrecision(3), ramp, high.toPrecision(3));
+      return;
+    }
+    legend.append(element("span", { class: "lead" }, "Show only:"));
+    const everything = element("button", { type: "button" }, "Show all");
+    const mark = () => {
+      legend.classList.toggle("chips-on", ui.only.size > 0);
+      everything.hidden = !ui.only.size;
+      chips.forEach((chip, value) => chip.setAttribute("aria-pressed", ui.only.has(value)));
+    };
+    const names = categoryNames();
+    const chips = names.map((name, value) => {
+      const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      icon.setAttribute("viewBox", "-1.4 -1.4 2.8 2.8");
+      icon.setAttribute("aria-hidden", "true");
+      const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      path.setAttribute("d", shapeOf(value));
+      path.setAttribute("fill", colourOf(value));
+      icon.append(path);
+      const chip = element("button", { type: "button", class: "chip", title: name }, icon,
+        element("span", {}, name));
+      chip.addEventListener("click", () => {
+        if (!ui.only.delete(value)) ui.only.add(value);
+        mark();
+        refresh();
+        say(ui.only.size ? `Showing only ${[...ui.only].sort((a, b) => a - b)
+          .map((one) => names[one]).join(", ")}.` : "Showing all.");
+      });
+      return chip;
+    });
+    everything.addEventListener("click", () => {
+      ui.only.clear();
+      chips[0].focus();
+      mark();
+      refresh();
+      say("Showing all.");
+    });
+    legend.append(...chips, everything);
+    mark();
+  }
+
+  // ---- words and numbers -----------------------------------------------------------------
+  function describe(panel) {
+    const { label, id } = cellOf(panel.cell);
+    if (!runOf(panel.cell)) return `${label} (${id}) was not recorded at K = ${ui.k}.`;
+    const values = valuesOf(panel.cell);
+    const numbers = data.metrics.filter(({ name }) => values[name])
+      .map(({ name, label: words_ }) => `${words_} ${words(values[name])}`);
+    return `${label}: ${numbers.join(", ") || "no metrics recorded"}.`;
+  }
+
+  function writePanel(panel) {
+    const cell = cellOf(panel.cell);
+    const run = runOf(panel.cell);
+    const values = valuesOf(panel.cell);
+    if (panel.title.tagName === "STRONG") panel.title.textContent = `${cell.label} (${cell.id})`;
+    panel.about.textContent = cell.about;
+    const shown = run ? Array.from({ length: count }, (_, i) => shownOf(run, i))
+      .filter(Boolean).length : 0;
+    const filtered = ui.only.size
+      ? `, ${shown} of them highlighted (${[...ui.only].sort((a, b) => a - b)
+        .map((value) => categoryNames()[value]).join(", ")})` : "";
+    panel.canvas.setAttribute("aria-label", run
+      ? `${cell.label}, K = ${ui.k}: ${count} ${ui.own && run.own >= 0 ? "augmented" : "clean"} test `
+        + `images as dots, coloured by ${ui.colour}${filtered}. ${describe(panel)}`
+      : describe(panel));
+    panel.stage.setAttribute("aria-label", `${cell.label} embedding. Left and right arrows: next `
+      + "test image. Plus, minus, zero: zoom. Shift and arrows: pan.");
+    panel.buttons.forEach(([button, what]) =>
+      button.setAttribute("aria-label", `${what}: ${cell.label}`));
+    panel.metrics.replaceChildren(...data.metrics.map(({ name, label }) => {
+      const value = values[name];
+      const bar = element("span", { class: "bar", "aria-hidden": "true" });
+      if (value) {
+        const part = (x) => `${100 * Math.min(1, Math.max(0, x))}%`;
+        const fill = element("span", { class: "fill" });
+        fill.style.width = part(value[0]);
+        bar.append(fill);
+        if (value[1] !== null) {
+          const whisker = element("span", { class: "whisker" });
+          whisker.style.left = part(value[1]);
+          whisker.style.right = `${100 - Math.min(100, Math.max(0, 100 * value[2]))}%`;
+          bar.append(whisker);
+        }
+      }
+      return element("div", { class: "metric" }, element("dt", {}, label),
+        element("dd", {}, words(value)), bar);
+    }));
+    const n = seeds(panel.cell);
+    const notes = [];
+    if (n > 1) notes.push(`n = ${n} seeds: mean ± half of the 95% t interval.`);
+    else if (n === 1) notes.push("n = 1 seed: no interval.");
+    if (cell.evaluation) notes.push(`BN statistics used: ${cell.evaluation}.`);
+    if (run && run.k !== ui.k) {
+      notes.push(`Recorded at K = ${run.k}; K changes nothing in this experiment.`);
+    }
+    panel.basis.textContent = notes.join(" ");
+  }
+
+  function table() {
+    const body = element("tbody");
+    for (const cell of data.cells) {
+      for (const k of data.ks) {
+        if (!data.recorded.includes(`${cell.id}|${k}`)) continue;
+        const values = valuesOf(cell.id, k);
+        const n = Math.max(0, ...Object.values(values).map((value) => value[3]));
+        const row = element("tr", { "data-k": k }, element("th", { scope: "row" },
+          `${cell.label} (${cell.id})`), element("td", {}, k), element("td", {}, n),
+          ...data.metrics.map(({ name }) => element("td", {}, words(values[name]))));
+        body.append(row);
+      }
+    }
+    const head = element("tr", {}, ...["experiment", "K", "seeds n",
+      ...data.metrics.map(({ label }) => label)].map((text) => element("th", { scope: "col" }, text)));
+    const scroll = element("div", { class: "scroll", tabindex: 0, role: "region",
+      "aria-label": "Recorded metrics" }, element("table", {},
+      element("caption", {}, "Mean over seeds ± half of the 95% t interval; no interval for n = 1."),
+      element("thead", {}, head), body));
+    return element("details", {}, element("summary", {}, "All numbers as a table"), scroll);
+  }
+
+  // ---- drawing ---------------------------------------------------------------------------
+  let queued = 0;
+  function schedule() {
+    if (!queued) queued = requestAnimationFrame(frame);
+  }
+  function frame(time) {
+    queued = 0;
+    let moving = false;
+    for (const panel of panels) {
+      if (panel.to && panel.now !== panel.to) {
+        const t = Math.min(1, (time - panel.since) / MOVE_MS);
+        if (t >= 1) panel.now = panel.to;
+        else {
+          const ease = t <= 0 ? 0 : t * t * (3 - 2 * t);
+          for (let j = 0; j < panel.now.length; j++) {
+            panel.now[j] = panel.from[j] + (panel.to[j] - panel.from[j]) * ease;
+          }
+          moving = true;
+        }
+      }
+      draw(panel);
+    }
+    if (moving) schedule();
+  }
+
+  function moveTo(panel, target) {
+    if (panel.to === target) return;
+    const start = panel.now;
+    panel.to = target;
+    if (!start || !target || calm.matches) {
+      panel.now = target;
+      return;
+    }
+    panel.from = start.slice();
+    panel.now = start.slice();
+    panel.since = performance.now();
+  }
+
+  // One small picture per category and zoom: drawing 2,000 of them is what a redraw costs.
+  function stamp(path, colour, radius, density) {
+    const reach = Math.ceil((radius * 1.3 + 1) * density);
+    const canvas = element("canvas", { width: 2 * reach, height: 2 * reach });
+    const brush = canvas.getContext("2d");
+    brush.translate(reach, reach);
+    brush.scale(radius * density, radius * density);
+    brush.fillStyle = colour;
+    brush.fill(new Path2D(path));
+    return { canvas, reach };
+  }
+
+  function draw(panel) {
+    const { context, side } = panel;
+    if (!side) return;
+    const density = panel.canvas.width / side;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, panel.canvas.width, panel.canvas.height);
+    const style = getComputedStyle(root);
+    const ink = style.getPropertyValue("--fg").trim();
+    const run = runOf(panel.cell);
+    if (!run) {
+      context.setTransform(density, 0, 0, density, 0, 0);
+      context.fillStyle = style.getPropertyValue("--muted").trim();
+      context.font = `13px ${style.fontFamily}`;
+      context.textAlign = "center";
+      context.fillText(`Not recorded at K = ${ui.k}`, side / 2, side / 2, side - 16);
+      return;
+    }
+    const radius = Math.min(3.4, Math.max(2.3, side / 105)) * Math.min(2.2, Math.sqrt(panel.scale));
+    const stamps = new Map();
+    const faint = stamp(SHAPES[0], "#808080", radius * 0.7, density);
+    const put = ({ canvas, reach }, i) => {
+      const [x, y] = at(panel, i);
+      if (x < -9 || y < -9 || x > side + 9 || y > side + 9) return;
+      context.drawImage(canvas, Math.round(x * density - reach), Math.round(y * density - reach));
+    };
+    if (ui.only.size) {
+      context.globalAlpha = 0.22;
+      for (let i = 0; i < count; i++) if (!shownOf(run, i)) put(faint, i);
+    }
+    context.globalAlpha = 0.85;
+    const ramp = isRamp();
+    for (let i = 0; i < count; i++) {
+      const value = category(run, i);
+      if (ui.only.size && !ui.only.has(value)) continue;
+      if (!stamps.has(value)) {
+        stamps.set(value, stamp(ramp ? SHAPES[0] : shapeOf(value), colourOf(value), radius, density));
+      }
+      put(stamps.get(value), i);
+    }
+    context.globalAlpha = 1;
+    const i = active();
+    if (i < 0) return;
+    const [x, y] = at(panel, i);
+    if (x < 0 || y < 0 || x > side || y > side) return;
+    context.setTransform(density, 0, 0, density, 0, 0);
+    const value = category(run, i);
+    const label = data.names[bytes(data.labels[ui.seed])[i]];
+    const paper = style.getPropertyValue("--field").trim();
+    context.lineWidth = 5;
+    context.strokeStyle = paper;
+    context.beginPath();
+    context.arc(x, y, radius * 1.6 + 4, 0, 7);
+    context.stroke();
+    context.lineWidth = 2.2;
+    context.strokeStyle = ink;
+    context.stroke();
+    const big = stamp(ramp ? SHAPES[0] : shapeOf(value), colourOf(value), radius * 1.6, density);
+    context.drawImage(big.canvas, x - big.reach / density, y - big.reach / density,
+      2 * big.reach / density, 2 * big.reach / density);
+    context.font = `600 13px ${style.fontFamily}`;
+    context.textBaseline = "middle";
+    const width = Math.min(side - 16, context.measureText(label).width);
+    const left = Math.min(side - width - 8, Math.max(8, x - width / 2));
+    const top = y > 42 ? y - 26 : y + 26;
+    context.fillStyle = paper;
+    context.globalAlpha = 0.9;
+    context.fillRect(left - 5, top - 10, width + 10, 20);
+    context.globalAlpha = 1;
+    context.fillStyle = ink;
+    context.fillText(label, left, top + 1, width);
+  }
+
+  // ---- change ----------------------------------------------------------------------------
+  function refresh() {
+    slider.value = data.ks.indexOf(ui.k);
+    slider.setAttribute("aria-valuetext", `${ui.k} subsets`);
+    sliderValue.textContent = String(ui.k);
+    if (seedSelect) seedSelect.value = String(ui.seed);
+    for (const panel of panels) {
+      const run = runOf(panel.cell);
+      moveTo(panel, run ? coordinates(ui.own && run.own >= 0 ? run.own : run.clean) : null);
+      writePanel(panel);
+    }
+    for (const row of root.querySelectorAll("tr[data-k]")) {
+      row.classList.toggle("now", row.dataset.k === String(ui.k));
+    }
+    readPoint();
+    schedule();
+  }
+
+  function choose(what, value) {
+    if (what === "k") {
+      ui.k = value;
+      // Subset ids of another K mean something else.
+      if (ui.colour === "subset") {
+        ui.only.clear();
+        drawLegend();
+      }
+    } else if (what === "seed") ui.seed = value;
+    else ui.own = value === "own";
+    model.set(what, value);
+    model.save_changes();
+    refresh();
+    const heading = what === "images" ? `Images ${ui.own ? "with their subset's policy" : "clean"}.`
+      : `K = ${ui.k}${what === "seed" ? `, seed ${ui.seed}` : ""}.`;
+    say(`${heading} ${panels.map(describe).join(" ")}`);
+  }
+
+  const fromOutside = [
+    ["change:k", () => data.ks.includes(model.get("k")) && model.get("k") !== ui.k
+      && choose("k", model.get("k"))],
+    ["change:seed", () => data.seeds.includes(model.get("seed")) && model.get("seed") !== ui.seed
+      && choose("seed", model.get("seed"))],
+    ["change:selected", () => {
+      const i = model.get("selected");
+      if (Number.isInteger(i) && i >= -1 && i < count) point("pinned", i);
+    }],
+  ];
+  fromOutside.forEach(([event, call]) => model.on(event, call));
+  const forget = followTheme(el, (theme) => {
+    root.dataset.theme = theme;
+    schedule();
+  });
+  drawLegend();
+  refresh();
+  panels.forEach(fit);
+
+  return () => {
+    fromOutside.forEach(([event, call]) => model.off(event, call));
+    if (queued) cancelAnimationFrame(queued);
+    clearTimeout(speaking);
+    forget();
+  };
+}
+
+export default { render };
