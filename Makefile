@@ -5,11 +5,14 @@ BIN := $(VENV)/bin
 # Two test processes with one thread each use two cores better than one with two.
 WORKERS ?= 2
 
-.PHONY: book test serve lint unit clean reproduce
+# A page that failed would count as read, and the next build would pass without looking at it.
+FORGET := rm -rf _build/.doctrees
+
+.PHONY: book test serve lint unit colab pdf linkcheck constraints clean reproduce
 
 book: $(VENV)/.book
 	CONTRASTIVE_TUTORIAL_BOOK=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
-	  $(BIN)/jupyter-book build . -n -W --keep-going
+	  $(BIN)/jupyter-book build . -n -W --keep-going || { $(FORGET); exit 1; }
 	@echo "open _build/html/index.html, or: make serve"
 
 test: $(VENV)/.test lint book unit
@@ -25,6 +28,30 @@ unit: $(VENV)/.test
 serve: book
 	@echo "http://127.0.0.1:8000 (Ctrl-C ends)"
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+# The notebooks that the Colab buttons open. A test fails when they do not match their pages.
+colab: $(VENV)/.book
+	$(BIN)/python book/make_colab.py
+
+LATEX := latexmk xelatex
+LATEX_PACKAGES := latexmk texlive-xetex texlive-latex-extra texlive-fonts-recommended fonts-freefont-otf
+
+pdf: $(VENV)/.book
+	@for tool in $(LATEX); do command -v $$tool >/dev/null || { \
+	  echo "make pdf needs $$tool. On Debian and Ubuntu: apt-get install $(LATEX_PACKAGES)"; exit 1; }; done
+	CONTRASTIVE_TUTORIAL_BOOK=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
+	  $(BIN)/jupyter-book build . --builder pdflatex
+	@echo "open _build/latex/contrastive-tutorial.pdf"
+
+linkcheck: $(VENV)/.book
+	CONTRASTIVE_TUTORIAL_BOOK=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
+	  $(BIN)/jupyter-book build . --builder linkcheck
+
+# After new versions have passed `make test`. What torch alone needs on one platform is left to torch.
+constraints: $(VENV)/.test
+	(head -1 constraints.txt; $(BIN)/python -m pip freeze --all --exclude-editable \
+	  | grep -v -E '^(nvidia-|cuda-|triton|pip=|wheel=)|@') > constraints.new
+	mv constraints.new constraints.txt
 
 clean:
 	rm -rf _build

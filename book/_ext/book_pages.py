@@ -63,8 +63,7 @@ def rooms() -> dict[ModuleType, list[str]]:
             value = getattr(module, name)
             if id(value) not in home or value.__module__ != module.__name__:
                 home[id(value)] = module
-    own = {m: [n for n in public_names(m) if home[id(getattr(m, n))] is m] for m in modules}
-    return own
+    return {m: [n for n in public_names(m) if home[id(getattr(m, n))] is m] for m in modules}
 
 
 def api_sections() -> str:
