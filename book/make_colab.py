@@ -54,7 +54,8 @@ if "google.colab" in sys.modules:
     missing = [need for need in needed.split() if need.split(">")[0] not in present]
     if missing:
         kept = [f"{{name}}=={{metadata.version(name)}}" for name in "{kept}".split()]
-        %pip install --quiet {{" ".join(f"'{{need}}'" for need in missing + kept)}}
+        wanted = " ".join(f"'{{need}}'" for need in missing + kept)
+        %pip install --quiet {{wanted}}
     invalidate_caches()"""
 
 

@@ -159,8 +159,9 @@ class Translator:
         prose: list[str] = []
 
         def flush() -> None:
-            out.extend(self._prose(prose))
-            prose.clear()
+            if prose:
+                out.extend(self._prose(prose))
+                prose.clear()
 
         i = 0
         while i < len(lines):
