@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from contrastive_tutorial.archives import Decoded
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.image_folder import Decoded
 from contrastive_tutorial.progress import bar
 
 _ALTERNATIVES = (
     'use "shapes" (needs no files), give the path of a folder or archive of images, or set '
     "CONTRASTIVE_TUTORIAL_CIFAR10 to a copy of cifar-10-python.tar.gz"
 )
+_BATCHES = "cifar-10-batches-py"
 _BLOCK = 1 << 18
 _TIMEOUT = 30.0  # seconds without a single byte
 
@@ -149,11 +150,11 @@ def sha256(path: Path) -> str:
 
 def is_release(path: Path, release: Release = CIFAR10) -> bool:
     """Whether a path holds torchvision's files rather than images."""
-    return path.name == release.file_name or (path / "cifar-10-batches-py").is_dir()
+    return path.name in (release.file_name, _BATCHES) or (path / _BATCHES).is_dir()
 
 
 def read(path: Path, scratch: Path | None = None, release: Release = CIFAR10) -> Decoded:
-    """Read the archive, or a folder that contains ``cifar-10-batches-py``, through torchvision.
+    """Read the archive, or the folder ``cifar-10-batches-py`` in it, through torchvision.
 
     Args:
         path: as :func:`is_release` accepts it.
@@ -163,7 +164,7 @@ def read(path: Path, scratch: Path | None = None, release: Release = CIFAR10) ->
         InputError: if a file is missing or its checksum is wrong.
     """
     if path.is_dir():
-        return _read_folder(path)
+        return _read_folder(path.parent if path.name == _BATCHES else path)
     if sha256(path) != release.sha256:
         raise InputError(f"{path}: not the published file (wrong checksum); download it again")
     from torchvision.datasets.utils import extract_archive
@@ -187,11 +188,7 @@ def _read_folder(folder: Path) -> Decoded:
     return Decoded(
         np.concatenate([part.data.transpose(0, 3, 1, 2) for part in parts]),
         [names[label] for part in parts for label in part.targets],
-        [
-            folder
-            for part, folder in zip(parts, ("train", "test"), strict=True)
-            for _ in range(len(part))
-        ],
+        ["train"] * len(parts[0]) + ["test"] * len(parts[1]),
     )
 
 

@@ -23,9 +23,10 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from contrastive_tutorial import archives, cifar10, shapes
-from contrastive_tutorial.archives import Decoded, Limits
+from contrastive_tutorial import archives, cifar10, image_folder, shapes
+from contrastive_tutorial.archives import Limits
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.image_folder import Decoded
 from contrastive_tutorial.progress import bar
 from contrastive_tutorial.storage import atomic_write
 
@@ -36,10 +37,10 @@ KNOWN_ARCHIVES = {
     "a5350f6189ad8fd8f85471bc6d29ed42fa926029cfb20f8878e3215e583f9a55": "cifar10-jpeg75",
 }
 _RESERVED = {"shapes", "cifar10", *KNOWN_ARCHIVES.values()}
-_CACHE_FORMAT = "1"  # part of every key: a change of decoding or splitting makes old caches unused
+_CACHE_FORMAT = 1  # part of every key: a change of decoding or splitting makes old caches unused
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageSet:
     """One split of a data set, in memory.
 
@@ -176,7 +177,7 @@ def _from_path(path: Path, split: str, folder: Path, limits: Limits) -> ImageSet
 
     def read() -> Decoded:
         with bar(f"decoding {name}", "image") as shown:
-            return archives.read(path, limits, shown.update)
+            return image_folder.read(path, limits, shown.update)
 
     return _cached(name, key, read, split, folder)
 
@@ -188,13 +189,14 @@ def _file_key(path: Path, size: int, changed: int) -> str:
 
 def _cached(name: str, key: str, read: Callable[[], Decoded], split: str, folder: Path) -> ImageSet:
     """The split from the cache; else read the source, and leave all three splits in the cache."""
-    file = folder / f"{_safe(name)}-{key[:16]}-v{_CACHE_FORMAT}.safetensors"
-    found = _read_cache(file, name, split)
+    stem = f"{_safe(name)}-{key[:16]}-v{_CACHE_FORMAT}"
+    found = _read_cache(folder / f"{stem}-{split}.safetensors", name, split)
     if found is not None:
         return found
     sets = _split(name, read())
     try:
-        atomic_write(file, _packed(sets))
+        for images in sets.values():
+            atomic_write(folder / f"{stem}-{images.split}.safetensors", _packed(images))
     except InputError as error:
         warnings.warn(f"decoded images are not kept for next time: {error}", stacklevel=4)
     return sets[split]
@@ -204,13 +206,9 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]", "_", name)[:60]
 
 
-def _packed(sets: dict[str, ImageSet]) -> bytes:
-    tensors, hashes = {}, {}
-    for split, images in sets.items():
-        tensors[f"{split}.images"], tensors[f"{split}.labels"] = images.images, images.labels
-        hashes[split] = images.content_hash
-    names = next(iter(sets.values())).class_names
-    return save(tensors, {"class_names": json.dumps(names), **hashes})
+def _packed(images: ImageSet) -> bytes:
+    metadata = {"class_names": json.dumps(images.class_names), "content": images.content_hash}
+    return save({"images": images.images, "labels": images.labels}, metadata)
 
 
 def _read_cache(file: Path, name: str, split: str) -> ImageSet | None:
@@ -218,12 +216,11 @@ def _read_cache(file: Path, name: str, split: str) -> ImageSet | None:
     try:
         with safe_open(file, framework="pt") as stored:
             metadata = stored.metadata()
-            names = tuple(json.loads(metadata["class_names"]))
-            images = stored.get_tensor(f"{split}.images")
-            labels = stored.get_tensor(f"{split}.labels")
-        if content_hash(images, labels, names) != metadata[split]:
+            images, labels = stored.get_tensor("images"), stored.get_tensor("labels")
+        names = tuple(json.loads(metadata["class_names"]))
+        if content_hash(images, labels, names) != metadata["content"]:
             return None
-        return ImageSet(images, labels, names, name, split, metadata[split])
+        return ImageSet(images, labels, names, name, split, metadata["content"])
     except Exception:  # missing or damaged in any way: the source is still there
         return None
 

@@ -1,0 +1,131 @@
+"""Image files to 32x32 RGB pixels: what is not an ordinary image is refused before it is decoded.
+
+Pillow decodes, with raster formats only (its EPS reader would start Ghostscript).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from contrastive_tutorial.archives import Limits, Member, Name, shown
+from contrastive_tutorial.errors import InputError
+
+SIDE = 32
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+_BATCH = 256  # images handed to a thread at a time
+_BATCH_BYTES = 8 << 20
+_TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
+_LARGE = threading.Lock()  # one large image at a time, whatever the number of threads
+
+Pixels = np.ndarray
+
+
+def decode_all(
+    path: Path, members: Iterator[Member], limits: Limits
+) -> Iterator[tuple[Name, Pixels | None]]:
+    """Decode every file of :func:`contrastive_tutorial.archives.members`, in the same order.
+
+    Threads decode while the calling one goes on reading: unpacking xz takes as long as decoding.
+
+    Yields:
+        name and uint8 ``(32, 32, 3)`` pixels of a file; name and None of a folder.
+
+    Raises:
+        InputError: as :func:`decode`, or for more images than allowed.
+    """
+
+    def decode_batch(batch: list[tuple[Name, bytes]]) -> list[tuple[Name, Pixels | None]]:
+        return [(name, decode(path, name, content, limits)) for name, content in batch]
+
+    workers = max(1, min(4, os.cpu_count() or 1))
+    waiting: deque[Future[list[tuple[Name, Pixels | None]]]] = deque()
+    batch: list[tuple[Name, bytes]] = []
+    count, size = 0, 0
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for name, content in members:
+            if content is None:
+                yield name, None
+                continue
+            count, size = count + 1, size + len(content)
+            if count > limits.images:
+                raise InputError(f"{path}: more than {limits.images:,} images; use fewer")
+            batch.append((name, content))
+            if len(batch) == _BATCH or size > _BATCH_BYTES:
+                waiting.append(pool.submit(decode_batch, batch))
+                batch, size = [], 0
+            if len(waiting) > workers:
+                yield from waiting.popleft().result()
+        waiting.append(pool.submit(decode_batch, batch))
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def decode(path: Path, name: Name, content: bytes, limits: Limits) -> Pixels:
+    """One file as uint8 ``(32, 32, 3)``: first frame, upright, over white, resized and cropped.
+
+    Raises:
+        InputError: naming the file, if it is not an image, damaged, too large, or has numbers of
+            32 bits for pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            size = image.width * image.height
+            if size > limits.image_pixels:
+                raise _too_large(path, name, f"{image.width} x {image.height}", limits)
+            if size <= 1_000_000:
+                return _pixels(path, name, image)
+            with _LARGE:
+                return _pixels(path, name, image)
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, name, "far too many", limits) from error
+    except Exception as error:  # Pillow's decoders raise nearly everything on hostile bytes
+        unknown = isinstance(error, Image.UnidentifiedImageError)
+        raise InputError(
+            f"{path}: {shown(name)!r} is {'not an image' if unknown else 'damaged'} (expected "
+            "JPEG, PNG, WebP, BMP, GIF, TIFF or PPM); remove or replace it"
+        ) from error
+
+
+def _too_large(path: Path, name: Name, extent: str, limits: Limits) -> InputError:
+    return InputError(
+        f"{path}: image {shown(name)!r} has {extent} pixels; the limit is {limits.image_pixels:,}"
+    )
+
+
+def _pixels(path: Path, name: Name, image: Image.Image) -> Pixels:
+    target = (SIDE, SIDE)
+    jpeg = image.format in ("JPEG", "MPO")
+    if image.mode == "RGB" and image.size == target and "exif" not in image.info:
+        return np.asarray(image)
+    if jpeg and min(image.size) >= 8 * SIDE:
+        image.draft(None, (4 * SIDE, 4 * SIDE))  # the decoder shrinks by 2, 4 or 8 at no cost
+    if "exif" in image.info or image.format == "TIFF":
+        ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):  # nothing says which number is white
+        raise InputError(
+            f"{path}: image {shown(name)!r} has pixels of 32 bits; convert it to 8 or 16 bits"
+        )
+    if image.mode in _TRANSPARENT or "transparency" in image.info:
+        small = ImageOps.fit(image.convert("RGBA"), target, Image.Resampling.BILINEAR)
+        white = Image.new("RGBA", target, (255, 255, 255, 255))
+        return np.asarray(Image.alpha_composite(white, small).convert("RGB"))
+    image = image.convert("RGB")
+    if image.size != target:
+        image = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
+    return np.asarray(image)
