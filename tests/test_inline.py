@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from headless import needs_chromium, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,3 +70,31 @@ def test_pages_escape_their_title():
     page = inline.page("<p>body</p>", "</title><script>alert(1)</script>")
     assert "<script>" not in page
     assert "<p>body</p>" in page
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("how", ["replace", "append"])
+def test_front_ends_that_insert_html_and_run_its_scripts_again(how, tmp_path):
+    """JupyterLab replaces each script element by a copy, VS Code adds copies at the end."""
+    from contrastive_tutorial.widgets import interact
+
+    html = interact(lambda k: f"now {k}", k=[1, 2], static=True, name="late").html
+    place = "script.replaceWith(copy)" if how == "replace" else "output.append(copy), copy.remove()"
+    page = f"""<!doctype html><html lang="en"><title>late</title><body><div id="output"></div>
+    <script>
+    const output = document.getElementById("output");
+    output.innerHTML = {inline.json_for_script(html)};
+    for (const script of [...output.querySelectorAll("script")]) {{
+      const copy = document.createElement("script");
+      if (script.type) copy.type = script.type;
+      copy.textContent = script.textContent;
+      {place};
+    }}
+    </script></body></html>"""
+    (tmp_path / "late.html").write_text(page, encoding="utf-8")
+    with opened(tmp_path / "late.html") as tab:
+        tab.locator(".stage pre", has_text="now 1").wait_for()
+        assert tab.locator(".player").count() == 1
+        tab.get_by_role("slider").press("ArrowRight")
+        tab.locator(".stage pre", has_text="now 2").wait_for()

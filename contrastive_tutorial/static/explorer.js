@@ -203,11 +203,13 @@ function render({ model, el }) {
   const cellOf = (id) => data.cells.find((cell) => cell.id === id);
   const anyRun = () => panels.map((panel) => runOf(panel.cell)).find(Boolean);
 
-  function category(run, i) {
-    if (ui.colour === "class") return bytes(data.labels[ui.seed])[i];
-    if (ui.colour === "subset") return run && run.subsets >= 0 ? bytes(run.subsets)[i] : 0;
-    return bytes(data.factors[ui.colour].values[ui.seed])[i];
+  const zeros = new Uint8Array(count);
+  function categories(run) { // one number per point
+    if (ui.colour === "class") return bytes(data.labels[ui.seed]);
+    if (ui.colour === "subset") return run.subsets >= 0 ? bytes(run.subsets) : zeros;
+    return bytes(data.factors[ui.colour].values[ui.seed]);
   }
+  const isShown = (value) => !ui.only.size || ui.only.has(value);
   const isRamp = () => !["class", "subset"].includes(ui.colour)
     && data.factors[ui.colour].kind === "range";
   function categoryNames() {
@@ -217,7 +219,6 @@ function render({ model, el }) {
   }
   const colourOf = (value) => isRamp() ? rampColour(value)
     : data.palette[value % data.palette.length];
-  const shownOf = (run, i) => !ui.only.size || ui.only.has(category(run, i));
 
   function words(value) {
     if (!value) return "–";
@@ -372,10 +373,11 @@ function render({ model, el }) {
   function nearest(panel, px, py) {
     const run = runOf(panel.cell);
     if (!run) return -1;
+    const values = categories(run);
     let best = -1;
     let closest = REACH * REACH;
     for (let i = 0; i < count; i++) {
-      if (!shownOf(run, i)) continue;
+      if (!isShown(values[i])) continue;
       const [x, y] = at(panel, i);
       const distance = (x - px) ** 2 + (y - py) ** 2;
       if (distance < closest) [best, closest] = [i, distance];
@@ -434,7 +436,8 @@ function render({ model, el }) {
         const run = runOf(panel.cell);
         if (!run) return;
         let i = ui.pinned < 0 && step < 0 ? count : ui.pinned;
-        do i += step; while (i >= 0 && i < count && !shownOf(run, i));
+        const values = categories(run);
+        do i += step; while (i >= 0 && i < count && !isShown(values[i]));
         if (i >= 0 && i < count) {
           ui.hover = -1;
           point("pinned", i);
@@ -571,8 +574,7 @@ function render({ model, el }) {
     const values = valuesOf(panel.cell);
     if (panel.title.tagName === "STRONG") panel.title.textContent = `${cell.label} (${cell.id})`;
     panel.about.textContent = cell.about;
-    const shown = run ? Array.from({ length: count }, (_, i) => shownOf(run, i))
-      .filter(Boolean).length : 0;
+    const shown = run ? categories(run).filter(isShown).length : 0;
     const filtered = ui.only.size
       ? `, ${shown} of them highlighted (${[...ui.only].sort((a, b) => a - b)
         .map((value) => categoryNames()[value]).join(", ")})` : "";
@@ -703,22 +705,23 @@ function render({ model, el }) {
       return;
     }
     const radius = Math.min(3.4, Math.max(2.3, side / 105)) * Math.min(2.2, Math.sqrt(panel.scale));
+    const values = categories(run);
     const stamps = new Map();
-    const faint = stamp(SHAPES[0], "#808080", radius * 0.7, density);
     const put = ({ canvas, reach }, i) => {
       const [x, y] = at(panel, i);
       if (x < -9 || y < -9 || x > side + 9 || y > side + 9) return;
       context.drawImage(canvas, Math.round(x * density - reach), Math.round(y * density - reach));
     };
     if (ui.only.size) {
+      const faint = stamp(SHAPES[0], "#808080", radius * 0.7, density);
       context.globalAlpha = 0.22;
-      for (let i = 0; i < count; i++) if (!shownOf(run, i)) put(faint, i);
+      for (let i = 0; i < count; i++) if (!ui.only.has(values[i])) put(faint, i);
     }
     context.globalAlpha = 0.85;
     const ramp = isRamp();
     for (let i = 0; i < count; i++) {
-      const value = category(run, i);
-      if (ui.only.size && !ui.only.has(value)) continue;
+      const value = values[i];
+      if (!isShown(value)) continue;
       if (!stamps.has(value)) {
         stamps.set(value, stamp(ramp ? SHAPES[0] : shapeOf(value), colourOf(value), radius, density));
       }
@@ -730,7 +733,7 @@ function render({ model, el }) {
     const [x, y] = at(panel, i);
     if (x < 0 || y < 0 || x > side || y > side) return;
     context.setTransform(density, 0, 0, density, 0, 0);
-    const value = category(run, i);
+    const value = values[i];
     const label = data.names[bytes(data.labels[ui.seed])[i]];
     const paper = style.getPropertyValue("--field").trim();
     context.lineWidth = 5;
