@@ -29,8 +29,9 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -89,17 +90,19 @@ class Policy:
         for field in ("flip", "jitter", "grayscale", "blur", "solarize"):
             _expect(self, field, "a probability in [0, 1]", 0 <= getattr(self, field) <= 1)
         limits = {"scale": (1e-6, 1.0), "ratio": (1e-3, 1e3), "hue": (-0.5, 0.5)}
-        limits |= dict.fromkeys(("brightness", "contrast", "saturation"), (0.0, math.inf))
-        limits |= {"sigma": (1e-3, math.inf)}
+        limits |= dict.fromkeys(("brightness", "contrast", "saturation"), (0.0, 1e3))
+        limits |= {"sigma": (1e-2, 1e3)}
         for field, (least, most) in limits.items():
-            low, high = getattr(self, field)
-            expected = f"a range (low, high) within [{least:g}, {most:g}]"
-            _expect(self, field, expected, least <= low <= high <= most)
+            ends = getattr(self, field)
+            good = isinstance(ends, tuple) and len(ends) == 2
+            good = good and least <= ends[0] <= ends[1] <= most
+            _expect(self, field, f"a pair (low, high) within [{least:g}, {most:g}]", good)
         _expect(self, "shift", "a number in [-1, 1]", -1 <= self.shift <= 1)
         _expect(self, "rotation", "degrees in [0, 180]", 0 <= self.rotation <= 180)
         _expect(self, "threshold", "a value in [0, 1]", 0 <= self.threshold <= 1)
         _expect(self, "noise", "a standard deviation >= 0", 0 <= self.noise < math.inf)
-        _expect(self, "cutout", "a whole number of pixels >= 0", self.cutout in range(1 << 16))
+        whole = isinstance(self.cutout, int) and self.cutout >= 0
+        _expect(self, "cutout", "a whole number of pixels >= 0", whole)
 
 
 def _expect(policy: Policy, field: str, expected: str, good: bool) -> None:
@@ -240,7 +243,6 @@ def sample(
         name: torch.where(jitter, between(row[name + "0"], row[name + "1"], next(u)), neutral)
         for name, neutral in zip(JITTER, (1.0, 1.0, 1.0, 0.0), strict=True)
     }
-    orders = torch.tensor(_ORDERS, device=device)
     cutout = row["cutout"].long()
     return Params(
         top=top,
@@ -250,7 +252,7 @@ def sample(
         flip=next(u) < row["flip"],
         angle=between(-row["rotation"], row["rotation"], next(u)),
         **factors,
-        order=orders[below(torch.tensor(len(orders), device=device), next(u))],
+        order=_orders(device)[(next(u) * len(_ORDERS)).long()],
         grayscale=next(u) < row["grayscale"],
         shift=row["shift"],
         sigma=torch.where(
@@ -307,8 +309,16 @@ def _table(policies: tuple[Policy, ...], device: torch.device) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32, device=device)
 
 
+@functools.lru_cache(maxsize=8)
+def _orders(device: torch.device) -> Tensor:
+    return torch.tensor(_ORDERS, device=device)
+
+
 def _checked_table(
-    policies: Sequence[Policy], ids: Tensor, generator: torch.Generator | None, size: int
+    policies: Sequence[Policy],
+    ids: Tensor,
+    generator: torch.Generator | None,
+    size: int,
 ) -> Tensor:
     if isinstance(policies, Policy) or not all(isinstance(p, Policy) for p in policies):
         raise InputError(
@@ -332,14 +342,16 @@ def _checked_table(
             "create it with torch.Generator(device=ids.device)"
         )
     widest = max(policy.cutout for policy in policies)
-    if size < max(2, widest):
-        raise InputError(f"size must be at least {max(2, widest)} pixels, got {size}")
+    least = max(_BLUR_RADIUS + 1, widest)
+    if size < least:
+        raise InputError(f"size must be at least {least} pixels for these policies, got {size}")
     return _table(tuple(policies), ids.device)
 
 
 # --------------------------------------------------------------------------------------- apply
 
-_IMAGES_PER_GROUP = 80  # 80 x 3 x 32 x 32 float32 = 1 MB: a few such buffers stay in the cache
+# A group's few buffers (1.5 MB each at 32 x 32) stay in the cache; smaller ones cost more calls.
+_IMAGES_PER_GROUP = 128
 
 
 @torch.no_grad()
@@ -357,40 +369,51 @@ def apply(images: Tensor, params: Params) -> Tensor:
         InputError: wrong type, shape, or device, or another number of images than of parameters.
     """
     _check_images(images, params)
-    with torch.autocast(images.device.type, enabled=False):  # bfloat16 has too few gray levels
-        active = _active_steps(params)
-        if images.device.type != "cpu" or torch.compiler.is_compiling():
-            views = _crop(images, params)
-            for step in params.steps:
-                mask = active[:, STEPS.index(step), None, None, None]
-                views = torch.where(mask, _STEP[step](views, params), views)
-            return views.clamp_(0, 1)
-        return _apply_in_groups(images, params, active)
+    images = images.contiguous()
+    if images.device.type == "cpu" and not torch.compiler.is_compiling():
+        return _apply_in_groups(images, params)
+    return _apply_masked(images, params)
 
 
-def _apply_in_groups(images: Tensor, params: Params, active: Tensor) -> Tensor:
+def _apply_masked(images: Tensor, params: Params) -> Tensor:
+    """Every possible step on the whole batch; nothing here depends on a value."""
+    active, everything = _active_steps(params), slice(None)
+    work = _prepare(params, torch.arange(len(images), device=images.device))
+    views = _crop(images, work, everything)
+    for step in params.steps:
+        mask = _per_image(active[:, STEPS.index(step)])
+        views = torch.where(mask, _STEP[step](views, work, everything), views)
+    return views.clamp(0, 1).contiguous()
+
+
+def _apply_in_groups(images: Tensor, params: Params) -> Tensor:
+    """The images sorted by the steps they need, then group by group only these steps."""
+    active = _active_steps(params)
     bits = (1 << torch.arange(len(STEPS))).expand_as(active)
     keys, order = (active * bits).sum(1).sort(stable=True)
-    images, params = images[order], params[order]
-    out = torch.empty(images.shape, dtype=torch.float32)
+    work = _prepare(params[order], order)
+    ordered = torch.empty(images.shape, dtype=torch.float32)
     start = 0
-    for key, run in zip(
-        *(t.tolist() for t in keys.unique_consecutive(return_counts=True)), strict=True
-    ):
+    runs = (values.tolist() for values in keys.unique_consecutive(return_counts=True))
+    for key, run in zip(*runs, strict=True):
         steps = [step for bit, step in enumerate(STEPS) if key >> bit & 1]
         groups = -(-run // _IMAGES_PER_GROUP)
         for i in range(groups):
             part = slice(start + run * i // groups, start + run * (i + 1) // groups)
-            own = params[part]
-            views = _crop(images[part], own)
+            views = _crop(images, work, part)
             for step in steps:
-                views = _STEP[step](views, own)
-            out.index_copy_(0, order[part], views.clamp_(0, 1))
+                views = _STEP[step](views, work, part)
+            torch.clamp(views, 0, 1, out=ordered[part])
         start += run
-    return out
+    return ordered.index_select(0, order.argsort())
 
 
 def _check_images(images: Tensor, params: Params) -> None:
+    if not isinstance(images, Tensor) or not isinstance(params, Params):
+        raise InputError(
+            "apply takes a tensor of images and what sample(...) drew for them, "
+            f"got {type(images).__name__} and {type(params).__name__}"
+        )
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise InputError(f"images must be uint8 or floating point, got {images.dtype}")
     expected = (len(params), 3, params.size, params.size)
@@ -405,32 +428,81 @@ def _check_images(images: Tensor, params: Params) -> None:
         )
 
 
-def _per_image(values: Tensor, dims: int = 4) -> Tensor:
-    return values.view(-1, *(1,) * (dims - 1))
+class _Work(NamedTuple):
+    """The parameters and what the frequent steps derive from them, once for the whole batch. Every
+    tensor has the batch first and broadcasts, so that a step only takes its `part`."""
+
+    params: Params
+    above: Tensor  # int64 (B, 3 S): source rows of each output row, among all rows of all images
+    below: Tensor
+    weight: Tensor  # (B, 1, S, 1): of the row below
+    column: Tensor  # (B, 1, S): source column of each output column, flipped
+    factor: Tensor  # (B, 4, 1, 1, 1): of the jitter's operations, in their order
+    mean: Tensor  # (B, 4, 1, 1, 1): 1 for contrast, which blends with the mean gray
+    gray: Tensor  # (B, 4, 1, 1, 1): 1 for saturation, which blends with the gray version
+    hue: Tensor  # (B, 3, 1, 1): turn of the hue, relative to r, g, b
 
 
-def _interpolation(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """(B, size, size): row i holds the weights of the source pixels in output pixel i."""
-    pixel = torch.arange(size, dtype=torch.float32, device=start.device)
+def _prepare(p: Params, index: Tensor) -> _Work:
+    size, device = p.size, index.device
+    pixel = torch.arange(size, dtype=torch.float32, device=device)
+    row = _source(pixel, p.top, p.height)
+    column = _source(torch.where(p.flip[:, None], size - 1 - pixel, pixel), p.left, p.width)
+    above = row.long()
+    below = torch.minimum(above + 1, (p.top + p.height - 1)[:, None])
+    channel = torch.arange(3, device=device)
+    first_row = ((index[:, None] * 3 + channel) * size)[:, :, None]
+    factor = torch.stack([p.brightness, p.contrast, p.saturation, p.hue], 1).gather(1, p.order)
+    hue = p.hue[:, None] - channel / 3
+    return _Work(
+        params=p,
+        above=(first_row + above[:, None]).flatten(1),
+        below=(first_row + below[:, None]).flatten(1),
+        weight=(row - above)[:, None, :, None],
+        column=column[:, None],
+        factor=factor[:, :, None, None, None],
+        mean=(p.order == JITTER.index("contrast")).float()[:, :, None, None, None],
+        gray=(p.order == JITTER.index("saturation")).float()[:, :, None, None, None],
+        hue=(hue - hue.round())[:, :, None, None],
+    )
+
+
+def _source(pixel: Tensor, start: Tensor, length: Tensor) -> Tensor:
+    """float32 (B, S): where in the image an output pixel comes from, inside the crop."""
     length = length.float()[:, None]
-    source = ((pixel + 0.5) * (length / size) - 0.5).clamp_(min=0)
-    source = torch.minimum(source, length - 1) + start[:, None]
-    return (source[:, :, None] - pixel).abs_().neg_().add_(1).clamp_(min=0)
+    source = ((pixel + 0.5) * (length / pixel.shape[-1]) - 0.5).clamp_(min=0)
+    return torch.minimum(source, length - 1).add_(start[:, None])
 
 
-def _crop(images: Tensor, p: Params) -> Tensor:
+def _per_image(values: Tensor) -> Tensor:
+    return values[:, None, None, None]
+
+
+def _crop(images: Tensor, work: _Work, part: slice) -> Tensor:
     """Crop, resize bilinearly to the full size, flip; uint8 becomes [0, 1]."""
-    b, size = len(images), p.size
-    rows = _interpolation(p.top, p.height, size)
-    cols = _interpolation(p.left, p.width, size)
-    cols = torch.where(_per_image(p.flip, 3), cols.flip(1), cols)
-    if images.dtype == torch.uint8:
-        rows = rows.mul_(1 / 255)
-    # Channels beside columns, so that one product per side does all three channels.
-    x = images.transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    x = torch.bmm(rows, x.reshape(b, size, 3 * size)).view(b, size * 3, size)
-    x = torch.bmm(x, cols.transpose(1, 2)).view(b, size, 3, size)
-    return x.transpose(1, 2).contiguous()
+    size = images.shape[-1]
+    # Whole rows are cheap to pick: two picks and their blend resize the height.
+    rows = images.reshape(-1, size)
+    x = rows.index_select(0, work.above[part].flatten()).float().view(-1, 3, size, size)
+    below = rows.index_select(0, work.below[part].flatten()).float().view(-1, 3, size, size)
+    x = torch.lerp(x, below, work.weight[part], out=x)
+    # Columns are not: a product with each image's matrix of bilinear weights resizes the width.
+    scale = 1 / 255 if images.dtype == torch.uint8 else 1.0
+    pixel = torch.arange(size, dtype=torch.float32, device=x.device)
+    matrix = (work.column[part] - pixel[:, None]).abs_().mul_(-scale).add_(scale).clamp_(min=0)
+    return _product(x.view(-1, 3 * size, size), matrix).view(-1, 3, size, size)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b in float32, also under autocast: bfloat16 has too few gray levels."""
+    kind = a.device.type
+    full = (
+        torch.autocast(kind, enabled=False)
+        if torch.amp.is_autocast_available(kind)
+        else nullcontext()
+    )
+    with full:
+        return a @ b
 
 
 def _luma(x: Tensor) -> Tensor:
@@ -439,71 +511,69 @@ def _luma(x: Tensor) -> Tensor:
     return (r * 0.2989).add_(g, alpha=0.587).add_(b, alpha=0.114)
 
 
-def _rotate(x: Tensor, p: Params) -> Tensor:
-    angle = torch.deg2rad(p.angle)
-    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    theta = torch.stack([cos, -sin, zero, sin, cos, zero], 1).view(-1, 2, 3)
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, align_corners=False)
+def _rotate(x: Tensor, work: _Work, part: slice) -> Tensor:
+    angle = torch.deg2rad(work.params.angle[part, None, None])
+    size = x.shape[-1]  # grid_sample's coordinates: -1 and 1 are the outer edges of the image
+    at = (torch.arange(size, device=x.device) + 0.5) * (2 / size) - 1
+    across, down = at[None, None, :], at[None, :, None]
+    column = angle.cos() * across - angle.sin() * down
+    row = angle.sin() * across + angle.cos() * down
+    return F.grid_sample(x, torch.stack([column, row], 3), align_corners=False)
 
 
-def _blend(x: Tensor, p: Params, stage: int) -> Tensor:
-    """Brightness, contrast or saturation: one formula, blending with black, with the mean gray of
-    the image or with its gray version."""
-    kind = p.order[:, stage]
-    factor = torch.stack([p.brightness, p.contrast, p.saturation, torch.ones_like(p.hue)], 1)
-    factor = factor.gather(1, kind[:, None])
+def _blend(x: Tensor, work: _Work, part: slice, stage: int) -> Tensor:
+    """Brightness, contrast or saturation: one formula, a blend of the image with black, with its
+    mean gray or with its gray version."""
     gray = _luma(x)
-    mean = gray.mean((2, 3), keepdim=True)
-    other = gray.mul_(_per_image(kind == 2)).add_(mean * _per_image(kind == 1))
-    return torch.lerp(other, x, _per_image(factor)).clamp_(0, 1)
+    mean = gray.mean((2, 3), keepdim=True).mul_(work.mean[part, stage])
+    other = gray.mul_(work.gray[part, stage]).add_(mean)
+    return torch.lerp(other, x, work.factor[part, stage]).clamp_(0, 1)
 
 
-def _hue(x: Tensor, p: Params) -> Tensor:
-    """Turn the hue, leaving the largest and the smallest of r, g, b (so value and chroma) alone.
+def _hue(x: Tensor, work: _Work, part: slice) -> Tensor:
+    """Turn the hue; the largest and the smallest of r, g, b (so value and chroma) stay.
 
-    On the hexagon of hues, the distance to red is (1 - r + g + b) / 6 turns for r, g, b scaled to
-    [0, 1] within the pixel, and the sign of g - b says on which side; the way back is a clamped
-    distance per channel. So neither sorting nor cases nor an arc tangent is needed.
+    On the hexagon of hues the distance from red is (1 - r + g + b) / 6 turns, for r, g, b scaled
+    to [0, 1] within the pixel, and the sign of g - b says on which side of red. The way back is a
+    clamped distance per channel. So no sorting, no cases, no arc tangent.
     """
     r, g, b = x.split(1, 1)
     high, low = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
     chroma6 = (high - low).mul_(6)
     turns = (g + b).sub_(r).add_(high).sub_(low, alpha=2).div_(chroma6.clamp(min=1e-9))
-    turns = turns.copysign_(g - b)
-    third = torch.arange(3, dtype=torch.float32, device=x.device).div(3).view(1, 3, 1, 1)
-    distance = turns + (_per_image(p.hue) - third)
-    distance = distance.sub_(distance.round()).abs_().clamp_(1 / 6, 1 / 3)
-    return torch.addcmul(low.add_(chroma6, alpha=1 / 3), chroma6, distance, value=-1)
+    turns.copysign_(g - b)
+    # |turns| and |hue| are at most 1/2, so this folds their sum to 1/2 - (distance on the circle).
+    nearness = (turns + work.hue[part]).abs_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
+    return torch.addcmul(low.sub_(chroma6, alpha=1 / 6), chroma6, nearness)
 
 
-def _grayscale(x: Tensor, p: Params) -> Tensor:
-    return _luma(x).expand_as(x).contiguous()
+def _grayscale(x: Tensor, work: _Work, part: slice) -> Tensor:
+    return _luma(x).expand_as(x)
 
 
-def _shift(x: Tensor, p: Params) -> Tensor:
-    return (x + _per_image(p.shift)).clamp_(0, 1)
+def _shift(x: Tensor, work: _Work, part: slice) -> Tensor:
+    return (x + _per_image(work.params.shift[part])).clamp_(0, 1)
 
 
 _BLUR_RADIUS = 3
 
 
-def _blur(x: Tensor, p: Params) -> Tensor:
-    size = p.size
+def _blur(x: Tensor, work: _Work, part: slice) -> Tensor:
+    size = x.shape[-1]
     tap = torch.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1, device=x.device)
-    # Neutral sigma 0 would divide by zero on a masked image.
-    weight = torch.exp(-0.5 * (tap / p.sigma.clamp(min=1e-3)[:, None]) ** 2)
+    sigma = work.params.sigma[part, None].clamp(min=1e-2)  # 0 stands for no blur
+    weight = torch.exp(-0.5 * (tap / sigma) ** 2)
     weight = weight / weight.sum(1, keepdim=True)
     pixel = torch.arange(size, device=x.device)
     source = (pixel + tap[:, None]).abs()  # reflected at the borders, edge pixel not repeated
     source = size - 1 - (size - 1 - source).abs()
     taps = (source[:, :, None] == pixel).float().view(len(tap), size * size)
-    matrix = (weight @ taps).view(-1, 1, size, size)
-    return matrix @ x @ matrix.transpose(2, 3)
+    matrix = _product(weight, taps).view(-1, 1, size, size)
+    return _product(_product(matrix, x), matrix.transpose(2, 3))
 
 
-def _solarize(x: Tensor, p: Params) -> Tensor:
-    return torch.where(x >= _per_image(p.threshold), 1 - x, x)
+def _solarize(x: Tensor, work: _Work, part: slice) -> Tensor:
+    return torch.where(x >= _per_image(work.params.threshold[part]), 1 - x, x)
 
 
 def _hash(x: Tensor) -> Tensor:
@@ -513,26 +583,28 @@ def _hash(x: Tensor) -> Tensor:
     return (x >> 16) ^ x
 
 
-def _noise(x: Tensor, p: Params) -> Tensor:
-    """Gaussian noise from a counter: the same seed gives the same noise on every device."""
+def _noise(x: Tensor, work: _Work, part: slice) -> Tensor:
+    """Gaussian noise from a counter (Box-Muller on hashed positions): a seed means the same noise
+    in any batch and on any device, and nothing as large as the images has to be stored."""
+    seed, deviation = work.params.noise_seed[part], work.params.noise[part]
     pixels = x[0].numel()
     half = (pixels + 1) // 2
     counter = _hash(torch.arange(1, 2 * half + 1, device=x.device))
-    uniform = ((_hash(counter + p.noise_seed[:, None] & 0xFFFFFFFF) >> 8).float() + 0.5) * 2**-24
+    uniform = ((_hash((counter + seed[:, None]) & 0xFFFFFFFF) >> 8).float() + 0.5) * 2**-24
     radius, turn = uniform.split(half, 1)
     radius, turn = radius.log().mul_(-2).sqrt_(), turn.mul(2 * math.pi)
-    normal = torch.cat([radius * turn.cos(), radius * turn.sin()], 1)[:, :pixels].view_as(x)
-    return torch.addcmul(x, normal, _per_image(p.noise)).clamp_(0, 1)
+    normal = torch.cat([radius * turn.cos(), radius * turn.sin()], 1)[:, :pixels]
+    return torch.addcmul(x, normal.reshape(x.shape), _per_image(deviation)).clamp_(0, 1)
 
 
-def _cutout(x: Tensor, p: Params) -> Tensor:
-    pixel = torch.arange(p.size, device=x.device)
+def _cutout(x: Tensor, work: _Work, part: slice) -> Tensor:
+    p, pixel = work.params, torch.arange(x.shape[-1], device=x.device)
 
     def inside(start: Tensor) -> Tensor:
-        return (pixel >= start[:, None]) & (pixel < (start + p.cutout)[:, None])
+        return (pixel >= start[:, None]) & (pixel < (start + p.cutout[part])[:, None])
 
-    hole = inside(p.cutout_top)[:, None, :, None] & inside(p.cutout_left)[:, None, None, :]
-    return x.masked_fill(hole, 0)
+    rows, columns = inside(p.cutout_top[part]), inside(p.cutout_left[part])
+    return x.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
 
 
 _STEP: dict[str, Any] = {"rotation": _rotate}
@@ -565,7 +637,14 @@ def _active_steps(p: Params) -> Tensor:
     for stage in range(4):
         is_hue = p.order[:, stage] == 3
         columns += [changed[:, stage] & ~is_hue, changed[:, stage] & is_hue]
-    columns += [p.grayscale, p.shift != 0, p.sigma != 0, p.solarize, p.noise != 0, p.cutout != 0]
+    columns += [
+        p.grayscale,
+        p.shift != 0,
+        p.sigma != 0,
+        p.solarize,
+        p.noise != 0,
+        p.cutout != 0,
+    ]
     return torch.stack(columns, 1)
 
 
