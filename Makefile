@@ -11,7 +11,7 @@ FORGET := rm -rf _build/.doctrees
 .PHONY: book test serve lint unit colab pdf linkcheck constraints clean reproduce
 
 book: $(VENV)/.book
-	CONTRASTIVE_TUTORIAL_BOOK=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
+	CONTRASTIVE_TUTORIAL_BOOK=1 OMP_WAIT_POLICY=PASSIVE PATH="$(CURDIR)/$(BIN):$$PATH" \
 	  $(BIN)/jupyter-book build . -n -W --keep-going || { $(FORGET); exit 1; }
 	@echo "open _build/html/index.html, or: make serve"
 
@@ -39,12 +39,12 @@ LATEX_PACKAGES := latexmk texlive-xetex texlive-latex-extra texlive-fonts-recomm
 pdf: $(VENV)/.book
 	@for tool in $(LATEX); do command -v $$tool >/dev/null || { \
 	  echo "make pdf needs $$tool. On Debian and Ubuntu: apt-get install $(LATEX_PACKAGES)"; exit 1; }; done
-	CONTRASTIVE_TUTORIAL_BOOK=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
+	CONTRASTIVE_TUTORIAL_BOOK=1 OMP_WAIT_POLICY=PASSIVE PATH="$(CURDIR)/$(BIN):$$PATH" \
 	  $(BIN)/jupyter-book build . --builder pdflatex
 	@echo "open _build/latex/contrastive-tutorial.pdf"
 
 linkcheck: $(VENV)/.book
-	CONTRASTIVE_TUTORIAL_BOOK=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
+	CONTRASTIVE_TUTORIAL_BOOK=1 OMP_WAIT_POLICY=PASSIVE PATH="$(CURDIR)/$(BIN):$$PATH" \
 	  $(BIN)/jupyter-book build . --builder linkcheck
 
 # After new versions have passed `make test`. What torch alone needs on one platform is left to torch.

@@ -181,7 +181,7 @@ PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
         Preset(
-            "live", "two_conv_strided", steps=100, batch_size=200, lr=2e-3, bank=4_000,
+            "live", "two_conv_strided", steps=60, batch_size=200, lr=2e-3, bank=4_000,
             kmeans_restarts=5, menu_bank=2_000,
             summary="seconds on two cores: what the chapters train before your eyes",
         ),
