@@ -280,7 +280,7 @@ def _univariate(
             values = tensors[name].detach()
             if not bool((values > 0).all()):
                 raise InputError(
-                    f"{name}: expected positive standard deviations, got {float(values.min())}"
+                    f"{name}: expected positive standard deviations, got {float(values.min()):g}"
                 )
     return tensors["mean_p"], tensors["std_p"], tensors["mean_q"], tensors["std_q"]
 

@@ -63,7 +63,8 @@ def triplet_kind(d_ap: Tensor | float, d_an: Tensor | float, margin: float) -> T
     ['EASY', 'SEMI_HARD', 'HARD']
     """
     _require_margin(margin)
-    near, far = torch.as_tensor(d_ap), torch.as_tensor(d_an)
+    device = next((d.device for d in (d_ap, d_an) if isinstance(d, Tensor)), None)
+    near, far = (_double(torch.as_tensor(d, device=device)) for d in (d_ap, d_an))
     for name, distance in (("d_ap", near), ("d_an", far)):
         if looks_at_values(None, distance) and not bool((distance >= 0).all()):
             bad = distance[~(distance >= 0)][0]
@@ -334,10 +335,9 @@ def _mean_over_triplets(
 ) -> Tensor:
     """Mean of ``d_ap - d_an + margin`` over the active triplets, without listing them.
 
-    The sum over active triplets is ``margin * count + sum_ij coefficient_ij d_ij``, where the
-    coefficient of a pair is the number of active triplets it is the positive pair of, or minus the
-    number it is the negative pair of. The counts are piecewise constant, so autograd sees only the
-    last line.
+    Their sum is ``margin * count + sum_ij coefficient_ij d_ij``, where the coefficient of a pair is
+    the number of active triplets it is the positive pair of, or minus the number it is the negative
+    pair of. The counts are piecewise constant, so autograd sees only the sum.
     """
     with torch.no_grad():
         positives = _sorted_positives(d, labels)
@@ -355,8 +355,9 @@ def _mean_over_triplets(
             coefficient[part] = (lo - hi).to(d.dtype)
             coefficient[part].scatter_add_(1, positives.column[part], per_positive)
             count += (hi - lo).sum()
-    count = count.clamp_min(1)
-    total = (coefficient * d).sum() / count + margin * (coefficient < 0).any().to(d.dtype)
+        coefficient /= count.clamp_min(1)  # before the sum, which could overflow
+        any_active = count.clamp_max(1).to(d.dtype)
+    total = (coefficient * d).sum() + margin * any_active
     # Every active triplet has a loss above zero; rounding must not push their mean below it.
     return total - total.detach().clamp_max(0)
 
