@@ -234,10 +234,12 @@ def sample(
     def below(limit: Tensor, u: Tensor) -> Tensor:  # whole numbers 0 .. limit - 1
         return (u * limit).long().clamp(max=limit - 1)
 
-    area, aspect = uniform(_ATTEMPTS, 2).unbind(2)
-    height, width = _crop_sizes(row, area, aspect, size)
+    height, width, fits = _crop_sizes(row, uniform(_ATTEMPTS), uniform(_ATTEMPTS), size)
     u = iter(uniform(20).unbind(1))
-    top, left = below(size - height + 1, next(u)), below(size - width + 1, next(u))
+    top, left = (
+        torch.where(fits, below(size - side + 1, next(u)), (size - side) // 2)
+        for side in (height, width)
+    )
     jitter = next(u) < row["jitter"]
     factors = {
         name: torch.where(jitter, between(row[name + "0"], row[name + "1"], next(u)), neutral)
@@ -272,21 +274,21 @@ def sample(
 
 def _crop_sizes(
     row: dict[str, Tensor], area: Tensor, aspect: Tensor, size: int
-) -> tuple[Tensor, Tensor]:
-    """Height and width by RandomResizedCrop's rule: the first of ten tries that fits, else a
-    central-crop size. (Ten tries for everyone cost less than one test of who needs another.)"""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Height and width of the crops by RandomResizedCrop's rule: the first of ten tries that fits,
+    else the largest central crop of a permitted ratio; and whether a try did fit. (Ten tries for
+    everyone cost less than asking who needs another.)"""
     area = size * size * (row["scale0"] + (row["scale1"] - row["scale0"]) * area.T)
     low, high = row["ratio0"].log(), row["ratio1"].log()
     root = torch.exp((low + (high - low) * aspect.T) / 2)
     height, width = (area.sqrt() / root).round(), (area.sqrt() * root).round()
     fits = (height >= 1) & (height <= size) & (width >= 1) & (width <= size)
-    first = fits.int().argmax(0, keepdim=True)
-    good = fits.any(0)
-    height = torch.where(good, height.gather(0, first)[0], (size / row["ratio0"].clamp(1)).round())
-    width = torch.where(
-        good, width.gather(0, first)[0], (size * row["ratio1"].clamp(max=1)).round()
-    )
-    return height.long(), width.long()
+    first, some = fits.int().argmax(0, keepdim=True), fits.any(0)
+    tallest = (size / row["ratio0"].clamp(min=1)).round()
+    widest = (size * row["ratio1"].clamp(max=1)).round()
+    height = torch.where(some, height.gather(0, first)[0], tallest)
+    width = torch.where(some, width.gather(0, first)[0], widest)
+    return height.long(), width.long(), some
 
 
 _COLUMNS = tuple(
