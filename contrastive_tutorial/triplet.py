@@ -64,7 +64,8 @@ def triplet_kind(d_ap: Tensor | float, d_an: Tensor | float, margin: float) -> T
     """
     _require_margin(margin)
     device = next((d.device for d in (d_ap, d_an) if isinstance(d, Tensor)), None)
-    near, far = (_double(torch.as_tensor(d, device=device)) for d in (d_ap, d_an))
+    exact = torch.float64 if device is None else None  # two numbers keep every digit they have
+    near, far = (_double(torch.as_tensor(d, dtype=exact, device=device)) for d in (d_ap, d_an))
     for name, distance in (("d_ap", near), ("d_an", far)):
         if looks_at_values(None, distance) and not bool((distance >= 0).all()):
             bad = distance[~(distance >= 0)][0]
