@@ -1,8 +1,7 @@
 """Normalising a batch in K groups of rows: the arithmetic under the layers, with its gradients.
 
-Two equivalent routes: :class:`GroupedNormalize` is a fixed number of vectorised passes for any
-device, grouping and dtype; :class:`BlockwiseNormalize` runs PyTorch's own CPU kernel block by
-block. ``mean`` and ``var`` are tables ``(K, C)`` or ``(1, C)``, ``var`` is biased.
+Tables of rows are ``(B, C)``, of groups ``(K, C)`` or, for moments that all groups share,
+``(1, C)``. ``var`` is biased.
 """
 
 from __future__ import annotations
@@ -57,16 +56,29 @@ def pool_moments(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return pooled, var.mean(dim) + (mean - pooled.unsqueeze(dim)).square().mean(dim)
 
 
-def row_moments(rows: Tensor, spatial: list[int]) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each row of ``(B, C, ...)`` over ``spatial``: ``(B, C)``."""
+def row_moments(x: Tensor, spatial: list[int]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Mean and biased variance of each row of ``(B, C, ...)`` over ``spatial``: ``(B, C)``.
+
+    In float32, or float64 for such an ``x``. The third result is memory like ``x`` for reuse, if
+    any was needed.
+    """
+    wide = torch.promote_types(x.dtype, torch.float32)
     if not spatial:
-        return rows, torch.zeros_like(rows)
-    if rows.device.type != "cpu":
-        var, mean = torch.var_mean(rows, spatial, correction=0)
-        return mean, var
-    # On a CPU the single pass of var_mean (Welford) takes eight times as long as these three.
-    mean = rows.mean(spatial, keepdim=True)
-    return mean.flatten(1), (rows - mean).square_().mean(spatial)
+        rows = x.to(wide)
+        return rows, torch.zeros_like(rows), None
+    if x.device.type == "cpu":
+        # The single pass of var_mean (Welford) takes eight times as long as these four.
+        mean = x.mean(spatial, keepdim=True, dtype=wide)
+        scratch = (x - mean).square_()
+        return mean.flatten(1), scratch.mean(spatial), scratch if x.dtype == wide else None
+    if x.dtype == wide:
+        var, mean = torch.var_mean(x, spatial, correction=0)
+        return mean, var, None
+    # Half precision without a float32 copy. What cancels in the subtraction is below the rounding
+    # of the values themselves.
+    mean = x.mean(spatial, dtype=wide)
+    square = torch.linalg.vector_norm(x, dim=spatial, dtype=wide).square()
+    return mean, (square / x[0, 0].numel() - mean.square()).clamp_min_(0), None
 
 
 class GroupedNormalize(torch.autograd.Function):
@@ -93,9 +105,8 @@ class GroupedNormalize(torch.autograd.Function):
         """``x (B, C, ...)``, affine ``(1 or K, C)``; ``pooled`` makes all groups share moments."""
         batch, channels = x.shape[:2]
         spatial = list(range(2, x.ndim))
-        rows = x.to(torch.promote_types(x.dtype, torch.float32))
         # Law of total variance: over the rows of a group, then, if pooled, over the groups.
-        row_mean, row_var = row_moments(rows, spatial)
+        row_mean, row_var, scratch = row_moments(x, spatial)
         mean, var = pool_moments(
             to_groups(row_mean, groups, grouping, order),
             to_groups(row_var, groups, grouping, order),
@@ -111,7 +122,8 @@ class GroupedNormalize(torch.autograd.Function):
             to_rows(t.expand(groups, channels), batch, grouping, order).view(shape)
             for t in (scale, shift)
         )
-        y = torch.addcmul(shift, rows, scale).to(x.dtype)
+        y = torch.empty_like(x) if scratch is None else scratch
+        torch.addcmul(shift, x, scale, out=y)
         ctx.save_for_backward(x, weight, mean, invstd, order)
         ctx.groups, ctx.grouping = groups, grouping
         ctx.bias_rows = None if bias is None else bias.shape[0]
@@ -124,10 +136,11 @@ class GroupedNormalize(torch.autograd.Function):
         groups, grouping = ctx.groups, ctx.grouping
         batch, channels = x.shape[:2]
         spatial = list(range(2, x.ndim))
-        dy, rows = grads[0].to(mean.dtype), x.to(mean.dtype)
-        row_dy, row_dyx = dy, dy * rows
-        if spatial:
-            row_dy, row_dyx = row_dy.sum(spatial), row_dyx.sum(spatial)
+        dy = grads[0]
+        product = dy * x
+        row_dy, row_dyx = (
+            t.sum(spatial, dtype=mean.dtype) if spatial else t.to(mean.dtype) for t in (dy, product)
+        )
         # Per group: the sums of dy and of dy * x_hat, which are the gradients of bias and weight.
         sum_dy = to_groups(row_dy, groups, grouping, order).sum(1)
         sum_dyx = to_groups(row_dyx, groups, grouping, order).sum(1)
@@ -147,92 +160,6 @@ class GroupedNormalize(torch.autograd.Function):
             to_rows(t.expand(groups, channels), batch, grouping, order).view(shape)
             for t in (gain, slope, offset)
         )
-        grad_x = torch.addcmul(c, dy, a).addcmul_(rows, b).to(x.dtype)
+        # Into the memory of the product: fresh memory costs a CPU as much as a pass over it.
+        grad_x = torch.addcmul(c, dy, a, out=product).addcmul_(x, b)
         return grad_x, grad_weight, grad_bias, None, None, None, None, None
-
-
-class BlockwiseNormalize(torch.autograd.Function):
-    """:class:`GroupedNormalize` for contiguous groups on a CPU: PyTorch's own kernel per block.
-
-    A block of rows fits the processor's caches better than the batch, and a kernel launch costs
-    microseconds there, so a loop over K is the fastest; on a GPU it would be the slowest.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: int, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Arguments and results as those of :class:`GroupedNormalize`."""
-        tables = (groups, x.shape[1])
-        like = torch.float32 if weight is None else weight.dtype
-        like = torch.promote_types(x.dtype, like)
-        y = torch.empty_like(x)
-        mean, invstd = x.new_empty(tables, dtype=like), x.new_empty(tables, dtype=like)
-        running_mean, unbiased = x.new_zeros(tables, dtype=like), x.new_zeros(tables, dtype=like)
-        each = x.shape[0] // groups
-        for k in range(groups):
-            block = slice(k * each, (k + 1) * each)
-            # With momentum 1 the kernel's "running" statistics are those of the block.
-            torch.ops.aten.native_batch_norm.out(
-                x[block],
-                _row(weight, k),
-                _row(bias, k),
-                running_mean[k],
-                unbiased[k],
-                True,
-                1.0,
-                eps,
-                out=y[block],
-                save_mean=mean[k],
-                save_invstd=invstd[k],
-            )
-        ctx.save_for_backward(x, weight, mean, invstd)
-        ctx.bias_rows, ctx.eps = None if bias is None else bias.shape[0], eps
-        count = x.numel() // mean.numel()
-        var = unbiased * ((count - 1) / count)
-        ctx.mark_non_differentiable(mean, var)
-        return y, mean, var
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        x, weight, mean, invstd = ctx.saved_tensors
-        groups, channels = mean.shape
-        dy = grads[0]
-        if dy.stride() != x.stride():
-            # The kernel is several times slower on mixed memory formats.
-            dy = torch.empty_like(x).copy_(dy)
-        grad_x = torch.empty_like(x)
-        # Without a weight the kernel gives no sums, and nobody needs them.
-        grad_weight = None if weight is None else torch.empty_like(mean)
-        grad_bias = None if ctx.bias_rows is None else torch.empty_like(mean)
-        mask = [True, grad_weight is not None, grad_bias is not None]
-        each = x.shape[0] // groups
-        for k in range(groups):
-            block = slice(k * each, (k + 1) * each)
-            dx, dw, db = torch.ops.aten.native_batch_norm_backward(
-                dy[block],
-                x[block],
-                _row(weight, k),
-                None,
-                None,
-                mean[k],
-                invstd[k],
-                True,
-                ctx.eps,
-                mask,
-            )
-            grad_x[block] = dx
-            if grad_weight is not None:
-                grad_weight[k] = dw
-            if grad_bias is not None:
-                grad_bias[k] = db
-        if grad_weight is not None:
-            grad_weight = grad_weight.sum_to_size(weight.shape)
-        if grad_bias is not None:
-            grad_bias = grad_bias.sum_to_size(ctx.bias_rows, channels)
-        return grad_x, grad_weight, grad_bias, None, None
-
-
-def _row(table: Tensor | None, k: int) -> Tensor | None:
-    """Row k of an affine table, or its only row."""
-    return None if table is None else table[k if table.shape[0] > 1 else 0]

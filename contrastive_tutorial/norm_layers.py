@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm_kernels import (
-    BlockwiseNormalize,
     GroupedNormalize,
     pool_moments,
     shuffled_order,
@@ -36,6 +35,19 @@ def _positive_int(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InputError(f"{name}: expected an integer of at least 1, got {value!r}")
     return value
+
+
+def check_shape(x: Tensor, dims: tuple[int, ...], num_features: int) -> None:
+    """Raise :class:`InputError` unless ``x`` is floating point, ``(N, num_features, ...)``."""
+    if x.ndim not in dims or x.shape[1] != num_features:
+        raise InputError(
+            f"x: expected {' or '.join(map(str, dims))} dimensions (N, C, ...) with "
+            f"C = {num_features} channels, got shape {tuple(x.shape)}"
+        )
+    if not x.is_floating_point():
+        raise InputError(
+            f"x: expected floating point values, got {x.dtype}; convert with x.float()"
+        )
 
 
 class GroupedBatchNorm(nn.Module):
@@ -98,11 +110,7 @@ class GroupedBatchNorm(nn.Module):
 
     def check_shape(self, x: Tensor) -> None:
         """Raise :class:`InputError` unless ``x`` has this layer's dimensions and channels."""
-        if x.ndim not in self.dims or x.shape[1] != self.num_features:
-            raise InputError(
-                f"x: expected {' or '.join(map(str, self.dims))} dimensions (N, C, ...) with "
-                f"C = {self.num_features} channels, got shape {tuple(x.shape)}"
-            )
+        check_shape(x, self.dims, self.num_features)
 
     def check_groups(self, x: Tensor) -> None:
         """Raise :class:`InputError` unless ``x`` divides into groups that have a variance."""
@@ -128,8 +136,6 @@ class GroupedBatchNorm(nn.Module):
         weight, bias = (
             None if t is None else t.view(-1, self.num_features) for t in (self.weight, self.bias)
         )
-        if self._blockwise(x):
-            return BlockwiseNormalize.apply(x, weight, bias, self.num_groups, self.eps)
         return GroupedNormalize.apply(
             x,
             weight,
@@ -139,17 +145,6 @@ class GroupedBatchNorm(nn.Module):
             self.grouping,
             self.order(x.shape[0]),
             self.eps,
-        )
-
-    def _blockwise(self, x: Tensor) -> bool:
-        """Whether PyTorch's CPU kernel can go block by block (a compiler fuses the other way)."""
-        return (
-            x.device.type == "cpu"
-            and self.grouping == "contiguous"
-            and not self.pooled
-            and x.dtype in (torch.float32, torch.float64)
-            and (self.weight is None or self.weight.dtype == x.dtype)
-            and not torch.compiler.is_compiling()
         )
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm_layers import check_shape
 
 REFERENCE_STEPS = 160_000
 """Run length at which the schedule's fractions are the paper's 5,000, 25,000 and 40,000 steps."""
@@ -175,11 +176,7 @@ class BatchRenorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``x``; the result has the dtype of ``x``."""
-        if x.ndim not in self.dims or x.shape[1] != self.num_features:
-            raise InputError(
-                f"x: expected {' or '.join(map(str, self.dims))} dimensions (N, C, ...) with "
-                f"C = {self.num_features} channels, got shape {tuple(x.shape)}"
-            )
+        check_shape(x, self.dims, self.num_features)
         with torch.autocast(x.device.type, enabled=False):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             if not self.training:
