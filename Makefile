@@ -11,6 +11,7 @@ FORGET := rm -rf _build/.doctrees
 .PHONY: book test serve lint unit colab pdf linkcheck constraints clean reproduce
 
 book: $(VENV)/.book
+	rm -rf _build/html/reports  # a failure of an earlier build is none of this one
 	CONTRASTIVE_TUTORIAL_BOOK=1 OMP_WAIT_POLICY=PASSIVE PATH="$(CURDIR)/$(BIN):$$PATH" \
 	  $(BIN)/jupyter-book build . -n -W --keep-going || { $(FORGET); exit 1; }
 	@echo "open _build/html/index.html, or: make serve"

@@ -441,7 +441,8 @@ def study(
     where = resolve_device(device)
     sets = load_splits(images, where)
     longest = 0.0
-    for wanted in missing_runs(runs, results, sets[0].name)[shard[0] :: shard[1]]:
+    # Shares of the whole plan, not of what is missing now: hosts that start late agree on them.
+    for wanted in missing_runs(runs[shard[0] :: shard[1]], results, sets[0].name):
         if budget is not None and time.monotonic() - started + longest > budget:
             return
         began = time.monotonic()

@@ -210,11 +210,11 @@ def test_a_full_disk_leaves_no_record(sets, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         real(source, target)
 
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(InputError, match="disk is full"):
-        run("B0", sets, "tiny", 0, 5, tmp_path, progress=False, arrays=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(InputError, match="disk is full"):
+            run("B0", sets, "tiny", 0, 5, tmp_path, progress=False, arrays=False)
     assert list(tmp_path.rglob("*.json")) == []
-    monkeypatch.undo()
     # the checkpoint is still there: the second try evaluates without training again
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".checkpoint"]
     assert run("B0", sets, "tiny", 0, 5, tmp_path, progress=False) is not None
