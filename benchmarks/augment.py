@@ -1,0 +1,174 @@
+"""Views a second of the batched augmentation against lightly's and kornia's, in one run.
+
+    python benchmarks/augment.py [--views 1000] [--rounds 9] [--json FILE]
+
+Every contestant makes the same number of SimCLR-CIFAR views (resized crop with scale 0.2-1, flip,
+colour jitter 0.4/0.4/0.4/0.1 with p = 0.8, grayscale with p = 0.2; no blur) from 32 x 32 images in
+memory, and has every core of the machine:
+
+* ours: drawing and applying, from uint8, torch's threads;
+* ours, P1: the same with the ten policies of the split experiments, a tenth of the views each;
+* lightly: `SimCLRTransform` on PIL images in as many processes as there are cores, results thrown
+  away where they were made (no transport, no collation: the transform alone);
+* lightly, loader: the same transform in a DataLoader with as many workers (how it is used);
+* kornia: its batched transforms with its own per-image parameters, from uint8, torch's threads.
+
+The contestants take turns, round by round. Figures are medians over rounds; a ratio is the median
+of the rounds' ratios, with its quartiles. Warm-up (process start included) is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from contrastive_tutorial.augment import DEFAULT_POLICY, POLICIES, apply, sample
+from contrastive_tutorial.experiments import git_commit, versions
+from contrastive_tutorial.training import device_name
+
+SCALE, JITTER, JITTER_PROBABILITY, GRAY_PROBABILITY = (0.2, 1.0), (0.4, 0.4, 0.4, 0.1), 0.8, 0.2
+
+
+def ours(images: Tensor, policies: tuple) -> Callable[[], object]:
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.arange(len(images)) % len(policies)
+    return lambda: apply(images, sample(policies, ids, generator))
+
+
+def kornias(images: Tensor) -> Callable[[], object]:
+    import kornia.augmentation as K
+
+    transform = torch.nn.Sequential(
+        K.RandomResizedCrop((32, 32), scale=SCALE),
+        K.RandomHorizontalFlip(),
+        K.ColorJitter(*JITTER, p=JITTER_PROBABILITY),
+        K.RandomGrayscale(p=GRAY_PROBABILITY),
+    )
+    return lambda: transform(images.float() / 255)
+
+
+class LightlyViews(torch.utils.data.Dataset):
+    """Two views of each image, by lightly's transform from a PIL image. lightly's jitter is
+    (0.8, 0.8, 0.8, 0.2) times its strength."""
+
+    def __init__(self, images: Tensor) -> None:
+        from lightly.transforms import SimCLRTransform
+        from PIL import Image
+
+        self.transform = SimCLRTransform(
+            input_size=32, min_scale=SCALE[0], cj_strength=0.5, cj_prob=JITTER_PROBABILITY,
+            random_gray_scale=GRAY_PROBABILITY, gaussian_blur=0.0, normalize=None,
+        )  # fmt: skip
+        self.images = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> list[Tensor]:
+        return self.transform(self.images[index])
+
+
+_views: LightlyViews
+
+
+def _start_process(images: Tensor) -> None:
+    global _views
+    torch.set_num_threads(1)
+    _views = LightlyViews(images)
+
+
+def _make(indices: range) -> int:
+    return sum(len(_views[i]) for i in indices)
+
+
+def lightlys_in_processes(images: Tensor, workers: int) -> Callable[[], object]:
+    pool = ProcessPoolExecutor(workers, initializer=_start_process, initargs=(images,))
+    # Several shares a process, so that neither core waits for a slow share of the other.
+    shares = [range(i, len(images), 4 * workers) for i in range(4 * workers)]
+    return lambda: sum(pool.map(_make, shares))
+
+
+def lightlys_in_a_loader(images: Tensor, workers: int) -> Callable[[], object]:
+    loader = torch.utils.data.DataLoader(
+        LightlyViews(images), batch_size=50, num_workers=workers, persistent_workers=True
+    )
+    return lambda: sum(len(views) for batch in loader for views in batch)
+
+
+def take_turns(jobs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every job in every round."""
+    taken: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(-2, rounds):
+        for name, job in jobs.items():
+            started = time.perf_counter()
+            job()
+            if turn >= 0:
+                taken[name].append(time.perf_counter() - started)
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--views", type=int, default=1000, help="views per round (even)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds that count")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args()
+
+    workers = os.cpu_count() or 1
+    generator = torch.Generator().manual_seed(0)
+    shape = (options.views // 2, 3, 32, 32)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    twice = images.repeat(2, 1, 1, 1)
+    # Processes are started before anything else runs threads here.
+    jobs: dict[str, Callable[[], object]] = {
+        "lightly": lightlys_in_processes(images, workers),
+        "lightly, loader": lightlys_in_a_loader(images, workers),
+    }
+    jobs["ours"] = ours(twice, (DEFAULT_POLICY,))
+    jobs["ours, P1"] = ours(twice, POLICIES)
+    jobs["kornia"] = kornias(twice)
+    taken = take_turns(jobs, options.rounds)
+
+    where = {
+        "machine": device_name(torch.device("cpu")),
+        "load_average": os.getloadavg()[0],
+        "versions": {**versions(), "lightly": version("lightly"), "kornia": version("kornia")},
+        "commit": git_commit(),
+    }
+    print(f"{where['machine']}, {workers} cores, load average {where['load_average']:.1f}")
+    print(f"{len(twice)} views a round, median of {options.rounds} rounds\n")
+    print(f"{'':16} {'ms':>8} {'views/s':>9}   ours is faster by (quartiles)")
+    figures = {}
+    for name, seconds in taken.items():
+        middle = statistics.median(seconds)
+        ratios = [theirs / own for theirs, own in zip(seconds, taken["ours"], strict=True)]
+        low, ratio, high = statistics.quantiles(ratios, n=4)
+        figures[name] = {
+            "milliseconds": 1e3 * middle,
+            "views_per_second": len(twice) / middle,
+            "over_ours": ratio,
+            "over_ours_quartiles": [low, high],
+        }
+        print(
+            f"{name:16} {1e3 * middle:8.1f} {len(twice) / middle:9,.0f}   "
+            f"{ratio:6.2f} ({low:.2f}-{high:.2f})"
+        )
+    if options.json:
+        settings = {"views": len(twice), "rounds": options.rounds, "cores": workers}
+        options.json.write_text(
+            json.dumps({**where, **settings, "figures": figures}, indent=1) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
