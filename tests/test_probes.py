@@ -81,6 +81,16 @@ def test_affine_changes_of_columns_and_new_names_change_nothing(seed, scale, shi
     assert moved == pytest.approx(base, abs=1.01 / len(test))
 
 
+def test_columns_that_vary_by_rounding_only_become_zero_everywhere():
+    """Blown up to unit variance, rounding of a constant would count like a feature."""
+    x = torch.tensor([[1.0, 3.0, 0.0], [2.0, 3.0000002, 0.0], [4.0, 3.0, 0.0]])
+    train, test = probes._standardized(x, torch.tensor([[5.0, 3.1, 0.5]]))
+    assert train[:, 1:].abs().max() == 0
+    assert test[:, 1:].abs().max() == 0
+    torch.testing.assert_close(train[:, 0].mean(), torch.tensor(0.0))
+    torch.testing.assert_close(train[:, 0].square().mean(), torch.tensor(1.0))
+
+
 def test_dead_and_collapsed_columns_are_harmless():
     train, labels, test, test_labels = problem(noise=0.3)
     base = linear_probe(train, labels, test, test_labels)
