@@ -98,7 +98,14 @@ def _spatial(layer: nn.Module) -> int | None:
 
 @torch.no_grad()
 def _convert_layer(
-    old: Any, kind: str, dims: int, k: int, grouping: str | None, total_steps: int, views: int
+    old: Any,
+    like: Tensor | None,
+    kind: str,
+    dims: int,
+    k: int,
+    grouping: str | None,
+    total_steps: int,
+    views: int,
 ) -> nn.Module:
     c, eps = old.num_features, old.eps
     momentum = getattr(old, "momentum", 0.1)
@@ -118,7 +125,7 @@ def _convert_layer(
                 "to keep; convert a model that tracks them"
             )
     kwargs: dict[str, Any] = {"eps": eps}
-    for tensor in (weight, mean):
+    for tensor in (weight, mean, like):
         if tensor is not None:
             kwargs.update(device=tensor.device, dtype=tensor.dtype)
             break
@@ -208,22 +215,18 @@ def convert_norm(
         raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
     if num_subsets < 1:
         raise InputError(f"num_subsets: expected at least 1, got {num_subsets}")
-    done: dict[nn.Module, nn.Module] = {}
-
-    def replaced(layer: nn.Module) -> nn.Module:
-        dims = _spatial(layer)
-        if dims is None:
-            for name, child in layer._modules.items():
-                if child is not None:
-                    layer._modules[name] = replaced(child)
-            return layer
-        if layer not in done:  # a layer used in two places stays one layer
-            done[layer] = _convert_layer(
-                layer, kind, dims, num_subsets, grouping, total_steps, views
-            )
-        return done[layer]
-
-    model = replaced(model)
-    if not done:
+    like = next(model.parameters(), None)  # device and dtype, for a layer that has no tensors
+    # All new layers first: an error must not leave the model half converted. A layer used in two
+    # places stays one layer.
+    new = {
+        layer: _convert_layer(layer, like, kind, dims, num_subsets, grouping, total_steps, views)
+        for layer in model.modules()
+        if (dims := _spatial(layer)) is not None
+    }
+    if not new:
         raise InputError("model: no BatchNorm1d or BatchNorm2d layer to convert")
-    return model
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():
+            if child in new:
+                parent._modules[name] = new[child]
+    return new.get(model, model)

@@ -56,17 +56,19 @@ def pool_moments(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return pooled, var.mean(dim) + (mean - pooled.unsqueeze(dim)).square().mean(dim)
 
 
-def row_moments(x: Tensor, spatial: list[int]) -> tuple[Tensor, Tensor, Tensor | None]:
+def row_moments(
+    x: Tensor, spatial: list[int], on_cpu: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Mean and biased variance of each row of ``(B, C, ...)`` over ``spatial``: ``(B, C)``.
 
-    In float32, or float64 for such an ``x``. The third result is memory like ``x`` for reuse, if
-    any was needed.
+    In float32, or float64 for such an ``x``; ``on_cpu`` picks what is fast there. The third result
+    is memory like ``x`` for reuse, if any was needed.
     """
     wide = torch.promote_types(x.dtype, torch.float32)
     if not spatial:
         rows = x.to(wide)
         return rows, torch.zeros_like(rows), None
-    if x.device.type == "cpu":
+    if on_cpu:
         # The single pass of var_mean (Welford) takes eight times as long as these four.
         mean = x.mean(spatial, keepdim=True, dtype=wide)
         scratch = (x - mean).square_()
@@ -106,7 +108,7 @@ class GroupedNormalize(torch.autograd.Function):
         batch, channels = x.shape[:2]
         spatial = list(range(2, x.ndim))
         # Law of total variance: over the rows of a group, then, if pooled, over the groups.
-        row_mean, row_var, scratch = row_moments(x, spatial)
+        row_mean, row_var, scratch = row_moments(x, spatial, x.device.type == "cpu")
         mean, var = pool_moments(
             to_groups(row_mean, groups, grouping, order),
             to_groups(row_var, groups, grouping, order),

@@ -1,0 +1,461 @@
+"""Split, ghost and subset-affine layers against explicit loops, timm, and identities."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm import (
+    GhostBatchNorm1d,
+    GhostBatchNorm2d,
+    SplitBatchNorm1d,
+    SplitBatchNorm2d,
+    SubsetAffineBatchNorm1d,
+    SubsetAffineBatchNorm2d,
+)
+
+F64 = torch.float64
+
+
+def randn(*shape: int, seed: int = 0, dtype: torch.dtype = F64) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64).to(dtype)
+
+
+def shifted(groups: int, each: int, *rest: int, seed: int = 0) -> Tensor:
+    """Rows in contiguous groups with clearly different means and scales."""
+    x = randn(groups, each, *rest, seed=seed)
+    k = torch.arange(groups, dtype=F64).view(-1, *[1] * (x.ndim - 1))
+    return (x * (1 + k) + 2 * k).flatten(0, 1)
+
+
+def randomize(layer: nn.Module, seed: int = 1) -> nn.Module:
+    for i, parameter in enumerate(layer.parameters()):
+        parameter.data.copy_(randn(*parameter.shape, seed=seed + i))
+    return layer
+
+
+class LoopOfBatchNorms(nn.Module):
+    """The definition: K nn.BatchNorm2d (or 1d), each applied to the rows of its group."""
+
+    def __init__(self, like: SplitBatchNorm2d, kind: type = nn.BatchNorm2d):
+        super().__init__()
+        self.k, self.grouping = like.num_groups, like.grouping
+        self.norms = nn.ModuleList(
+            kind(like.num_features, eps=like.eps, momentum=like.momentum,
+                 affine=like.affine is not None, dtype=F64)
+            for _ in range(self.k)
+        )  # fmt: skip
+        for k, norm in enumerate(self.norms):
+            if like.affine is not None:
+                own = like.affine == "split"
+                norm.weight.data.copy_(like.weight.data[k] if own else like.weight.data)
+                norm.bias.data.copy_(like.bias.data[k] if own else like.bias.data)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.grouping == "contiguous":
+            return torch.cat([n(part) for n, part in zip(self.norms, x.chunk(self.k), strict=True)])
+        out = torch.empty_like(x)
+        for k, norm in enumerate(self.norms):
+            out[k :: self.k] = norm(x[k :: self.k])
+        return out
+
+    def table(self, name: str) -> Tensor:
+        return torch.stack([getattr(norm, name) for norm in self.norms])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    k=st.integers(1, 6),
+    each=st.integers(1, 4),
+    c=st.integers(1, 5),
+    shape=st.sampled_from([(2, 2), (3, 1), (1, 4)]),
+    affine=st.sampled_from(["shared", "split", None]),
+    grouping=st.sampled_from(["contiguous", "interleaved"]),
+    momentum=st.sampled_from([0.1, 1.0, 0.0, None]),
+    channels_last=st.booleans(),
+)
+def test_split_equals_a_loop_of_batch_norms(
+    k: int,
+    each: int,
+    c: int,
+    shape: tuple[int, int],
+    affine: str | None,
+    grouping: str,
+    momentum: float | None,
+    channels_last: bool,
+) -> None:
+    layer = SplitBatchNorm2d(c, k, affine, grouping, momentum=momentum, dtype=F64)
+    randomize(layer)
+    loop = LoopOfBatchNorms(layer)
+    for step in range(3):
+        x = shifted(k, each, c, *shape, seed=step)
+        if channels_last:
+            x = x.to(memory_format=torch.channels_last)
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        ours, theirs = layer(a), loop(b)
+        assert ours.stride() == a.stride()
+        torch.testing.assert_close(ours, theirs)
+        upstream = randn(*x.shape, seed=99)
+        ours.backward(upstream)
+        theirs.backward(upstream)
+        torch.testing.assert_close(a.grad, b.grad)
+    torch.testing.assert_close(layer.running_mean, loop.table("running_mean"))
+    torch.testing.assert_close(layer.running_var, loop.table("running_var"))
+    assert layer.num_batches_tracked == 3
+    if affine is not None:
+        for name in ("weight", "bias"):
+            theirs = torch.stack([getattr(norm, name).grad for norm in loop.norms])
+            theirs = theirs if affine == "split" else theirs.sum(0)
+            torch.testing.assert_close(getattr(layer, name).grad, theirs)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 5)])
+def test_split_1d_equals_a_loop_of_batch_norms(shape: tuple[int, ...]) -> None:
+    layer = SplitBatchNorm1d(4, 3, "split", dtype=F64)
+    randomize(layer)
+    loop = LoopOfBatchNorms(layer, nn.BatchNorm1d)
+    x = shifted(3, 4, *shape)
+    torch.testing.assert_close(layer(x), loop(x))
+    torch.testing.assert_close(layer.running_var, loop.table("running_var"))
+
+
+def test_training_equals_timm() -> None:
+    from timm.layers import SplitBatchNorm2d as TimmSplitBatchNorm2d
+
+    k, c = 3, 5
+    ours = randomize(SplitBatchNorm2d(c, k, "split", dtype=F64))
+    theirs = TimmSplitBatchNorm2d(c, num_splits=k).double()
+    branches = [theirs, *theirs.aux_bn]  # timm's first split is the layer itself
+    for i, branch in enumerate(branches):
+        branch.weight.data.copy_(ours.weight.data[i])
+        branch.bias.data.copy_(ours.bias.data[i])
+    x = shifted(k, 4, c, 3, 3)
+    torch.testing.assert_close(ours(x), theirs(x))
+    for i, branch in enumerate(branches):
+        torch.testing.assert_close(ours.running_mean[i], branch.running_mean)
+        torch.testing.assert_close(ours.running_var[i], branch.running_var)
+
+
+def test_interleaved_equals_the_view_of_moco_and_lightly() -> None:
+    k, c = 4, 3
+    layer = SplitBatchNorm2d(c, k, None, "interleaved", dtype=F64)
+    x = randn(8, c, 2, 2)
+    view = torch.nn.functional.batch_norm(
+        x.view(-1, c * k, 2, 2), None, None, training=True
+    ).view_as(x)
+    torch.testing.assert_close(layer(x), view)
+
+
+def test_interleaved_is_contiguous_on_permuted_rows() -> None:
+    k, n, c = 3, 12, 4
+    x = randn(n, c, 2, 2)
+    order = torch.argsort(torch.arange(n) % k, stable=True)
+    contiguous = SplitBatchNorm2d(c, k, dtype=F64)(x[order])
+    interleaved = SplitBatchNorm2d(c, k, grouping="interleaved", dtype=F64)(x)
+    torch.testing.assert_close(interleaved[order], contiguous)
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda m: SplitBatchNorm2d(6, 1, momentum=m),
+        lambda m: SplitBatchNorm2d(6, 1, "split", momentum=m),
+        lambda m: GhostBatchNorm2d(6, 1, momentum=m),
+        lambda m: GhostBatchNorm2d(6, 1, "shuffled", momentum=m),
+        lambda m: SubsetAffineBatchNorm2d(6, 1, momentum=m),
+    ],
+)
+def test_one_group_is_batch_norm(make: object, momentum: float | None) -> None:
+    layer, plain = make(momentum), nn.BatchNorm2d(6, momentum=momentum)  # type: ignore[operator]
+    for step in range(2):
+        x = randn(8, 6, 4, 4, seed=step, dtype=torch.float32) * 3 + 1
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        ours, theirs = layer(a), plain(b)
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=2e-6)
+        upstream = randn(*x.shape, seed=9, dtype=torch.float32)
+        ours.backward(upstream)
+        theirs.backward(upstream)
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-5, atol=2e-6)
+    torch.testing.assert_close(layer.running_mean.view(-1), plain.running_mean)
+    torch.testing.assert_close(layer.running_var.view(-1), plain.running_var)
+    x = randn(3, 6, 4, 4, seed=5, dtype=torch.float32)
+    torch.testing.assert_close(layer.eval()(x), plain.eval()(x))
+
+
+@pytest.mark.parametrize("grouping", ["contiguous", "interleaved"])
+def test_a_group_does_not_see_the_others(grouping: str) -> None:
+    k, each, c = 4, 3, 5
+    layer = randomize(SplitBatchNorm2d(c, k, "split", grouping, dtype=torch.float32))
+    x = randn(k * each, c, 4, 4, dtype=torch.float32)
+    own = torch.arange(k * each) // each if grouping == "contiguous" else torch.arange(k * each) % k
+    before = layer(x)
+    changed = x.clone()
+    changed[own == 2] = changed[own == 2].exp()  # BN would undo a scale and a shift
+    changed.requires_grad_()
+    after = layer(changed)
+    assert torch.equal(after[own != 2], before[own != 2])  # bit for bit
+    assert not torch.allclose(after[own == 2], before[own == 2], atol=1e-2)
+    after[own == 1].square().sum().backward()
+    assert changed.grad is not None
+    assert torch.count_nonzero(changed.grad[own != 1]) == 0
+    assert torch.count_nonzero(changed.grad[own == 1]) > 0
+
+
+def test_each_group_comes_out_standardized_and_permutes_with_its_rows() -> None:
+    k, each, c = 3, 6, 4
+    layer = SplitBatchNorm2d(c, k, eps=0.0, dtype=F64)
+    x = shifted(k, each, c, 3, 3)
+    y = layer(x)
+    groups = y.unflatten(0, (k, each)).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(groups.mean(2), torch.zeros(k, c, dtype=F64), atol=1e-12, rtol=0)
+    torch.testing.assert_close(groups.var(2, correction=0), torch.ones(k, c, dtype=F64))
+    swap = torch.arange(k * each)
+    swap[each : 2 * each] = swap[each : 2 * each].flip(0)
+    torch.testing.assert_close(layer(x[swap]), y[swap])
+
+
+def test_evaluation_pools_by_the_law_of_total_variance() -> None:
+    k, each, c = 5, 8, 3
+    layer = SplitBatchNorm2d(c, k, momentum=1.0, dtype=F64)
+    x = shifted(k, each, c, 2, 2)
+    layer(x)
+    mean, var = layer.moments()
+    values = x.transpose(0, 1).flatten(1)
+    count = values.shape[1] // k
+    # Branches keep unbiased variances: the within part carries the factor n / (n - 1).
+    within = x.unflatten(0, (k, each)).transpose(1, 2).flatten(2).var(2, correction=0).mean(0)
+    torch.testing.assert_close(mean, values.mean(1))
+    torch.testing.assert_close(var - within / (count - 1), values.var(1, correction=0))
+    one = layer.eval()(x[:1])  # a batch of one is fine in evaluation
+    expected = (x[:1] - mean.view(1, -1, 1, 1)) / (var + layer.eps).sqrt().view(1, -1, 1, 1)
+    torch.testing.assert_close(one, expected)
+
+
+def test_subset_affine_shares_statistics_and_separates_affine() -> None:
+    k, each, c = 3, 4, 5
+    layer = randomize(SubsetAffineBatchNorm2d(c, k, dtype=F64))
+    plain = nn.BatchNorm2d(c, affine=False, dtype=F64)
+    x = shifted(k, each, c, 2, 2)
+    rows = torch.arange(k).repeat_interleave(each)
+    expected = plain(x) * layer.weight[rows][:, :, None, None] + layer.bias[rows][:, :, None, None]
+    torch.testing.assert_close(layer(x), expected)
+    torch.testing.assert_close(layer.running_mean, plain.running_mean)
+    torch.testing.assert_close(layer.running_var, plain.running_var)
+    expected = plain.eval()(x) * layer.weight.mean(0)[:, None, None]
+    expected = expected + layer.bias.mean(0)[:, None, None]
+    torch.testing.assert_close(layer.eval()(x), expected)
+
+
+def test_ghost_normalizes_in_groups_and_remembers_one_set() -> None:
+    k, each, c = 4, 3, 2
+    ghost = randomize(GhostBatchNorm2d(c, k, dtype=F64))
+    split = SplitBatchNorm2d(c, k, dtype=F64)
+    split.load_state_dict({**ghost.state_dict(), **{
+        name: getattr(ghost, name).expand(k, c) for name in ("running_mean", "running_var")
+    }})  # fmt: skip
+    x = shifted(k, each, c, 2, 2)
+    torch.testing.assert_close(ghost(x), split(x))
+    torch.testing.assert_close(ghost.running_mean, split.running_mean.mean(0))
+    torch.testing.assert_close(ghost.running_var, split.running_var.mean(0))
+    plain = nn.BatchNorm2d(c, dtype=F64)
+    plain.load_state_dict(ghost.state_dict())
+    torch.testing.assert_close(ghost.eval()(x), plain.eval()(x))
+
+
+def test_ghost_groups_are_redrawn_each_step_and_agree_between_layers() -> None:
+    x = randn(24, 2, 2, 2)
+    first, second = (GhostBatchNorm2d(2, 4, "shuffled", dtype=F64) for _ in range(2))
+    steps = [first(x), first(x)]
+    assert not torch.allclose(steps[0], steps[1])
+    for step in steps:
+        torch.testing.assert_close(second(x), step)
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_shuffled_ghost_keeps_the_views_of_an_image_together(views: int) -> None:
+    k, images = 4, 24
+    layer = GhostBatchNorm2d(1, k, "shuffled", views)
+    batch = images * views
+    # Rows (block, view, sample); which image is each?
+    ids = torch.arange(images).view(k, 1, -1).expand(k, views, images // k).flatten()
+    parted = 0
+    for step in range(20):
+        layer.num_batches_tracked.fill_(step)
+        order = layer.order(batch)
+        assert order is not None
+        assert sorted(order.tolist()) == list(range(batch))
+        group = torch.empty(batch, dtype=torch.int64)
+        group[order] = torch.arange(batch) // (batch // k)
+        for image in range(images):
+            parted += len(group[ids == image].unique()) > 1
+    assert parted == 0
+
+
+def test_shuffled_ghost_of_single_rows_parts_views() -> None:
+    layer = GhostBatchNorm2d(1, 4, "shuffled", views=1)
+    order = layer.order(48)
+    assert order is not None
+    group = torch.empty(48, dtype=torch.int64)
+    group[order] = torch.arange(48) // 12
+    block = group.view(4, 2, 6)  # rows (block, view, sample)
+    assert (block[:, 0] != block[:, 1]).any()
+
+
+LAYERS = [
+    lambda **kw: SplitBatchNorm2d(4, 3, **kw),
+    lambda **kw: SplitBatchNorm2d(4, 3, "split", "interleaved", **kw),
+    lambda **kw: SplitBatchNorm2d(4, 3, None, **kw),
+    lambda **kw: SubsetAffineBatchNorm2d(4, 3, **kw),
+    lambda **kw: GhostBatchNorm2d(4, 3, "shuffled", 2, **kw),
+    lambda **kw: GhostBatchNorm2d(4, 3, "interleaved", affine=False, **kw),
+]
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_gradcheck(make: object) -> None:
+    layer = randomize(make(dtype=F64))  # type: ignore[operator]
+
+    def function(x: Tensor, *parameters: Tensor) -> Tensor:
+        layer.num_batches_tracked.zero_()  # the same groups at every call
+        return layer(x)
+
+    x = randn(6, 4, 2, 2).requires_grad_()
+    assert torch.autograd.gradcheck(function, (x, *layer.parameters()))
+
+
+@pytest.mark.parametrize("make", LAYERS)
+@pytest.mark.parametrize("training", [True, False])
+def test_compiles_in_one_graph(make: object, training: bool) -> None:
+    layer = randomize(make())  # type: ignore[operator]
+    twin = copy.deepcopy(layer)
+    torch._dynamo.reset()
+    compiled = torch.compile(layer.train(training), fullgraph=True, backend="aot_eager")
+    twin.train(training)
+    for step in range(2):
+        x = randn(6, 4, 3, 3, seed=step, dtype=torch.float32)
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        ours, theirs = compiled(a), twin(b)
+        torch.testing.assert_close(ours, theirs)
+        ours.square().sum().backward()
+        theirs.square().sum().backward()
+        torch.testing.assert_close(a.grad, b.grad)
+    for name, tensor in twin.state_dict().items():
+        torch.testing.assert_close(layer.state_dict()[name], tensor)
+
+
+@pytest.mark.parametrize("make", LAYERS)
+@pytest.mark.parametrize("training", [True, False])
+def test_autocast_keeps_statistics_in_float32(make: object, training: bool) -> None:
+    layer = make().train(training)  # type: ignore[operator]
+    reference = copy.deepcopy(layer)
+    convolution = nn.Conv2d(3, 4, 3)
+    x = randn(6, 3, 5, 5, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = convolution(x)
+        y = layer(half)
+        y.float().square().sum().backward()
+    assert half.dtype == y.dtype == torch.bfloat16
+    assert layer.running_mean.dtype == torch.float32
+    expected = reference(half.detach().float())
+    torch.testing.assert_close(y.float(), expected, rtol=2**-7, atol=2**-7)
+    torch.testing.assert_close(layer.running_mean, reference.running_mean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(layer.running_var, reference.running_var, rtol=1e-5, atol=1e-6)
+    if layer.weight is not None:
+        expected.square().sum().backward()
+        assert layer.weight.grad.dtype == torch.float32
+        scale = reference.weight.grad.abs().max().item()
+        torch.testing.assert_close(
+            layer.weight.grad, reference.weight.grad, rtol=0.02, atol=0.02 * scale
+        )
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_half_precision_gradient_of_the_input(make: object) -> None:
+    layer = make()  # type: ignore[operator]
+    x = randn(6, 4, 5, 5)
+    exact, half = x.clone().requires_grad_(), x.bfloat16().requires_grad_()
+    upstream = randn(*x.shape, seed=3)
+    copy.deepcopy(layer).double()(exact).backward(upstream)
+    layer(half).backward(upstream.bfloat16())
+    assert half.grad is not None
+    assert exact.grad is not None
+    assert half.grad.dtype == torch.bfloat16
+    error = (half.grad.double() - exact.grad).norm() / exact.grad.norm()
+    assert error < 0.01
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_state_dict_and_deepcopy(make: object) -> None:
+    layer = randomize(make())  # type: ignore[operator]
+    layer(randn(6, 4, 3, 3, dtype=torch.float32))
+    again = make()  # type: ignore[operator]
+    again.load_state_dict(layer.state_dict())
+    twin = copy.deepcopy(layer)
+    x = randn(2, 4, 3, 3, seed=2, dtype=torch.float32)
+    for other in (again, twin):
+        assert torch.equal(other.eval()(x), layer.eval()(x))
+        assert other.num_batches_tracked == 1
+    layer.reset_running_stats()
+    fresh = make()  # type: ignore[operator]
+    assert torch.equal(layer.running_var, fresh.running_var)
+    assert layer.num_batches_tracked == 0
+    assert "4, 3" in repr(layer)
+
+
+def test_large_mean_stays_accurate() -> None:
+    """A mean a thousand times the standard deviation, in float32, as well as nn.BatchNorm2d."""
+    x = randn(8, 2, 8, 8) + 1000
+    exact = nn.BatchNorm2d(2, dtype=F64)(x)
+    plain = (nn.BatchNorm2d(2)(x.float()).double() - exact).abs().max()
+    ours = (SplitBatchNorm2d(2, 1)(x.float()).double() - exact).abs().max()
+    assert ours < 2 * plain + 1e-4
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: SplitBatchNorm2d(4, 3)(torch.zeros(10, 4, 2, 2)), ("N = 10", "K = 3")),
+        (lambda: GhostBatchNorm2d(4, 3)(torch.zeros(10, 4, 2, 2)), ("N = 10", "K = 3")),
+        (lambda: SubsetAffineBatchNorm2d(4, 3)(torch.zeros(10, 4, 2, 2)), ("N = 10", "K = 3")),
+        (
+            lambda: GhostBatchNorm2d(4, 3, "shuffled", 2)(torch.zeros(9, 4, 2, 2)),
+            ("N = 9", "K = 3", "2 views"),
+        ),
+        (lambda: SplitBatchNorm2d(4, 3)(torch.zeros(3, 4, 1, 1)), ("one value", "K = 3")),
+        (lambda: SplitBatchNorm1d(4, 3)(torch.zeros(3, 4)), ("one value",)),
+        (lambda: SubsetAffineBatchNorm1d(4, 1)(torch.zeros(1, 4)), ("one value",)),
+        (lambda: GhostBatchNorm1d(4, 2)(torch.zeros(2, 4)), ("one value",)),
+        (lambda: SplitBatchNorm2d(4, 3)(torch.zeros(0, 4, 2, 2)), ("shape (0, 4, 2, 2)",)),
+        (lambda: SplitBatchNorm2d(4, 3)(torch.zeros(6, 5, 2, 2)), ("C = 4", "(6, 5, 2, 2)")),
+        (lambda: SplitBatchNorm2d(4, 3)(torch.zeros(6, 4)), ("4 dimensions", "(6, 4)")),
+        (lambda: SplitBatchNorm1d(4, 3)(torch.zeros(6, 4, 2, 2)), ("2 or 3 dimensions",)),
+        (lambda: SplitBatchNorm2d(4, 3).eval()(torch.zeros(6, 5, 2, 2)), ("C = 4",)),
+        (
+            lambda: SplitBatchNorm2d(4, 3)(torch.zeros(6, 4, 2, 2, dtype=torch.uint8)),
+            ("floating point", "uint8"),
+        ),
+        (lambda: SplitBatchNorm2d(4, 0), ("num_subsets", "0")),
+        (lambda: SplitBatchNorm2d(4, 2.5), ("num_subsets", "2.5")),  # type: ignore[arg-type]
+        (lambda: SplitBatchNorm2d(0, 2), ("num_features", "0")),
+        (lambda: SplitBatchNorm2d(4, 2, "both"), ("affine", "both")),
+        (lambda: SplitBatchNorm2d(4, 2, grouping="random"), ("grouping", "random")),
+        (lambda: SplitBatchNorm2d(4, 2, grouping="shuffled"), ("grouping", "GhostBatchNorm2d")),
+        (lambda: SubsetAffineBatchNorm2d(4, 2, "shuffled"), ("grouping", "shuffled")),
+        (lambda: GhostBatchNorm2d(4, 0), ("num_groups", "0")),
+        (lambda: GhostBatchNorm2d(4, 2, views=0), ("views", "0")),
+    ],
+)
+def test_bad_input_is_named(call: object, words: tuple[str, ...]) -> None:
+    with pytest.raises(InputError) as raised:
+        call()  # type: ignore[operator]
+    message = str(raised.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
