@@ -51,7 +51,7 @@ CIFAR10 = Release(
 )
 
 
-def fetch(folder: Path, release: Release = CIFAR10) -> Path:
+def fetch(folder: Path, release: Release | None = None) -> Path:
     """The verified archive in ``folder``, downloaded if need be.
 
     A download that stops goes on from its ``.part`` file, from whichever host answers; the file
@@ -62,6 +62,7 @@ def fetch(folder: Path, release: Release = CIFAR10) -> Path:
     """
     from filelock import FileLock
 
+    release = release or CIFAR10
     target = folder / release.file_name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -148,12 +149,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_release(path: Path, release: Release = CIFAR10) -> bool:
+def is_release(path: Path) -> bool:
     """Whether a path holds torchvision's files rather than images."""
-    return path.name in (release.file_name, _BATCHES) or (path / _BATCHES).is_dir()
+    return path.name in (CIFAR10.file_name, _BATCHES) or (path / _BATCHES).is_dir()
 
 
-def read(path: Path, scratch: Path | None = None, release: Release = CIFAR10) -> Decoded:
+def read(path: Path, scratch: Path | None = None) -> Decoded:
     """Read the archive, or the folder ``cifar-10-batches-py`` in it, through torchvision.
 
     Args:
@@ -161,17 +162,23 @@ def read(path: Path, scratch: Path | None = None, release: Release = CIFAR10) ->
         scratch: where the archive is unpacked for a moment (``None``: the system's folder).
 
     Raises:
-        InputError: if a file is missing or its checksum is wrong.
+        InputError: if a file is missing, its checksum is wrong, or there is no space to unpack it.
     """
     if path.is_dir():
         return _read_folder(path.parent if path.name == _BATCHES else path)
-    if sha256(path) != release.sha256:
+    if sha256(path) != CIFAR10.sha256:
         raise InputError(f"{path}: not the published file (wrong checksum); download it again")
     from torchvision.datasets.utils import extract_archive
 
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        extract_archive(str(path), folder)
-        return _read_folder(Path(folder))
+    try:
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            extract_archive(str(path), folder)
+            return _read_folder(Path(folder))
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be unpacked for a moment ({error.strerror or error}); free 200 MB in "
+            f"{scratch or tempfile.gettempdir()}"
+        ) from error
 
 
 def _read_folder(folder: Path) -> Decoded:
@@ -192,6 +199,6 @@ def _read_folder(folder: Path) -> Decoded:
     )
 
 
-def source(folder: Path, release: Release = CIFAR10) -> Callable[[], Decoded]:
+def source(folder: Path) -> Callable[[], Decoded]:
     """A function that downloads if need be, and reads."""
-    return lambda: read(fetch(folder, release), folder, release)
+    return lambda: read(fetch(folder), folder)

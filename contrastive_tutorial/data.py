@@ -142,8 +142,17 @@ def load(
             read = cifar10.source(folder)
             return _cached("cifar10", cifar10.CIFAR10.sha256, read, split, folder).to(device)
         name_or_path = own
+    if not str(name_or_path):
+        raise _unknown(name_or_path)
     path = Path(name_or_path).expanduser()
     return _from_path(path, split, folder, limits or Limits()).to(device)
+
+
+def _unknown(name: object) -> InputError:
+    return InputError(
+        f"data: {archives.shown(name)!r} is neither a known name nor a path; expected shapes, "
+        "cifar10, or the path of a folder or archive of images"
+    )
 
 
 def _from_path(path: Path, split: str, folder: Path, limits: Limits) -> ImageSet:
@@ -158,12 +167,10 @@ def _from_path(path: Path, split: str, folder: Path, limits: Limits) -> ImageSet
             key = _file_key(path.resolve(), status.st_size, status.st_mtime_ns)
             name = archives.stem(path)
         else:
-            raise InputError(
-                f"data: {archives.shown(path)!r} is neither a known name nor a path; expected "
-                "shapes, cifar10, or the path of a folder or archive of images"
-            )
+            raise _unknown(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        shown = archives.shown(path)
+        raise InputError(f"{shown}: cannot be read ({error.strerror or error})") from error
     if cifar10.is_release(path):
         return _cached("cifar10", key, lambda: cifar10.read(path), split, folder)
     if not path.is_dir() and not archives.is_archive(path):

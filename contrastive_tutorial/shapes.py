@@ -249,7 +249,7 @@ def _chroma() -> np.ndarray:
         angle = 2 * math.pi * k / len(HUES)
         rgb = [math.cos(angle - shift * 2 * math.pi / 3) for shift in range(3)]
         grey = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
-        rows.append([round(48 * (value - grey)) for value in rgb])
+        rows.append([round(24 * (value - grey)) for value in rgb])
     return np.array(rows, np.int32)
 
 
