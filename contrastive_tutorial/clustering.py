@@ -48,6 +48,7 @@ def cluster_accuracy(labels: Array, clusters: Array) -> float:
     Raises:
         InputError: for empty input, unequal lengths or ids that are not integers.
 
+    >>> import torch
     >>> cluster_accuracy(torch.tensor([0, 0, 1, 1]), torch.tensor([7, 7, 3, 7]))
     0.75
     """
