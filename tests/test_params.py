@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-import torchvision.transforms.v2 as T
 from scipy import stats
-from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms import ColorJitter, RandomResizedCrop
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.params import JITTER, STEPS, active_steps, describe, sample
@@ -49,12 +48,13 @@ def test_jitter_is_distributed_as_torchvisions():
     params = drawn(dataclasses.replace(DEFAULT_POLICY, jitter=1.0))
     torch.manual_seed(1)
     factors = ((0.6, 1.4),) * 3 + ((-0.1, 0.1),)
-    theirs = [T.ColorJitter(0.4, 0.4, 0.4, 0.1).make_params([]) for _ in range(1500)]
-    keys = ("brightness_factor", "contrast_factor", "saturation_factor", "hue_factor")
-    for name, key, (low, high) in zip(JITTER, keys, factors, strict=True):
+    theirs = [ColorJitter.get_params(*map(list, factors)) for _ in range(1500)]
+    for name, drawn_there, (low, high) in zip(
+        JITTER, list(zip(*theirs, strict=True))[1:], factors, strict=True
+    ):
         ours = getattr(params, name)
         assert low <= float(ours.min()) <= float(ours.max()) <= high
-        assert same_distribution(ours, [p[key] for p in theirs])
+        assert same_distribution(ours, drawn_there)
     orders = np.unique(params.order.numpy(), axis=0, return_counts=True)[1]
     assert len(orders) == 24
     assert stats.chisquare(orders).pvalue > 1e-3
