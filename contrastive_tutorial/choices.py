@@ -141,9 +141,10 @@ def _steps(name: str, choice: tuple[Any, ...]) -> tuple[tuple[Any, ...], None, i
             f"{name}: a tuple of numbers means (min, max, step) with 0 < step <= max - min, got "
             f"{choice}; write a list for the values themselves: {list(choice)}"
         )
-    count = math.floor((high - low) / step + 1e-9) + 1
-    if count > 10_000:
-        raise InputError(f"{name}: {choice} makes {count:,} values; choose a larger step")
+    steps = (high - low) / step  # infinite when the step is next to nothing
+    if steps >= 10_000:
+        raise InputError(f"{name}: {choice} makes more than 10,000 values; choose a larger step")
+    count = math.floor(steps + 1e-9) + 1
     if whole:
         values: tuple[Any, ...] = tuple(low + i * step for i in range(count))
     else:

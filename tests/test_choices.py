@@ -103,6 +103,12 @@ def test_any_keyword_function_takes_any_choice():
     assert len(read_choices(lambda **rest: 0, {"x": [1], "y": [2]})) == 2
 
 
+def test_a_step_next_to_nothing_is_refused_not_an_overflow():
+    for step in (5e-324, 1e-300, 1e-6):
+        with pytest.raises(InputError, match="choose a larger step"):
+            read((0.0, 50.0, step))
+
+
 numbers = st.integers(-50, 50) | st.floats(-50, 50, allow_nan=False)
 
 
