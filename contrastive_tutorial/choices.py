@@ -143,7 +143,8 @@ def _steps(name: str, choice: tuple[Any, ...]) -> tuple[tuple[Any, ...], None, i
         )
     steps = (high - low) / step  # infinite when the step is next to nothing
     if steps >= 10_000:
-        raise InputError(f"{name}: {choice} makes more than 10,000 values; choose a larger step")
+        many = f"{math.floor(steps) + 1:,}" if math.isfinite(steps) else "countless"
+        raise InputError(f"{name}: {choice} makes {many} values; choose a larger step")
     count = math.floor(steps + 1e-9) + 1
     if whole:
         values: tuple[Any, ...] = tuple(low + i * step for i in range(count))
