@@ -21,8 +21,7 @@ from contrastive_tutorial.errors import InputError
 
 SIDE = 32
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-_BATCH = 256  # images handed to a thread at a time
-_BATCH_BYTES = 8 << 20
+_SMALL = 1 << 16  # bytes of a file
 _TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 _LARGE = threading.Lock()  # one large image at a time, whatever the number of threads
 
@@ -34,7 +33,8 @@ def decode_all(
 ) -> Iterator[tuple[Name, Pixels | None]]:
     """Decode every file of :func:`contrastive_tutorial.archives.members`, in the same order.
 
-    Threads decode while the calling one goes on reading: unpacking xz takes as long as decoding.
+    Small files are decoded on the spot: threads would spend more time on handing Python's lock to
+    each other than on pixels. Large ones go to threads.
 
     Yields:
         name and uint8 ``(32, 32, 3)`` pixels of a file; name and None of a folder.
@@ -42,32 +42,27 @@ def decode_all(
     Raises:
         InputError: as :func:`decode`, or for more images than allowed.
     """
-
-    def decode_batch(batch: list[tuple[Name, bytes]]) -> list[tuple[Name, Pixels | None]]:
-        return [(name, decode(path, name, content, limits)) for name, content in batch]
-
     workers = max(1, min(4, os.cpu_count() or 1))
-    waiting: deque[Future[list[tuple[Name, Pixels | None]]]] = deque()
-    batch: list[tuple[Name, bytes]] = []
-    count, size = 0, 0
+    waiting: deque[tuple[Name, Future[Pixels]]] = deque()
+    count = 0
     pool = ThreadPoolExecutor(workers)
     try:
         for name, content in members:
             if content is None:
                 yield name, None
                 continue
-            count, size = count + 1, size + len(content)
+            count += 1
             if count > limits.images:
                 raise InputError(f"{path}: more than {limits.images:,} images; use fewer")
-            batch.append((name, content))
-            if len(batch) == _BATCH or size > _BATCH_BYTES:
-                waiting.append(pool.submit(decode_batch, batch))
-                batch, size = [], 0
+            if len(content) < _SMALL and not waiting:
+                yield name, decode(path, name, content, limits)
+                continue
+            waiting.append((name, pool.submit(decode, path, name, content, limits)))
             if len(waiting) > workers:
-                yield from waiting.popleft().result()
-        waiting.append(pool.submit(decode_batch, batch))
-        while waiting:
-            yield from waiting.popleft().result()
+                done, future = waiting.popleft()
+                yield done, future.result()
+        for done, future in waiting:
+            yield done, future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -84,6 +79,11 @@ def decode(path: Path, name: Name, content: bytes, limits: Limits) -> Pixels:
             size = image.width * image.height
             if size > limits.image_pixels:
                 raise _too_large(path, name, f"{image.width} x {image.height}", limits)
+            if image.format == "TIFF" and image.info.get("compression", "raw") != "raw":
+                # needs libtiff, the least robust of the decoders, which writes to stderr itself
+                raise InputError(
+                    f"{path}: image {shown(name)!r} is a compressed TIFF; convert it to PNG"
+                )
             if size <= 1_000_000:
                 return _pixels(path, name, image)
             with _LARGE:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import struct
 import warnings
 import zlib
@@ -118,6 +117,12 @@ def test_pixels_of_32_bits_are_refused(mode: str) -> None:
     assert "32 bits" in _refusal(images.encoded(Image.new(mode, (32, 32)), "TIFF"))
 
 
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
+def test_compressed_tiff_is_refused_by_name(compression: str) -> None:
+    content = images.encoded(images.pixels(4), "TIFF", compression=compression)
+    assert "compressed TIFF; convert it to PNG" in _refusal(content)
+
+
 def test_what_is_transparent_becomes_white() -> None:
     image = Image.new("RGBA", (64, 64), (10, 20, 30, 0))
     image.paste((200, 0, 0, 255), (0, 0, 64, 32))
@@ -214,14 +219,20 @@ def test_damaged_images_give_pixels_or_one_line(data: st.DataObject) -> None:
 
 
 def test_order_is_kept_by_the_threads_and_folders_pass_through() -> None:
-    count = 700
-    content = [images.encoded(np.full((32, 32, 3), i % 251, np.uint8)) for i in range(count)]
+    """Small files are decoded at once, large ones by threads; nothing overtakes."""
+    rng = np.random.default_rng(0)
+    content = []
+    for i in range(60):
+        side = 32 if rng.random() < 0.6 else 300
+        options = {"compress_level": 0} if side > 32 else {}
+        content.append(images.encoded(np.full((side, side, 3), i, np.uint8), **options))
+    assert {len(data) < 1 << 16 for data in content} == {True, False}
     members = [((f"{i}.png",), data) for i, data in enumerate(content)]
     found = list(decode_all(PATH, iter([(("folder",), None), *members]), Limits()))
     assert found[0] == (("folder",), None)
     assert [name for name, _ in found[1:]] == [name for name, _ in members]
     assert all(
-        pixels is not None and pixels[0, 0, 0] == i % 251 for i, (_, pixels) in enumerate(found[1:])
+        pixels is not None and pixels[0, 0, 0] == i for i, (_, pixels) in enumerate(found[1:])
     )
 
 
@@ -234,8 +245,8 @@ def test_too_many_images_are_refused() -> None:
 
 
 def test_one_bad_image_stops_the_threads() -> None:
-    good = images.encoded(images.pixels(9))
-    members = [((f"{i}.png",), io.BytesIO(good).getvalue()) for i in range(600)]
-    members[300] = (("bad.png",), b"no")
+    good = images.encoded(images.pixels(9, 300, 300))
+    members = [((f"{i}.png",), good) for i in range(60)]
+    members[30] = (("bad.png",), b"no" * 100_000)
     with pytest.raises(InputError, match=r"bad\.png"):
         list(decode_all(PATH, iter(members), Limits()))
