@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, cast
 
 from contrastive_tutorial.errors import InputError
@@ -187,15 +187,14 @@ def _once(path: Path, found: Iterator[Member]) -> Iterator[Member]:
 
 def _parts(path: Path, raw: str) -> Name | None:
     """A member's name in parts; None if it is hidden."""
-    name = PurePosixPath(raw.replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or (name.parts and name.parts[0].endswith(":")):
+    whole = raw.replace("\\", "/").split("/")
+    if (whole[0] == "" and len(whole) > 1) or ".." in whole or whole[0].endswith(":"):
         raise _refused(
             path, raw, "has an absolute name or leads out of the archive; make the archive again "
             "from inside the folder",
         )  # fmt: skip
-    if not name.parts or any(_hidden(part) for part in name.parts):
-        return None
-    return name.parts
+    parts = tuple(part for part in whole if part not in ("", "."))
+    return None if not parts or any(map(_hidden, parts)) else parts
 
 
 def _too_large(path: Path) -> InputError:
@@ -259,7 +258,8 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[Member]:
                 if member.isdir():
                     yield name, None
                     continue
-                content = cast(IO[bytes], archive.extractfile(member)).read()
+                bounded.seek(member.offset_data)
+                content = bounded.read(member.size)
                 if len(content) != member.size:
                     raise EOFError("it ends in the middle of a file")
                 yield name, content
