@@ -9,7 +9,8 @@ import threading
 
 import pytest
 from headless import EXECUTABLE, needs_chromium
-from test_book import HTML, listed
+from test_book import BUILT as HTML
+from test_book import PAGES
 
 pytestmark = [
     pytest.mark.browser,
@@ -70,7 +71,7 @@ class Visit:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", listed())
+@pytest.mark.parametrize("name", [f"book/{page}" for page in PAGES])
 def test_page_loads_whole_and_alone(browser, address, name, width, theme):
     visit = Visit(browser, f"{address}/{name}.html", width, theme)
     page = visit.page
