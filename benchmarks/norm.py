@@ -94,6 +94,10 @@ def main() -> None:
     parser.add_argument("--resnet-batch", type=int, help="rows of ResNet-18 (40; 1000 on cuda)")
     parser.add_argument("--repeats", type=int, default=15, help="repetitions (default 15)")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument(
+        "--studies", nargs="+", default=["layer", "two-conv", "resnet"],
+        choices=["layer", "two-conv", "resnet"],
+    )  # fmt: skip
     parser.add_argument("--contiguous", action="store_true", help="NCHW instead of channels_last")
     parser.add_argument("--bf16", action="store_true", help="under bfloat16 autocast")
     parser.add_argument("--compile", action="store_true", help="under torch.compile")
@@ -122,21 +126,24 @@ def main() -> None:
 
     torch.manual_seed(0)
     studies: dict[str, dict[str, Step]] = {}
-    for shape in [(100 * k, 64, 8, 8), (100 * k, 128, 4, 4), (small, 64, 32, 32)]:
-        x, gradient = tensor(*shape).requires_grad_(), tensor(*shape)
-        studies[f"layer alone, {shape}"] = {
-            kind: layer_step(prepared(nn.BatchNorm2d(shape[1]), kind), x, gradient)
-            for kind in kinds
-            if kind != "none"  # nothing to time
+    if "layer" in args.studies:
+        for shape in [(100 * k, 64, 8, 8), (100 * k, 128, 4, 4), (small, 64, 32, 32)]:
+            x, gradient = tensor(*shape).requires_grad_(), tensor(*shape)
+            studies[f"layer alone, {shape}"] = {
+                kind: layer_step(prepared(nn.BatchNorm2d(shape[1]), kind), x, gradient)
+                for kind in kinds
+                if kind != "none"  # nothing to time
+            }
+    if "two-conv" in args.studies:
+        rows = tensor(100 * k, 3, 32, 32)
+        studies[f"training step, strided two-conv, {100 * k} rows"] = {
+            kind: training_step(prepared(two_conv(strided=True), kind), rows) for kind in kinds
         }
-    x = tensor(100 * k, 3, 32, 32)
-    studies[f"training step, strided two-conv, {100 * k} rows"] = {
-        kind: training_step(prepared(two_conv(strided=True), kind), x) for kind in kinds
-    }
-    images = tensor(small, 3, 32, 32)
-    studies[f"training step, CIFAR ResNet-18, {small} rows"] = {
-        kind: training_step(prepared(resnet18(), kind), images) for kind in kinds
-    }
+    if "resnet" in args.studies:
+        images = tensor(small, 3, 32, 32)
+        studies[f"training step, CIFAR ResNet-18, {small} rows"] = {
+            kind: training_step(prepared(resnet18(), kind), images) for kind in kinds
+        }
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     report: dict = {
@@ -154,10 +161,10 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in report.items() if key != "studies"))
     for title, steps in studies.items():
         with torch.autocast(device.type, torch.bfloat16, enabled=args.bf16):
-            rows = interleaved(steps, args.repeats, device, clock)
-        report["studies"][title] = rows
+            timings = interleaved(steps, args.repeats, device, clock)
+        report["studies"][title] = timings
         print(f"\n{title}\n{'kind':8} {'ms':>9} {'ratio':>7}   quartiles")
-        for kind, row in rows.items():
+        for kind, row in timings.items():
             low, high = row["ratio_quartiles"]
             print(
                 f"{kind:8} {row['median_ms']:9.2f} {row['ratio']:7.2f}   {low:.2f} to {high:.2f}",
