@@ -184,7 +184,7 @@ def test_an_image_does_not_see_its_batch():
 def test_masks_and_groups_agree():
     images, ids = pictures(300), torch.arange(300) % 11
     params = sample([*POLICIES, EVERYTHING], ids, seeded())
-    masked = augment._apply_masked(images, params)
+    masked = augment._apply_masked(images, params, torch.empty(300, 3, 32, 32))
     torch.testing.assert_close(apply(images, params), masked, atol=1e-6, rtol=0)
     assert params.steps == STEPS
     assert set(augment._STEP) == set(STEPS)
@@ -287,6 +287,16 @@ def test_identity_policy_returns_the_image():
     torch.testing.assert_close(views, images / 255, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("way", [augment._apply_in_groups, augment._apply_masked])
+def test_out_is_filled_and_returned(way, monkeypatch):
+    images, params = pictures(30), sample(POLICIES, torch.arange(30) % 10, seeded())
+    views = apply(images, params)
+    monkeypatch.setattr(augment, "_apply_in_groups", way)
+    out = torch.full((30, 3, 32, 32), torch.nan)
+    assert apply(images, params, out) is out
+    torch.testing.assert_close(out, views, atol=1e-6, rtol=0)
+
+
 def test_noncontiguous_images():
     images, params = pictures(30), drawn(DEFAULT_POLICY, 30)
     rearranged = images.permute(1, 3, 2, 0).contiguous().permute(3, 0, 2, 1)
@@ -313,3 +323,23 @@ IDS = torch.zeros(4, dtype=torch.int64)
 def test_bad_apply(images, message):
     with pytest.raises(InputError, match=message):
         apply(images, sample(POLICIES, IDS))
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (torch.empty(4, 3, 32, 32, dtype=torch.float64), "got torch.float64"),
+        (torch.empty(3, 3, 32, 32), r"got torch.float32 \(3, 3, 32, 32\)"),
+        (torch.empty(4, 3, 32, 32, device="meta"), "on cpu, got .* on meta"),
+        (torch.empty(4, 32, 32, 3).permute(0, 3, 1, 2), "out must be contiguous"),
+    ],
+)
+def test_bad_out(out, message):
+    with pytest.raises(InputError, match=message):
+        apply(torch.zeros(4, 3, 32, 32), sample(POLICIES, IDS), out)
+
+
+def test_out_must_not_be_the_images():
+    images = torch.rand(4, 3, 32, 32)
+    with pytest.raises(InputError, match="must not share memory"):
+        apply(images, sample(POLICIES, IDS), images)
