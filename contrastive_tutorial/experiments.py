@@ -120,8 +120,13 @@ class Experiment:
 
     def _build_model(self) -> ContrastiveModel:
         model = seeded(self.seed, self.preset.encoder)
-        groups = self.order.groups if self.cell.norm == "ghost" else self.num_subsets
-        model.encoder = norm.convert_norm(model.encoder, self.cell.norm, groups)
+        if self.cell.norm == "ghost":
+            # The order of the rows decides who shares a group: the layer must not deal them anew.
+            model.encoder = norm.convert_norm(
+                model.encoder, "ghost", self.order.groups, grouping="contiguous"
+            )
+        else:
+            model.encoder = norm.convert_norm(model.encoder, self.cell.norm, self.num_subsets)
         memory_format = torch.channels_last
         return model.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
 

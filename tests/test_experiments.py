@@ -81,6 +81,17 @@ def test_split_with_one_subset_trains_like_plain_bn_with_the_weak_policy(sets):
     )
 
 
+def test_ghost_groups_are_those_of_the_row_order(sets):
+    from contrastive_tutorial.norm import GhostBatchNorm2d
+
+    for name in ("ghost-same-10", "ghost-shuffle-10"):
+        experiment = Experiment(name, sets, TINY)
+        layers = [m for m in experiment.model.modules() if isinstance(m, GhostBatchNorm2d)]
+        assert len(layers) == 2
+        assert {layer.grouping for layer in layers} == {"contiguous"}
+        assert {layer.num_groups for layer in layers} == {experiment.order.groups}
+
+
 def test_arrays_are_kept_for_seed_zero(sets, tmp_path):
     record = run("M-P1", sets, "tiny", 0, 5, tmp_path, progress=False)
     arrays = record.arrays()
