@@ -102,7 +102,7 @@ def test_glossary_terms_are_explained_once():
 # -- the extensions -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", [book_address, book_index], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [book_address, book_index, book_pages], ids=lambda m: m.__name__)
 def test_examples_in_the_extensions(module):
     found = doctest.testmod(module)
     assert found.attempted > 0
@@ -382,9 +382,9 @@ def test_search_knows_the_words_of_the_book(built):
         assert re.search(rf'"?\b{stem}"?:', index), stem
 
 
-def test_the_api_page_documents_every_public_name(soup):
-    page = soup("book/api.html")
-    documented = {tag["id"] for tag in page.select("dt[id]")}
+def test_the_api_pages_document_every_public_name(soup):
+    pages = [soup("book/api.html"), soup("book/api-inside.html")]
+    documented = {tag["id"] for page in pages for tag in page.select("dt[id]")}
     missing = [
         f"{module.__name__}.{name}"
         for module, names in book_pages.rooms().items()

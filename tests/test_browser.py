@@ -1,128 +1,335 @@
-"""The built book in a real browser, without a network: every page, both themes, wide and narrow.
+"""The built book in a browser that can reach nothing but the book, in every theme and width."""
 
-Name resolution is blocked, the book is served from 127.0.0.1, and every widget is operated.
-"""
+from __future__ import annotations
 
+import contextlib
 import functools
+import gzip
 import http.server
+import os
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from headless import EXECUTABLE, needs_chromium
-from test_book import BUILT as HTML
-from test_book import PAGES
+from test_book import BUILT, PAGES
+from test_book import EXECUTABLE as RUNNING
 
-pytestmark = [
-    pytest.mark.browser,
-    needs_chromium,
-    pytest.mark.skipif(
-        not (HTML / "index.html").exists(), reason="the book is not built: run `make book` first"
-    ),
-]
+pytestmark = [pytest.mark.browser, needs_chromium]
 
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_arguments):
-        pass
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+THEMES = ("light", "dark")
+PATIENCE_MS = 120_000  # a busy machine is no failure
+BUDGET = 3_000_000  # bytes of a page with all it loads, as a web server sends them
+COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
+SERIOUS = {"serious", "critical"}
+GENERATED = ("genindex", "search", "py-modindex")
+NAMES = [*(f"book/{page}" for page in PAGES), *GENERATED]
 
 
 @pytest.fixture(scope="module")
-def address():
-    handler = functools.partial(Quiet, directory=str(HTML))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+def address() -> Iterator[str]:
+    """The built book behind a local web server."""
+    if not (BUILT / "index.html").is_file():
+        assert not os.environ.get("CONTRASTIVE_TUTORIAL_BUILT"), "`make book` left no book"
+        pytest.skip("no built book in _build/html: run `make book` first")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(BUILT))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
+        running = playwright.chromium.launch(
             executable_path=EXECUTABLE,
-            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
+            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"],
         )
-        yield started
-        started.close()
+        yield running
+        running.close()
 
 
-class Visit:
-    """One open page with everything it complained about and asked for."""
-
-    def __init__(self, browser, url, width, theme):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
-        )
-        self.page = context.new_page()
-        self.complaints, self.asked, self.failed = [], [], []
-        self.page.on(
-            "console", lambda m: self.complaints.append(m.text) if m.type == "error" else None
-        )
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("requestfailed", lambda request: self.failed.append(request.url))
-        self.page.on("response", lambda r: self.failed.append(r.url) if r.status >= 400 else None)
-        self.page.goto(url, wait_until="load")
-        self.page.wait_for_timeout(400)
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", [f"book/{page}" for page in PAGES])
-def test_page_loads_whole_and_alone(browser, address, name, width, theme):
-    visit = Visit(browser, f"{address}/{name}.html", width, theme)
-    page = visit.page
-    assert visit.complaints == []
-    assert visit.failed == []
-    assert [u for u in visit.asked if not u.startswith((address, "data:", "blob:"))] == []
-    assert page.evaluate("document.documentElement.dataset.theme") == theme
-    overflow = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+@contextlib.contextmanager
+def visit(browser: Any, url: str, theme: str = "light", width: str = "desktop") -> Iterator[Any]:
+    """An open page that has loaded everything; at the end nothing may have gone wrong on it."""
+    across, down = WIDTHS[width]
+    context = browser.new_context(
+        color_scheme=theme,
+        viewport={"width": across, "height": down},
+        reduced_motion="reduce",
+        is_mobile=width == "phone",
+        has_touch=width == "phone",
     )
-    assert overflow <= 0, f"{overflow} px of horizontal scroll"
-    page.context.close()
-
-
-def test_formulas_are_typeset(browser, address):
-    visit = Visit(browser, f"{address}/book/09-three-experiments.html", 1280, "light")
-    visit.page.wait_for_selector("mjx-container", timeout=10_000)
-    assert visit.page.locator("mjx-container").count() >= 3
-    visit.page.context.close()
-
-
-def shown(widget):
-    """The picture and the spoken text of a recorded player, through its shadow root."""
-    return widget.evaluate(
-        """host => {
-            const root = host.shadowRoot || [...host.querySelectorAll('*')]
-                .map(e => e.shadowRoot).find(Boolean) || host;
-            const picture = root.querySelector('.stage');
-            const spoken = root.querySelector('[aria-live]');
-            return [picture ? picture.innerHTML : '', spoken ? spoken.textContent : ''];
-        }"""
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    origin = "/".join(url.split("/")[:3]) + "/"
+    wrong: list[str] = []
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(f"console {message.type}: {message.text}")
+            if message.type in ("error", "warning")
+            else None
+        ),
     )
+    page.on("pageerror", lambda error: wrong.append(f"exception: {error}"))
+    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+    page.on(
+        "response",
+        lambda reply: wrong.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None,
+    )
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((origin, "data:", "blob:"))
+            else wrong.append(f"asked elsewhere: {request.url}")
+        ),
+    )
+    try:
+        page.goto(url, wait_until="networkidle")
+        typeset(page)
+        yield page
+        assert wrong == []
+    finally:
+        context.close()
 
 
-def test_the_embedding_widget_is_alive(browser, address):
-    visit = Visit(browser, f"{address}/book/09-three-experiments.html", 1280, "light")
-    widget = visit.page.locator("[data-ct-widget]").first
-    widget.scroll_into_view_if_needed()
-    slider = widget.locator("input[type=range], select").first
-    before = shown(widget)
-    assert "<img" in before[0] or "<svg" in before[0]
-    slider.focus()
-    visit.page.keyboard.press("ArrowRight")
-    visit.page.wait_for_timeout(300)
-    moved = shown(widget)
-    assert moved[0] != before[0]
-    assert moved[1] != before[1]
-    assert "kNN accuracy" in moved[1]
-    choices = widget.locator("select")
-    choices.first.select_option(index=1)
-    visit.page.wait_for_timeout(300)
-    assert shown(widget)[0] != moved[0]
-    assert visit.complaints == []
-    visit.page.context.close()
+@functools.cache
+def on_the_wire(name: str) -> int:
+    """Bytes of a file of the book as GitHub Pages and most servers send it."""
+    data = (BUILT / unquote(urlsplit(name).path)).read_bytes()
+    return len(gzip.compress(data) if Path(urlsplit(name).path).suffix in COMPRESSED else data)
+
+
+def typeset(page: Any) -> None:
+    """Wait until MathJax, where the page has it, has set every formula."""
+    page.evaluate("window.MathJax?.startup?.promise")
+
+
+def violations(page: Any) -> list[dict[str, Any]]:
+    """What axe-core finds on a page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # axe fetches style sheets once more, and an imported one from a wrong address; the browser's
+    # own copy is enough.
+    options = {"resultTypes": ["violations"], "preload": False}
+    found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
+    return found
+
+
+# -- every page ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", NAMES)
+def test_page(browser: Any, address: str, name: str, theme: str, width: str) -> None:
+    """Silent console, no failed or foreign request, no sideways scroll, light, and accessible."""
+    with visit(browser, f"{address}{name}.html", theme, width) as page:
+        page.wait_for_function("(t) => document.documentElement.dataset.theme === t", arg=theme)
+        wide = page.evaluate(
+            """() => [...document.querySelectorAll("body *")]
+                 .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+                 .slice(-3).map((e) => e.outerHTML.slice(0, 120))"""
+        )
+        across = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+        assert across <= 0, f"the page scrolls sideways by {across} px: {wide}"
+        loaded = page.evaluate(
+            """() => ["resource", "navigation"]
+                 .flatMap((kind) => performance.getEntriesByType(kind)).map((e) => e.name)"""
+        )
+        weight = sum(on_the_wire(url.removeprefix(address)) for url in set(loaded))
+        assert 100_000 < weight <= BUDGET, f"{weight} bytes"
+        found = violations(page)
+        serious = [
+            (rule["id"], node["target"], node["failureSummary"][:200])
+            for rule in found
+            if rule["impact"] in SERIOUS
+            for node in rule["nodes"]
+        ]
+        assert serious == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_formulas_are_set(browser: Any, address: str, name: str) -> None:
+    with visit(browser, f"{address}{name}.html") as page:
+        formulas = page.locator("article .math").count()
+        assert page.locator("article mjx-container").count() == formulas
+        assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+
+
+def test_the_axe_check_can_fail(browser: Any, address: str) -> None:
+    """Grey on grey and a picture without words, put into a page, are both found."""
+    with visit(browser, f"{address}book/intro.html") as page:
+        page.evaluate(
+            """() => document.querySelector("article").insertAdjacentHTML("beforeend",
+                 '<p style="color:#999;background:#aaa">hard to read</p>'
+                 + '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">')"""
+        )
+        rules = {rule["id"]: rule["impact"] for rule in violations(page)}
+    assert rules["color-contrast"] in SERIOUS
+    assert rules["image-alt"] in SERIOUS
+
+
+def test_foreign_requests_are_seen(browser: Any, address: str) -> None:
+    with (
+        pytest.raises(AssertionError, match="asked elsewhere"),
+        visit(browser, f"{address}book/intro.html") as page,
+    ):
+        page.evaluate("fetch('http://example.org/x.js').catch(() => 0)")
+
+
+# -- what a reader does -------------------------------------------------------------------------
+
+
+def test_search_finds_words_without_a_network(browser: Any, address: str) -> None:
+    with visit(browser, f"{address}search.html?q=temperature") as page:
+        page.wait_for_selector("#search-results .search li")
+        found = page.locator("#search-results .search li a").all_inner_texts()
+        assert any("Glossary" in title or "temperature" in title.lower() for title in found)
+
+
+def test_the_first_page_leads_to_the_book(browser: Any, address: str) -> None:
+    with visit(browser, address) as page:
+        page.wait_for_url("**/book/intro.html")
+        assert page.locator("article h1").count() == 1
+
+
+def test_the_theme_button_changes_the_figures_too(browser: Any, address: str) -> None:
+    with visit(browser, f"{address}book/intro.html") as page:
+        ink = """() => getComputedStyle(document.querySelector(".book-cover svg")).color"""
+        shades = {}
+        for _ in range(3):
+            theme = page.evaluate("document.documentElement.dataset.theme")
+            shades[theme] = page.evaluate(ink)
+            page.locator(".theme-switch-button:visible").first.click()
+        assert set(shades) == set(THEMES)
+        assert shades["light"] != shades["dark"]
+
+
+def test_a_solution_opens_by_keyboard(browser: Any, address: str) -> None:
+    opened_ones = 0
+    for page_name in RUNNING:
+        with visit(browser, f"{address}book/{page_name}.html") as page:
+            for folded in page.locator("article .solution.dropdown").all()[:1]:
+                content = folded.locator("p:not(.admonition-title)").first
+                assert not content.is_visible()
+                folded.locator("button").first.focus()
+                page.keyboard.press("Enter")
+                content.wait_for(state="visible")
+                opened_ones += 1
+    assert opened_ones > 0
+
+
+def test_a_saved_book_opens_without_a_server(browser: Any, address: str) -> None:
+    """From the disk: console silent, nothing asked of anyone, formulas set, figures drawn."""
+    with visit(browser, (BUILT / "book" / f"{RUNNING[0]}.html").as_uri()) as page:
+        typeset(page)
+        page.wait_for_selector("article svg.ct-figure")
+        assert (
+            page.locator("article mjx-container").count() == page.locator("article .math").count()
+        )
+
+
+# -- widgets on their pages ---------------------------------------------------------------------
+
+SPOKEN = """(widget) => [
+  ...[...widget.querySelectorAll("[role=status], output, [role=img]")]
+    .map((e) => e.textContent + (e.getAttribute("aria-label") || "")),
+  ...[...widget.querySelectorAll("[aria-valuetext]")].map((e) => e.getAttribute("aria-valuetext")),
+].join("|")"""
+
+
+def operate(page: Any, control: Any) -> None:
+    """Move one control by keyboard, in the direction in which it can move."""
+    control.focus()
+    kind = control.evaluate("(e) => e.type")
+    if kind == "checkbox":
+        page.keyboard.press("Space")
+    elif kind == "range":
+        at_end = control.evaluate("(e) => Number(e.value) >= Number(e.max)")
+        page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+    else:
+        at_end = control.evaluate("(e) => e.selectedIndex === e.options.length - 1")
+        page.keyboard.press("ArrowUp" if at_end else "ArrowDown")
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_every_widget_answers_the_keyboard(browser: Any, address: str, name: str) -> None:
+    with visit(browser, f"{address}book/{name}.html") as page:
+        for widget in page.locator(".player, .explorer").all():
+            widget.scroll_into_view_if_needed()
+            controls = widget.locator("input[type=range], input[type=checkbox], select").all()
+            assert controls, "a widget without a native control"
+            pixels_changed = False
+            for control in controls:
+                before = widget.screenshot(), widget.evaluate(SPOKEN)
+                operate(page, control)
+                page.wait_for_timeout(300)
+                after = widget.screenshot(), widget.evaluate(SPOKEN)
+                assert after[1] != before[1], "moved, and said nothing"
+                pixels_changed |= after[0] != before[0]
+            assert pixels_changed, "moved, and drew nothing"
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_every_widget_answers_the_mouse(browser: Any, address: str, name: str) -> None:
+    with visit(browser, f"{address}book/{name}.html") as page:
+        for widget in page.locator(".player, .explorer").all():
+            widget.scroll_into_view_if_needed()
+            before = widget.screenshot(), widget.evaluate(SPOKEN)
+            slider = widget.locator("input[type=range]")
+            if slider.count():
+                box = slider.first.bounding_box()
+                at_end = slider.first.evaluate("(e) => Number(e.value) >= Number(e.max)")
+                page.mouse.click(
+                    box["x"] + (4 if at_end else box["width"] - 4), box["y"] + box["height"] / 2
+                )
+            else:
+                choice = widget.locator("select").first
+                current = choice.evaluate("(e) => e.selectedIndex")
+                choice.select_option(index=1 if current == 0 else 0)
+            page.wait_for_timeout(300)
+            after = widget.screenshot(), widget.evaluate(SPOKEN)
+            assert after[0] != before[0], "moved, and drew nothing"
+            assert after[1] != before[1], "moved, and said nothing"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_book_has_widgets_and_they_fit(browser: Any, address: str, width: str) -> None:
+    count = 0
+    for name in RUNNING:
+        with visit(browser, f"{address}book/{name}.html", width=width) as page:
+            for widget in page.locator(".player, .explorer").all():
+                count += 1
+                assert widget.bounding_box()["width"] <= WIDTHS[width][0]
+    assert count >= 2
+
+
+def test_the_list_of_pages_is_complete() -> None:
+    """Besides the sources of modules, nothing was built that the tests above do not open."""
+    built = {p.relative_to(BUILT).with_suffix("").as_posix() for p in BUILT.rglob("*.html")}
+    others = {name for name in built if name.startswith(("_modules/", "_static/"))}
+    assert built - others - {"index"} == set(NAMES)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_sources_of_modules_read_well(browser: Any, address: str, theme: str) -> None:
+    """One page stands for all: they share a template, and hold code alone."""
+    name = "_modules/contrastive_tutorial/ntxent.html"
+    assert (BUILT / name).is_file()
+    with visit(browser, f"{address}{name}", theme, "phone") as page:
+        assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0

@@ -46,6 +46,7 @@ def small_book(**pages):
     sources = {name.replace("_", "-"): textwrap.dedent(text) for name, text in pages.items()}
     book = Book(
         url=URL,
+        named_modules=("losses",),
         requirements=("scipy>=1.11", "umap-learn>=0.5.7"),
         pages=tuple(sources),
         sources=sources,
@@ -185,6 +186,9 @@ def test_references_become_links():
         "{eq}`eq-other`": f"[(1)]({SITE}/other.html#equation-eq-other)",
         "{py:func}`~contrastive_tutorial.losses.nt_xent`": (
             f"[`nt_xent`]({SITE}/api.html#contrastive_tutorial.losses.nt_xent)"
+        ),
+        "{py:mod}`contrastive_tutorial.ntxent`": (
+            f"[`contrastive_tutorial.ntxent`]({SITE}/api-inside.html#contrastive_tutorial.ntxent)"
         ),
         "{class}`torch.Tensor`": "`torch.Tensor`",
         "{math}`x < y`": "$x < y$",

@@ -69,7 +69,7 @@ def draw_cover(width: float, height: float) -> Figure:
     fig, axes = plt.subplots(1, 3, figsize=(width, height))
     for ax, (title, (means, stds)) in zip(axes, panels.items(), strict=True):
         reach = float(np.max(np.abs(means) + 3 * stds))
-        x = np.linspace(-reach, reach, 160)
+        x = np.linspace(-reach, reach, 81)
         for k in range(SUBSETS):
             density = np.exp(-((x - means[k]) ** 2) / (2 * stds[k] ** 2))
             base = np.full_like(x, 0.55 * (SUBSETS - k))

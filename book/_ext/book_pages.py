@@ -1,7 +1,8 @@
-"""Two pages that would go stale if they were typed: the API reference and *Built with*.
+"""Pages that would go stale if they were typed: the API reference and *Built with*.
 
-Each source page holds a marker comment; what replaces it is read from the package and from the
-machine that builds the book.
+A marker comment in their source is replaced by what the package and the building machine say:
+``<!-- modules: losses norm -->`` by the sections of those modules, ``<!-- other modules -->`` by
+those of all the rest, ``<!-- versions -->`` by a table.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib
 import inspect
 import pkgutil
 import platform
+import re
 import subprocess
 from importlib.metadata import distribution
 from pathlib import Path
@@ -20,7 +22,9 @@ from packaging.requirements import Requirement
 from sphinx.application import Sphinx
 
 PACKAGE = "contrastive_tutorial"
-API_PAGE, API_MARKER = "book/api", "<!-- modules -->"
+API_PAGE, INSIDE_PAGE = "book/api", "book/api-inside"
+NAMED_MODULES = re.compile(r"<!-- modules: ([a-z0-9_ \n]+) -->")
+OTHER_MODULES = "<!-- other modules -->"
 VERSIONS_PAGE, VERSIONS_MARKER = "book/built-with", "<!-- versions -->"
 TOOLS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme")
 
@@ -66,10 +70,24 @@ def rooms() -> dict[ModuleType, list[str]]:
     return {m: [n for n in public_names(m) if home[id(getattr(m, n))] is m] for m in modules}
 
 
-def api_sections() -> str:
+def named_modules(source: str) -> list[str]:
+    """The modules that the marker in the API page lists, in its order.
+
+    >>> named_modules("# API <!-- modules: losses norm -->")
+    ['losses', 'norm']
+    """
+    marker = NAMED_MODULES.search(source)
+    return marker[1].split() if marker else []
+
+
+def api_sections(modules: list[str]) -> str:
     """MyST source: for each module its docstring, a table of its names, and their entries."""
     parts, back_rooms = [], []
-    for module, names in rooms().items():
+    found = {
+        module.__name__.rpartition(".")[2]: (module, names) for module, names in rooms().items()
+    }
+    for wanted in modules:
+        module, names = found[wanted]
         if not names:
             back_rooms.append(f".. automodule:: {module.__name__}\n")
             continue
@@ -92,7 +110,7 @@ def api_sections() -> str:
     if back_rooms:
         parts.append(
             "## Back rooms\n\n"
-            "Modules whose names are imported from one of those above.\n\n"
+            "Modules whose names are imported from one that is listed before.\n\n"
             "```{eval-rst}\n" + "\n".join(back_rooms) + "```\n"
         )
     return "\n".join(parts)
@@ -133,8 +151,13 @@ def versions_table(root: Path) -> str:
 
 
 def fill_markers(app: Sphinx, docname: str, source: list[str]) -> None:
-    if docname == API_PAGE:
-        source[0] = source[0].replace(API_MARKER, api_sections())
+    if docname in (API_PAGE, INSIDE_PAGE):
+        named = named_modules((Path(app.srcdir) / f"{API_PAGE}.md").read_text(encoding="utf-8"))
+        source[0] = NAMED_MODULES.sub(lambda _: api_sections(named), source[0])
+        if OTHER_MODULES in source[0]:
+            every = [module.__name__.rpartition(".")[2] for module in rooms()]
+            others = [name for name in every if name not in named]
+            source[0] = source[0].replace(OTHER_MODULES, api_sections(others))
     if docname == VERSIONS_PAGE:
         source[0] = source[0].replace(VERSIONS_MARKER, versions_table(Path(app.srcdir)))
 
