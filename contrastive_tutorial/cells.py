@@ -33,6 +33,11 @@ class Cell:
         shuffle_views: second views are normalised among other images than the first ones.
         reference: a row to compare with that involves no training: ``"raw-pixels"``, ``"pca"``
             or ``"untrained"``.
+        normalize: l2-normalise z in the loss; without it, similarities are raw dot products.
+        temperature: of NT-Xent, where it is not the preset's.
+        score_protocols: also score the clusters by every protocol (:mod:`.diagnostics`).
+        early_steps: steps at which cluster accuracy is measured during training, with moving
+            averages and with exact statistics (:mod:`.diagnostics`).
     """
 
     name: str
@@ -46,6 +51,10 @@ class Cell:
     group_size: int | None = None
     shuffle_views: bool = False
     reference: str | None = None
+    normalize: bool = True
+    temperature: float | None = None
+    score_protocols: bool = False
+    early_steps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.policy not in POLICY_RULES:
@@ -82,6 +91,7 @@ def _cells() -> dict[str, Cell]:
             "bn",
             "Ordinary SimCLR: one policy, one BN, all negatives.",
             article="1 baseline (0.267)",
+            score_protocols=True,
         ),
         plain(
             "B1",
@@ -118,6 +128,24 @@ def _cells() -> dict[str, Cell]:
         plain("X-bn", "P-img", "cross", "bn", "A policy drawn per image, shared by its two views."),
         plain("GN", "P0", "cross", "gn", "B0 with GroupNorm: no batch statistics at all."),
         Cell("GN-P1", "P1", "cross", "gn", "Mixed with GroupNorm: no batch statistics at all."),
+        # Without normalisation similarities have the size of D, here tamed by the temperature.
+        plain(
+            "B0-dot",
+            "P0",
+            "cross",
+            "bn",
+            "B0 with raw dot products, temperature 10.",
+            normalize=False,
+            temperature=10.0,
+        ),
+        plain(
+            "B0-ema",
+            "P0",
+            "cross",
+            "bn",
+            "B0, also scored early with moving averages.",
+            early_steps=(90, 300),
+        ),
     ]
     for size in (5, 10, 25, 50):
         listed += [

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from contrastive_tutorial import augment, metrics, norm
 from contrastive_tutorial.augment import DEFAULT_POLICY, POLICIES
 from contrastive_tutorial.cells import Cell, Preset
 from contrastive_tutorial.data import ImageSet
+from contrastive_tutorial.diagnostics import cluster_protocols, first_norm_shift
 from contrastive_tutorial.encoders import ContrastiveModel
 from contrastive_tutorial.subsets import SubsetBatches, partition
 from contrastive_tutorial.views import Layout, contrastive_loss, make_views, policies, policy_ids
@@ -119,7 +120,7 @@ class Evaluator:
         """Score ``model``, whose running statistics are first recomputed (precise BN)."""
         headline = self.cell.headline_statistics
         found, extra = self._training_mode(model)
-        norm.precise_bn(model.encoder, self._views(range(10_000, 10_020)))
+        self.make_exact(model.encoder)
         found["contrastive_eval"] = self._contrastive(self._oracle_forward(model), model)
         norm.reestimate(model.encoder, self._clean_batches())
         with norm.evaluation_statistics(model.encoder, headline) as forward:
@@ -127,12 +128,16 @@ class Evaluator:
             found |= self._downstream(bank, test)
             found |= self._projections(forward, model)
             probes, own = self._policy_probes(forward, model)
+            if self.cell.score_protocols:
+                extra |= self._protocols(model, bank, test)
         found |= probes
         extra |= own
         if self.cell.has_branches and self.num_subsets > 1:
             extra |= self._between_branches(model)
-        evaluations = {how: self._menu_entry(model, how) for how in self._menu() if how != headline}
-        evaluations[headline] = self._menu_entry(model, headline)
+        evaluations = {
+            how: self._menu_entry(model.encoder, how) for how in self._menu() if how != headline
+        }
+        evaluations[headline] = self._menu_entry(model.encoder, headline)
         arrays = self._arrays(model, bank) if with_arrays else {}
         return Scores(headline, found, evaluations, extra, arrays)
 
@@ -157,10 +162,10 @@ class Evaluator:
         branches = [f"branch:{k}" for k in range(self.num_subsets)]
         return ["mean", "pooled", "reestimated", "test-batch", "ensemble", *branches]
 
-    def _menu_entry(self, model: ContrastiveModel, how: str) -> dict[str, float]:
+    def _menu_entry(self, encoder: nn.Module, how: str) -> dict[str, float]:
         """kNN and clustering of one checkpoint under one choice of statistics, on a small bank."""
         index = self._sample(len(self.bank_images), self.preset.menu_bank)
-        with norm.evaluation_statistics(model.encoder, how) as forward:
+        with norm.evaluation_statistics(encoder, how) as forward:
             bank = features(forward, self.bank_images[index])
             test_index = self._sample(len(self.test), self.preset.menu_bank // 2)
             test = features(forward, self.test.images[test_index])
@@ -190,7 +195,7 @@ class Evaluator:
                 z = twin(views)[1].float()
                 z0, z1 = self.order.views(z)
                 subsets = self.subset_ids[self.batches.indices(10_000 + step)]
-                accuracy.append(metrics.contrastive_accuracy(z0, z1))
+                accuracy.append(metrics.contrastive_accuracy(z0, z1, self.cell.normalize))
                 losses.append(
                     float(contrastive_loss(z, self.cell, self.order, self.preset.temperature))
                 )
@@ -212,7 +217,7 @@ class Evaluator:
         with norm.evaluation_statistics(model.encoder, how) as forward:
             for views in self._views(range(10_000, 10_004)):
                 z0, z1 = self.order.views(model.head(forward(views)).float())
-                accuracy.append(metrics.contrastive_accuracy(z0, z1))
+                accuracy.append(metrics.contrastive_accuracy(z0, z1, self.cell.normalize))
         return float(np.mean(accuracy))
 
     @torch.no_grad()
@@ -243,7 +248,9 @@ class Evaluator:
         """Can a linear probe tell which of the ten policies an image got?
 
         Under the headline statistics (``policy_probe_h``, ``_z``), and with every policy through
-        the branch that was trained on it (``..._own_branch``), as the network saw it in training.
+        the branch that was trained on it (``..._own_branch``), as the network saw it in training;
+        there also the recall of every policy and, for cells with one policy per subset, how far
+        it shifts the input of the first norm layer.
         """
         generator = torch.Generator(device=self.val.images.device).manual_seed(self.seed + 3)
         images = self.val.images[self._sample(len(self.val), _PROBE_IMAGES)]
@@ -254,24 +261,40 @@ class Evaluator:
         )
         image_ids = torch.arange(n, device=images.device).repeat(count)
 
-        def probe(h: Tensor) -> tuple[float, float]:
+        def probe(h: Tensor) -> tuple[float, float, dict[int, float]]:
             z = model.head(h)
-            return (
-                metrics.policy_probe(h, ids, image_ids, self.seed),
-                metrics.policy_probe(z, ids, image_ids, self.seed),
-            )
+            on_z, recalls = metrics.policy_probe_recalls(z, ids, image_ids, self.seed)
+            return metrics.policy_probe(h, ids, image_ids, self.seed), on_z, recalls
 
-        h = features(forward, views)
-        on_h, on_z = probe(h)
+        on_h, on_z, recalls = probe(features(forward, views))
         found = {"policy_probe_h": on_h, "policy_probe_z": on_z}
-        if not (self.cell.has_branches and self.num_subsets >= count and self.cell.policy == "P1"):
-            return found, {"policy_probe_h_own_branch": on_h, "policy_probe_z_own_branch": on_z}
-        own = []
-        for k, part in enumerate(views.split(n)):
-            with norm.evaluation_statistics(model.encoder, f"branch:{k}") as through_branch:
-                own.append(features(through_branch, part))
-        own_h, own_z = probe(torch.cat(own))
-        return found, {"policy_probe_h_own_branch": own_h, "policy_probe_z_own_branch": own_z}
+        if self.cell.has_branches and self.num_subsets >= count and self.cell.policy == "P1":
+            own = []
+            for k, part in enumerate(views.split(n)):
+                with norm.evaluation_statistics(model.encoder, f"branch:{k}") as through_branch:
+                    own.append(features(through_branch, part))
+            on_h, on_z, recalls = probe(torch.cat(own))
+        extra = {"policy_probe_h_own_branch": on_h, "policy_probe_z_own_branch": on_z}
+        if self.cell.policy == "P1":
+            extra |= {f"policy_recall_z_own_branch/{k}": value for k, value in recalls.items()}
+            if self.cell.norm != "none":
+                extra |= first_norm_shift(model.encoder, forward, views, ids)
+        return found, extra
+
+    @torch.no_grad()
+    def _protocols(self, model: ContrastiveModel, bank: Tensor, test: Tensor) -> dict[str, float]:
+        """Every clustering protocol on h and on z, on the small bank: 160 k-means fits."""
+        index = self._sample(len(bank), self.preset.menu_bank)
+        views = {"h": (bank[index], test), "z": (model.head(bank[index]), model.head(test))}
+        return cluster_protocols(views, self.test.labels, len(self.test.class_names))
+
+    def quick_cluster_accuracy(self, encoder: nn.Module) -> float:
+        """Cluster accuracy under the encoder's own running statistics, on the small bank."""
+        return self._menu_entry(encoder, "running")["cluster_accuracy"]
+
+    def make_exact(self, encoder: nn.Module) -> None:
+        """Precise BN: running statistics measured on batches as training makes them."""
+        norm.precise_bn(encoder, self._views(range(10_000, 10_020)))
 
     @torch.no_grad()
     def _between_branches(self, model: ContrastiveModel) -> dict[str, float]:

@@ -23,6 +23,7 @@ from contrastive_tutorial.cells import CELLS, PRESETS, THREE, Cell, Preset
 from contrastive_tutorial.cells import cell as get_cell
 from contrastive_tutorial.cells import preset as get_preset
 from contrastive_tutorial.data import ImageSet
+from contrastive_tutorial.diagnostics import EarlyAccuracy
 from contrastive_tutorial.encoders import ContrastiveModel, seeded
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.evaluation import (
@@ -117,6 +118,7 @@ class Experiment:
         )
         self.subset_ids = subset_ids.to(self.device)
         self.model: ContrastiveModel = self._build_model()
+        self.early: dict[str, float] = {}  # what was measured during training
 
     def _build_model(self) -> ContrastiveModel:
         model = seeded(self.seed, self.preset.encoder)
@@ -164,15 +166,32 @@ class Experiment:
         on_step: Callable[[int, torch.Tensor], None] | None = None,
     ) -> History:
         """Train the model; see :func:`contrastive_tutorial.training.train`."""
-        return train(
-            self.model,
-            self.loss,
-            self.config,
-            images_per_step=self.preset.batch_size,
-            checkpoint=checkpoint,
-            fingerprint=self.fingerprint(),
-            progress=progress,
-            on_step=on_step,
+        early = self._early_accuracy() if self.cell.early_steps else None
+        if early is not None:
+            self.model.early = early
+        try:
+            return train(
+                self.model,
+                self.loss,
+                self.config,
+                images_per_step=self.preset.batch_size,
+                checkpoint=checkpoint,
+                fingerprint=self.fingerprint(),
+                progress=progress,
+                on_step=_both(on_step, early and early.after_step),
+            )
+        finally:
+            if early is not None:
+                self.early = early.close()
+                del self.model.early
+
+    def _early_accuracy(self) -> EarlyAccuracy:
+        evaluator = self._evaluator()
+        return EarlyAccuracy(
+            self.model.encoder,
+            self.cell.early_steps,
+            evaluator.quick_cluster_accuracy,
+            evaluator.make_exact,
         )
 
     def fingerprint(self) -> dict[str, object]:
@@ -207,7 +226,12 @@ class Experiment:
 
     def evaluate(self, with_arrays: bool = False) -> Scores:
         """Every metric of the trained model; see :mod:`contrastive_tutorial.evaluation`."""
-        evaluator = Evaluator(
+        scores = self._evaluator()(self.model, with_arrays)
+        scores.extra.update(self.early)
+        return scores
+
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(
             self.cell,
             self.preset,
             self.train_set,
@@ -219,7 +243,6 @@ class Experiment:
             self.order,
             self.seed,
         )
-        return evaluator(self.model, with_arrays)
 
     def record(self, history: History, scores: Scores, evaluate_seconds: float = 0.0) -> Record:
         """Everything about the finished run, ready to be saved."""
@@ -249,6 +272,21 @@ class Experiment:
             git_commit=git_commit(),
             extra=scores.extra,
         )
+
+
+def _both(
+    first: Callable[[int, torch.Tensor], None] | None,
+    second: Callable[[int, torch.Tensor], None] | None,
+) -> Callable[[int, torch.Tensor], None] | None:
+    """Call both after a step, the second one last."""
+    if first is None or second is None:
+        return first or second
+
+    def call(step: int, loss: torch.Tensor) -> None:
+        first(step, loss)
+        second(step, loss)
+
+    return call
 
 
 def load_splits(

@@ -100,15 +100,17 @@ def _similarity_blocks(z: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         yield block, rows
 
 
-def contrastive_accuracy(z0: Array, z1: Array) -> float:
-    """How often an anchor's positive is the most similar of the other 2N - 1 views (cosine).
+def contrastive_accuracy(z0: Array, z1: Array, normalize: bool = True) -> float:
+    """How often an anchor's positive is the most similar of the other 2N - 1 views.
 
-    Over all 2N anchors. A tie counts as a miss, so that a collapsed encoder earns nothing; chance
-    is 1/(2N - 1).
+    Over all 2N anchors; similar by cosine, or by dot product without ``normalize``. A tie counts
+    as a miss, so that a collapsed encoder earns nothing; chance is 1/(2N - 1).
     """
     first, second = check_views(z0, z1)
     n = len(first)
-    z = F.normalize(torch.cat([first, second]), dim=1)
+    z = torch.cat([first, second])
+    if normalize:
+        z = F.normalize(z, dim=1)
     hits = 0
     for block, rows in _similarity_blocks(z):
         local, positive = rows - rows[0], (rows + n) % (2 * n)

@@ -46,7 +46,7 @@ from contrastive_tutorial.neighbours import (
     nearest_neighbours,
     retrieval_top1,
 )
-from contrastive_tutorial.probes import linear_probe, policy_probe
+from contrastive_tutorial.probes import linear_probe, policy_probe, policy_probe_recalls
 
 __all__ = [
     "DotProductSimilarity",
@@ -65,6 +65,7 @@ __all__ = [
     "nmi",
     "pca_features",
     "policy_probe",
+    "policy_probe_recalls",
     "purity",
     "rankme",
     "raw_accuracy",

@@ -85,6 +85,24 @@ def linear_probe(
         InputError: for bad features, unequal lengths, one class, c <= 0, or half a validation
             split.
     """
+    hits = linear_probe_hits(
+        train_features, train_labels, test_features, test_labels, val_features, val_labels, c,
+        max_iter,
+    )  # fmt: skip
+    return float(hits.double().mean())
+
+
+def linear_probe_hits(
+    train_features: Array,
+    train_labels: Array,
+    test_features: Array,
+    test_labels: Array,
+    val_features: Array | None = None,
+    val_labels: Array | None = None,
+    c: float = 1.0,
+    max_iter: int = 100,
+) -> Tensor:
+    """Which test points :func:`linear_probe` gets right: bool ``(M,)``; arguments as there."""
     train, test = check_train_test(train_features, test_features)
     labels = check_ids("train_labels", train_labels, len(train), "train points").to(train.device)
     truth = check_ids("test_labels", test_labels, len(test), "test points").to(train.device)
@@ -108,7 +126,7 @@ def linear_probe(
             accuracy = float((classes[_predict(start, val)] == val_truth).double().mean())
             if accuracy > best_accuracy:
                 best, best_accuracy = start, accuracy
-    return float((classes[_predict(best, test)] == truth).double().mean())
+    return classes[_predict(best, test)] == truth
 
 
 def policy_probe(
@@ -133,6 +151,17 @@ def policy_probe(
     Raises:
         InputError: for bad features, unequal lengths, fewer than two images or policies.
     """
+    return policy_probe_recalls(features, policy_ids, image_ids, seed, test_fraction)[0]
+
+
+def policy_probe_recalls(
+    features: Array,
+    policy_ids: Array,
+    image_ids: Array,
+    seed: int = 0,
+    test_fraction: float = 0.5,
+) -> tuple[float, dict[int, float]]:
+    """:func:`policy_probe`, and the recall of every policy: the share of its views recognised."""
     x = check_features("features", features)
     policies = check_ids("policy_ids", policy_ids, len(x), "rows of features").to(x.device)
     images = check_ids("image_ids", image_ids, len(x), "rows of features").cpu()
@@ -147,4 +176,7 @@ def policy_probe(
     is_test[order[:held_out]] = True
     test = is_test[image].to(x.device)
     check_classes("policy_ids", policies[~test])
-    return linear_probe(x[~test], policies[~test], x[test], policies[test])
+    hits = linear_probe_hits(x[~test], policies[~test], x[test], policies[test])
+    shown = policies[test]
+    recalls = {int(k): float(hits[shown == k].double().mean()) for k in shown.unique()}
+    return float(hits.double().mean()), recalls

@@ -321,9 +321,14 @@ def _load_checkpoint(
         {name[6:]: value for name, value in tensors.items() if name.startswith("model.")}
     )
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, index, key = name.split(".", 2)
+            parameter = parameters[int(index)]
+            if value.shape == parameter.shape:
+                # The fused optimiser walks memory, so moments must lie as the weights do.
+                value = torch.empty_like(parameter).copy_(value)
             state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}

@@ -131,10 +131,10 @@ def contrastive_loss(z: Tensor, cell: Cell, order: Layout, temperature: float) -
     """NT-Xent of a batch of projections ``(2N, D)`` in layout order.
 
     ``within`` negatives make every group its own contrastive problem; the loss is the mean over
-    groups, i.e. over all 2N anchors.
+    groups, i.e. over all 2N anchors. A cell with a temperature of its own ignores the one given.
     """
     z0, z1 = order.views(z)
     if cell.negatives == "within":
         z0 = z0.unflatten(0, (order.groups, -1))
         z1 = z1.unflatten(0, (order.groups, -1))
-    return nt_xent(z0, z1, temperature)
+    return nt_xent(z0, z1, cell.temperature or temperature, normalize=cell.normalize)

@@ -137,9 +137,9 @@ def test_policy_probe_splits_by_image(monkeypatch):
 
     def spy(train, train_labels, test, test_labels):
         seen.append((set(train[:, -1].tolist()), set(test[:, -1].tolist()), len(test)))
-        return 0.0
+        return torch.zeros(len(test), dtype=torch.bool)
 
-    monkeypatch.setattr(probes, "linear_probe", spy)
+    monkeypatch.setattr(probes, "linear_probe_hits", spy)
     for seed, fraction in ((0, 0.5), (1, 0.5), (0, 0.2), (0, 0.001)):
         policy_probe(views, policy, image, seed, fraction)
     for train, test, rows in seen:

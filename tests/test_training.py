@@ -23,15 +23,17 @@ from contrastive_tutorial.training import (
 
 def small_model(seed=0):
     torch.manual_seed(seed)
-    # BatchNorm and Dropout: buffers and the global generator must survive a resume as well
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.2), nn.Flatten(), nn.Linear(144, 3)
+    # BatchNorm and Dropout: buffers and the global generator must survive a resume as well. With
+    # two channels in channels_last the order of weights in memory is not that of a fresh tensor.
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.2), nn.Flatten(), nn.Linear(144, 3)
     )
+    return model.to(memory_format=torch.channels_last)
 
 
 def regression(model):
     def loss(step, generator):
-        x = torch.randn(8, 1, 8, 8, generator=generator)
+        x = torch.randn(8, 2, 8, 8, generator=generator)
         target = x.mean((1, 2, 3)).unsqueeze(1)
         return (model(x) - target).square().mean()
 
