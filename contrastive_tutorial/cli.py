@@ -1,4 +1,4 @@
-"""The command line: ``contrastive-tutorial run | study | embed | report | cells | data``.
+"""The command line: ``contrastive-tutorial run | study | embed | report | cells | data | doctor``.
 
 Bad input ends with one line on standard error and exit status 2. An interrupt (Ctrl-C) leaves a
 state that the same command continues from, and exits with status 130. Anything else that goes
@@ -161,12 +161,15 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--markdown", action="store_true", help="as a Markdown table")
 
     commands.add_parser("cells", help="list the registered cells and presets")
-    doctor = commands.add_parser(
-        "data",
-        parents=[],
-        help="load a data set, show its size, and fill the cache",
+    images = commands.add_parser("data", help="load a data set, show its size, and fill the cache")
+    images.add_argument("data", metavar="NAME|PATH", help="as for --data")
+    commands.add_parser(
+        "doctor",
+        parents=[common],
+        help="say what is installed, which device there is, and what is missing",
+        description="Say what is installed, which device there is, what data is found, and what "
+        "is missing for the book, Colab, a GPU and the tests. Changes nothing.",
     )
-    doctor.add_argument("data", metavar="NAME|PATH", help="as for --data")
     return parser
 
 
@@ -335,6 +338,13 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    from contrastive_tutorial import doctor
+
+    print(doctor.report(doctor.examine(options.results)))
+    return 0
+
+
 _COMMANDS = {
     "run": _run,
     "study": _study,
@@ -342,4 +352,5 @@ _COMMANDS = {
     "report": _report,
     "cells": _cells,
     "data": _data,
+    "doctor": _doctor,
 }

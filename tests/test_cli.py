@@ -73,6 +73,15 @@ def test_data_is_listed(capsys):
     assert "shapes train: 600 images, 10 classes" in capsys.readouterr().out
 
 
+def test_doctor_reports_and_succeeds_whatever_is_missing(tmp_path, capsys):
+    assert call("doctor", folder=tmp_path / "nowhere") == 0
+    out = capsys.readouterr().out
+    for topic in ("package", "device", "gpu", "data", "book", "colab", "tests"):
+        assert f"\n{topic}\n" in f"\n{out}"
+    assert "0 recorded runs" in out
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_cells_lists_every_cell_and_preset(capsys):
     call("cells")
     out = capsys.readouterr().out
@@ -146,7 +155,7 @@ def test_help_is_complete_and_the_module_runs():
     environment = {**os.environ, "COLUMNS": "100"}
     command = [sys.executable, "-m", "contrastive_tutorial"]
     text = subprocess.check_output([*command, "--help"], text=True, env=environment)
-    for name in ("run", "study", "embed", "report", "cells", "data"):
+    for name in ("run", "study", "embed", "report", "cells", "data", "doctor"):
         assert name in text
     for name in ("run", "study", "report"):
         text = subprocess.check_output([*command, name, "--help"], text=True, env=environment)
