@@ -1,0 +1,113 @@
+"""Records as tables that say what is missing: for chapters that are built while runs are made.
+
+Nothing here computes a result of its own; means and intervals come from
+:mod:`~contrastive_tutorial.records`, outcomes from :mod:`~contrastive_tutorial.verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from contrastive_tutorial.cells import CELLS
+from contrastive_tutorial.figures import cell_label
+from contrastive_tutorial.hypotheses import load_hypotheses
+from contrastive_tutorial.pairing import NotRecordedError, value
+from contrastive_tutorial.records import Record, Summary, mean_interval
+from contrastive_tutorial.verdicts import Verdict, decide
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MISSING = "no record yet"
+
+
+def relabel(records: Sequence[Record], metrics: Mapping[str, str]) -> list[Record]:
+    """The records that have all of these metrics, with nothing but these, under their labels.
+
+    Args:
+        records: any.
+        metrics: ``{"knn200": "kNN accuracy", "extra.<key>": ...}``: keys as
+            :func:`contrastive_tutorial.pairing.value` reads them, and what a figure calls them.
+    """
+    kept = []
+    for record in records:
+        try:
+            found = {label: value(cast(Any, record), metric) for metric, label in metrics.items()}
+        except NotRecordedError:
+            continue
+        kept.append(replace(record, metrics=found, extra={}))
+    return kept
+
+
+def summary(records: Sequence[Record], cell: str, metric: str) -> Summary | None:
+    """Mean and 95% t interval over the seeds of ``cell`` that have ``metric``; ``None`` for none.
+
+    The records must be of one data set, preset and number of subsets.
+    """
+    chosen = relabel([r for r in records if r.cell == cell], {metric: metric})
+    return mean_interval(r.metrics[metric] for r in chosen) if chosen else None
+
+
+def cell_table(
+    records: Sequence[Record], cells: Sequence[str], metrics: Mapping[str, str]
+) -> DataFrame:
+    """One row a cell, one column a metric: mean, half width of the 95% t interval, seeds.
+
+    Args:
+        records: of one data set, preset and number of subsets.
+        cells: rows in order; those without a record stay, and say so.
+        metrics: columns as in :func:`relabel`.
+    """
+    import pandas as pd
+
+    rows = {
+        cell_label(cell): {
+            label: str(summary(records, cell, metric) or MISSING)
+            for metric, label in metrics.items()
+        }
+        for cell in cells
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(metrics.values()))
+
+
+def missing_cells(records: Sequence[Record], cells: Sequence[str]) -> str:
+    """One sentence that names the cells without a record, or says that all have one."""
+    present = {record.cell for record in records}
+    absent = [cell for cell in cells if cell not in present]
+    if not absent:
+        return f"All {len(cells)} cells are recorded."
+    return "No record yet: " + "; ".join(
+        f"{cell} ({CELLS[cell].summary.rstrip('.')})" if cell in CELLS else cell for cell in absent
+    )
+
+
+def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
+    """What the registered rules say about hypotheses: one row a part.
+
+    Raises:
+        InputError: as :func:`contrastive_tutorial.verdicts.decide`.
+    """
+    import pandas as pd
+
+    registry = load_hypotheses()
+    rows = []
+    for name in ids:
+        verdict = decide(registry[name], cast(Any, records))
+        rows += [_verdict_row(verdict, position) for position in range(len(verdict.parts))]
+    return pd.DataFrame(rows).set_index("hypothesis")
+
+
+def _verdict_row(verdict: Verdict, position: int) -> dict[str, str]:
+    part = verdict.parts[position]
+    measured = "no verdict without more runs"
+    if part.mean is not None and part.interval is not None:
+        measured = f"{part.mean:+.3f} [{part.interval.low:+.3f}, {part.interval.high:+.3f}]"
+    return {
+        "hypothesis": f"{verdict.id} ({verdict.outcome})",
+        "part": part.name,
+        "outcome": part.outcome,
+        "mean and interval": measured,
+        "n": str(part.n),
+    }
