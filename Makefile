@@ -56,6 +56,18 @@ constraints: $(VENV)/.test
 	  | grep -v -E '^(nvidia-|cuda-|triton|pip=|wheel=)|@') > constraints.new
 	mv constraints.new constraints.txt
 
+# One recorded run again, compared with its record: make reproduce CELL=S-P1 SEED=0 DATA=PATH
+CELL ?= S-P1
+SEED ?= 0
+SUBSETS ?= 10
+PRESET ?= cpu
+DATA ?= $(CONTRASTIVE_TUTORIAL_CIFAR10)
+
+reproduce: $(VENV)/.book
+	@test -n "$(DATA)" || { echo "say where the images of the records are: make reproduce DATA=PATH"; exit 2; }
+	$(BIN)/contrastive-tutorial reproduce $(CELL) --seed $(SEED) --subsets $(SUBSETS) \
+	  --preset $(PRESET) --data "$(DATA)"
+
 clean:
 	rm -rf _build
 

@@ -1,4 +1,4 @@
-"""The command line: ``contrastive-tutorial run | study | embed | report | cells | data | doctor``.
+"""The command line: ``contrastive-tutorial run | study | reproduce | embed | report | ...``.
 
 Bad input ends with one line on standard error and exit status 2. An interrupt (Ctrl-C) leaves a
 state that the same command continues from, and exits with status 130. Anything else that goes
@@ -141,6 +141,20 @@ def build_parser() -> argparse.ArgumentParser:
     )
     many.add_argument("--dry-run", action="store_true", help="list the runs that are missing")
 
+    repeat = commands.add_parser(
+        "reproduce",
+        parents=[common, training],
+        help="run a recorded run again and compare",
+        description="Run a recorded run again in a temporary folder and compare: bit-identical on "
+        "the same CPU and versions, within the spread of the recorded seeds elsewhere. Exit status "
+        "1 if a headline metric lies outside.",
+    )
+    repeat.add_argument("cell", metavar="CELL", help="of the record")
+    repeat.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    repeat.add_argument(
+        "--subsets", type=int, default=10, metavar="K", help="number of subsets (default: 10)"
+    )
+
     embed = commands.add_parser(
         "embed",
         parents=[common],
@@ -259,6 +273,18 @@ def _one_line(record: object) -> str:
     )
 
 
+def _reproduce(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.records import find_record
+    from contrastive_tutorial.reproduction import reproduce
+
+    record = find_record(
+        options.results, options.preset, options.cell, options.subsets, options.seed
+    )
+    found = reproduce(record, options.data, options.device, not options.quiet)
+    print(found)
+    return 0 if found.holds else 1
+
+
 def _embed(options: argparse.Namespace) -> int:
     from contrastive_tutorial.embedding import embed_records
     from contrastive_tutorial.records import load_records
@@ -348,6 +374,7 @@ def _doctor(options: argparse.Namespace) -> int:
 _COMMANDS = {
     "run": _run,
     "study": _study,
+    "reproduce": _reproduce,
     "embed": _embed,
     "report": _report,
     "cells": _cells,

@@ -203,6 +203,24 @@ def record_file(
     return Path(results) / data / preset / f"{cell}-K{num_subsets}-s{seed}.json"
 
 
+def find_record(results: str | Path, preset: str, cell: str, num_subsets: int, seed: int) -> Path:
+    """The file of one recorded run, whatever data set it was made on.
+
+    Raises:
+        InputError: if it is not there, or there for more than one data set.
+    """
+    name = record_file("", "", preset, cell, num_subsets, seed)
+    found = sorted(Path(results).rglob(str(name)))
+    if not found:
+        raise InputError(f"{results}: no record {name}; see `contrastive-tutorial report`")
+    if len(found) > 1:
+        raise InputError(
+            f"{results}: {found[0].stem} is recorded for {len(found)} data sets; give one of "
+            f"{', '.join(str(path.parents[1]) for path in found)} as --results"
+        )
+    return found[0]
+
+
 def find_results() -> Path:
     """The folder of recorded runs: ``$CONTRASTIVE_TUTORIAL_RESULTS``, or ``results`` beside or
     above the working directory, or in the source tree that the package runs from.

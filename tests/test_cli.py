@@ -144,6 +144,26 @@ def test_interrupt_and_memory_have_their_own_words(monkeypatch, capsys):
         call("cells")
 
 
+def test_reproduce_compares_and_sets_the_exit_status(tmp_path, capsys, monkeypatch):
+    from contrastive_tutorial import reproduction
+
+    for seed, accuracy in ((0, 0.2), (1, 0.3)):
+        make(seed=seed, accuracy=accuracy).save(tmp_path)
+
+    def rerun(path, images, device, progress):
+        family = reproduction.load_records(path.parent)
+        found = make(seed=0, accuracy=outcomes.pop(0))
+        return reproduction.compare(reproduction.load_record(path), found, family)
+
+    monkeypatch.setattr(reproduction, "reproduce", rerun)
+    command = ["reproduce", "B0", "--results", str(tmp_path), "--data", "x"]
+    outcomes = [0.2, 0.25, 0.9]
+    assert [cli.main(command) for _ in range(3)] == [0, 0, 1]
+    assert "OUTSIDE" in capsys.readouterr().out
+    assert cli.main([*command, "--seed", "7"]) == 2
+    assert "no record" in capsys.readouterr().err
+
+
 def test_numbers():
     assert cli.parse_numbers("0-2,5,1") == [0, 1, 2, 5]
     for text in ("", "a", "1-", "-1", "0-99999999999"):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import (
     Record,
+    find_record,
     load_record,
     load_records,
     mean_interval,
@@ -31,6 +32,17 @@ def make(cell="B0", seed=0, num_subsets=10, accuracy=0.25, **options):
         "loss_curve": [(0, 6.9), (10, 5.5)],
     }
     return Record(**{**fields, **options})
+
+
+def test_one_record_is_found_whatever_its_data(tmp_path):
+    path = make().save(tmp_path)
+    assert find_record(tmp_path, "cpu", "B0", 10, 0) == path
+    with pytest.raises(InputError, match="no record cpu/B0-K10-s1"):
+        find_record(tmp_path, "cpu", "B0", 10, 1)
+    make(data="other").save(tmp_path)
+    with pytest.raises(InputError, match="2 data sets"):
+        find_record(tmp_path, "cpu", "B0", 10, 0)
+    assert find_record(tmp_path / "shapes", "cpu", "B0", 10, 0) == path
 
 
 def test_round_trip(tmp_path):
