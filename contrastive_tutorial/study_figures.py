@@ -1,0 +1,147 @@
+"""Figures of the whole study: effects with intervals, evaluation statistics, shift against gain.
+
+As in :mod:`contrastive_tutorial.figures`, nothing here computes a result but means and intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from contrastive_tutorial.effects import Measured
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.figures import METRIC_LABELS, cell_label
+from contrastive_tutorial.plots import INK, MARKERS, PALETTE
+from contrastive_tutorial.policies import POLICIES
+from contrastive_tutorial.records import Record, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Photometric policies shift the moments of the channels; the others move pixels or none.
+PHOTOMETRIC = (2, 3, 4, 5, 6, 7)
+
+
+def forest(measured: Sequence[Measured], metric: str) -> Figure:
+    """Differences between cells: every seed a dot, mean and 95% interval a bar.
+
+    Args:
+        measured: from :func:`contrastive_tutorial.effects.measure`; unrecorded ones are left out.
+        metric: for the axis.
+
+    Raises:
+        InputError: if none is recorded.
+    """
+    import matplotlib.pyplot as plt
+
+    shown = [m for m in measured if m.contrast is not None]
+    if not shown:
+        raise InputError("forest: none of these contrasts is recorded yet")
+    fig, ax = plt.subplots(figsize=(6.6, 0.36 * len(shown) + 1.3))
+    for row, item in enumerate(shown):
+        result = item.contrast
+        assert result is not None
+        colour = PALETTE[0] if item.effect.primary else PALETTE[1]
+        ax.plot(
+            result.deltas, [row - 0.16] * result.n, MARKERS[0 if item.effect.primary else 1],
+            color=colour, ms=3.5, alpha=0.55, lw=0,
+        )  # fmt: skip
+        ax.plot([result.interval.low, result.interval.high], [row + 0.16] * 2, color=colour, lw=2.4)
+        ax.plot([result.mean], [row + 0.16], "|", color=colour, ms=10, mew=2)
+    ax.axvline(0, color=INK, lw=1)
+    labels = [
+        f"{'★ ' if m.effect.primary else ''}{m.effect.asks}\n{m.effect.name}, n = {m.contrast.n}"
+        for m in shown
+        if m.contrast is not None
+    ]
+    ax.set_yticks(range(len(shown)), labels, fontsize=7.5)
+    ax.set_ylim(len(shown) - 0.4, -0.6)
+    ax.set_xlabel(f"difference in {METRIC_LABELS.get(metric, metric)}")
+    first = shown[0].contrast
+    assert first is not None
+    ax.set_title(
+        f"{first.data}, preset {first.preset}; ★ primary; dots: seeds; bar: 95% interval",
+        fontsize=9,
+    )
+    return fig
+
+
+def statistics_dots(records: Sequence[Record], metric: str = "cluster_accuracy") -> Figure:
+    """One cell's checkpoints under every evaluation statistic: seeds, mean, 95% t interval.
+
+    Args:
+        records: of one cell, preset and number of subsets; one per seed.
+        metric: a key of ``Record.evaluations[how]``.
+
+    Raises:
+        InputError: for no records or records of several cells.
+    """
+    import matplotlib.pyplot as plt
+
+    cells = {(r.cell, r.preset, r.num_subsets) for r in records}
+    if len(cells) != 1:
+        raise InputError(f"records: expected one cell, preset and K, got {sorted(cells)}")
+    every = [set(r.evaluations) for r in records]
+    names = [how for how in records[0].evaluations if all(how in found for found in every)]
+    plain = [how for how in names if not how.startswith("branch:")]
+    names = plain + sorted((h for h in names if h not in plain), key=lambda h: int(h[7:]))
+    fig, ax = plt.subplots(figsize=(6.2, 0.3 * len(names) + 1.2))
+    for row, how in enumerate(names):
+        values = [r.evaluations[how][metric] for r in records]
+        summary = mean_interval(values)
+        colour = PALETTE[1] if how.startswith("branch:") else PALETTE[0]
+        ax.plot(values, [row - 0.14] * len(values), MARKERS[0], color=colour, ms=3.5, alpha=0.6)
+        if summary.interval:
+            ax.plot(summary.interval, [row + 0.16] * 2, color=colour, lw=2.2)
+        ax.plot([summary.mean], [row + 0.16], "|", color=colour, ms=9, mew=2)
+    headline = records[0].evaluation
+    ax.set_yticks(
+        range(len(names)), [f"{how} (headline)" if how == headline else how for how in names]
+    )
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlabel(f"{METRIC_LABELS.get(metric, metric)}, small bank")
+    ax.set_title(
+        f"{cell_label(records[0].cell)}, K = {records[0].num_subsets}, preset "
+        f"{records[0].preset}, n = {len(records)} seeds",
+        fontsize=10,
+    )
+    return fig
+
+
+def shift_against_gain(shifts: Mapping[int, float], falls: Mapping[int, Sequence[float]]) -> Figure:
+    """What splitting takes from the policy probe against how far the policy shifts the features.
+
+    Args:
+        shifts: policy id to KL at the first norm layer, in nats.
+        falls: policy id to the fall of its recall, one number per seed.
+    """
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(6.2, 3.8))
+    for kind, ids in (
+        ("shifts moments", [k for k in shifts if k in PHOTOMETRIC]),
+        ("does not", [k for k in shifts if k not in PHOTOMETRIC]),
+    ):
+        index = int(kind == "does not")
+        for number, k in enumerate(ids):
+            summary = mean_interval(falls[k])
+            if summary.interval:
+                ax.plot([shifts[k]] * 2, summary.interval, color=PALETTE[index], lw=1.5)
+            ax.plot(
+                [shifts[k]], [summary.mean], MARKERS[index], color=PALETTE[index], ms=6,
+                label=kind if number == 0 else None,
+            )  # fmt: skip
+            ax.annotate(
+                POLICIES[k].name, (shifts[k], summary.mean), xytext=(5, 3), fontsize=8,
+                textcoords="offset points", color=INK,
+            )  # fmt: skip
+    ax.axhline(0, color=INK, lw=0.8)
+    ax.set_xscale("log")
+    ax.set(
+        xlabel="shift of the policy at the first norm layer (KL, nats)",
+        ylabel="fall of its recall by splitting",
+    )
+    n = len(next(iter(falls.values())))
+    ax.set_title(f"S-P1 against W-bn, n = {n} seeds, 95% t intervals", fontsize=10)
+    ax.legend(title="the policy", fontsize=8, title_fontsize=8)
+    return fig
