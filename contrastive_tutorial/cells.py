@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.presets import PRESETS, Preset, preset
+
+__all__ = ["CELLS", "PRESETS", "THREE", "Cell", "Preset", "cell", "preset"]
 
 POLICY_RULES = ("P0", "P1", "P-rand", "P-img")
 NEGATIVES = ("cross", "within")
@@ -38,6 +41,7 @@ class Cell:
         score_protocols: also score the clusters by every protocol (:mod:`.diagnostics`).
         early_steps: steps at which cluster accuracy is measured during training, with moving
             averages and with exact statistics (:mod:`.diagnostics`).
+        grayscale: probability of grayscale in the one policy of P0, where a preset changes it.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Cell:
     temperature: float | None = None
     score_protocols: bool = False
     early_steps: tuple[int, ...] = ()
+    grayscale: float | None = None
 
     def __post_init__(self) -> None:
         if self.policy not in POLICY_RULES:
@@ -174,62 +179,6 @@ CELLS: dict[str, Cell] = _cells()
 THREE = {"B0": "Baseline", "S-P1": "Split", "M-P1": "Mixed"}
 
 
-@dataclass(frozen=True)
-class Preset:
-    """Encoder, length of training and effort of evaluation, equal for every cell.
-
-    Attributes:
-        encoder: a name of :func:`contrastive_tutorial.encoders.build`.
-        steps, batch_size, lr, optimizer, weight_decay, warmup: see
-            :class:`~contrastive_tutorial.training.TrainConfig`; ``batch_size`` counts images,
-            each seen in two views.
-        temperature: of NT-Xent.
-        bank: training images that kNN, k-means and the linear probe are fitted on (``None``: all).
-        kmeans_restarts: k-means++ initialisations, the best by inertia is scored.
-        menu_bank: training images used when other evaluation statistics are compared.
-    """
-
-    name: str
-    encoder: str
-    steps: int
-    batch_size: int = 500
-    lr: float = 1e-3
-    optimizer: str = "adam"
-    weight_decay: float = 1e-4
-    warmup: float = 0.0
-    temperature: float = 0.5
-    bank: int | None = None
-    kmeans_restarts: int = 10
-    menu_bank: int = 10_000
-    checkpoint_every: int = 100
-    summary: str = ""
-
-
-PRESETS: dict[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            "live", "two_conv_strided", steps=60, batch_size=200, lr=2e-3, bank=4_000,
-            kmeans_restarts=5, menu_bank=2_000,
-            summary="seconds on two cores: what the chapters train before your eyes",
-        ),
-        Preset(
-            "cpu", "two_conv_strided", steps=300, kmeans_restarts=5, menu_bank=4_000,
-            summary="strided two-conv network, at most two minutes a run on two cores",
-        ),
-        Preset(
-            "gpu", "two_conv", steps=9_000, checkpoint_every=1_000,
-            summary="the article's two-conv network, 100 epochs of 45,000 images",
-        ),
-        Preset(
-            "resnet", "resnet18", steps=18_000, lr=0.06, optimizer="sgd", weight_decay=5e-4,
-            checkpoint_every=1_000,
-            summary="CIFAR ResNet-18, 200 epochs of 45,000 images",
-        ),
-    )
-}  # fmt: skip
-
-
 def cell(name: str) -> Cell:
     """A registered cell by name.
 
@@ -239,14 +188,3 @@ def cell(name: str) -> Cell:
     if name not in CELLS:
         raise InputError(f"unknown cell {name!r}; the cells are {', '.join(CELLS)}")
     return CELLS[name]
-
-
-def preset(name: str) -> Preset:
-    """A registered preset by name.
-
-    Raises:
-        InputError: for an unknown name, listing the known ones.
-    """
-    if name not in PRESETS:
-        raise InputError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
-    return PRESETS[name]

@@ -22,7 +22,14 @@ from contrastive_tutorial.data import ImageSet
 from contrastive_tutorial.diagnostics import cluster_protocols, first_norm_shift
 from contrastive_tutorial.encoders import ContrastiveModel
 from contrastive_tutorial.subsets import SubsetBatches, partition
-from contrastive_tutorial.views import Layout, contrastive_loss, make_views, policies, policy_ids
+from contrastive_tutorial.views import (
+    Layout,
+    contrastive_loss,
+    make_views,
+    policies,
+    policy_ids,
+    project,
+)
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -192,7 +199,7 @@ class Evaluator:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             for step, views in enumerate(self._views(range(10_000, 10_004))):
-                z = twin(views)[1].float()
+                z = project(twin, views, self.order, self.preset.passes).float()
                 z0, z1 = self.order.views(z)
                 subsets = self.subset_ids[self.batches.indices(10_000 + step)]
                 accuracy.append(metrics.contrastive_accuracy(z0, z1, self.cell.normalize))
@@ -291,6 +298,14 @@ class Evaluator:
     def quick_cluster_accuracy(self, encoder: nn.Module) -> float:
         """Cluster accuracy under the encoder's own running statistics, on the small bank."""
         return self._menu_entry(encoder, "running")["cluster_accuracy"]
+
+    def quick_knn(self, model: ContrastiveModel) -> float:
+        """kNN accuracy (k = 10, cosine) under the headline statistics as they are, whole bank."""
+        with norm.evaluation_statistics(model.encoder, self.cell.headline_statistics) as forward:
+            bank, test = features(forward, self.bank_images), features(forward, self.test.images)
+        return metrics.knn_accuracy(
+            bank, self.bank_labels, test, self.test.labels, k=10, temperature=None
+        )
 
     def make_exact(self, encoder: nn.Module) -> None:
         """Precise BN: running statistics measured on batches as training makes them."""

@@ -7,6 +7,7 @@ independent, so any number of processes may work on one results folder: each run
 
 from __future__ import annotations
 
+import copy
 import platform
 import re
 import subprocess
@@ -18,12 +19,13 @@ from pathlib import Path
 
 import torch
 
-from contrastive_tutorial import __version__, data, metrics, norm
+from contrastive_tutorial import __version__, augment, data, memory, metrics, norm
 from contrastive_tutorial.cells import CELLS, PRESETS, THREE, Cell, Preset
 from contrastive_tutorial.cells import cell as get_cell
 from contrastive_tutorial.cells import preset as get_preset
 from contrastive_tutorial.data import ImageSet
 from contrastive_tutorial.diagnostics import EarlyAccuracy
+from contrastive_tutorial.distributed import World
 from contrastive_tutorial.encoders import ContrastiveModel, seeded
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.evaluation import (
@@ -34,6 +36,7 @@ from contrastive_tutorial.evaluation import (
     training_views,
 )
 from contrastive_tutorial.records import Record, load_record, record_file
+from contrastive_tutorial.sharing import adapt_norms, settle, share
 from contrastive_tutorial.subsets import SubsetBatches, partition
 from contrastive_tutorial.training import (
     History,
@@ -42,7 +45,7 @@ from contrastive_tutorial.training import (
     resolve_device,
     train,
 )
-from contrastive_tutorial.views import Layout, contrastive_loss, layout, make_views
+from contrastive_tutorial.views import Layout, contrastive_loss, layout, make_views, project
 
 __all__ = [
     "CELLS",
@@ -71,6 +74,10 @@ class Run:
         return record_file(results, data_name, self.preset, self.cell, self.num_subsets, self.seed)
 
 
+#: Steps whose image indices travel to a GPU together: 64 x 512 indices are 0.25 MB.
+_STEPS_A_COPY = 64
+
+
 class Experiment:
     """One cell made ready to train: images, subsets, batches, model.
 
@@ -83,9 +90,13 @@ class Experiment:
         seed: of weights, partition, batches and augmentation, all jointly.
         num_subsets: K.
         device: ``None`` for the best there is.
+        world: the processes that train together; see :mod:`contrastive_tutorial.distributed`.
+        batch_norm: with several processes, whether plain BN uses the statistics of all of them
+            (``"sync"``) or of each alone (``"local"``).
 
     Raises:
-        InputError: for unknown names, unreadable data, or a batch that K does not divide.
+        InputError: for unknown names, unreadable data, a batch that K does not divide, or
+            processes that cannot share it.
     """
 
     def __init__(
@@ -96,9 +107,13 @@ class Experiment:
         seed: int = 0,
         num_subsets: int = 10,
         device: str | torch.device | None = None,
+        world: World | None = None,
+        batch_norm: str = "sync",
     ):
         self.cell = get_cell(cell) if isinstance(cell, str) else cell
         self.preset = get_preset(preset) if isinstance(preset, str) else preset
+        if self.preset.grayscale is not None and self.cell.policy == "P0":
+            self.cell = replace(self.cell, grayscale=self.preset.grayscale)
         if seed < 0:
             raise InputError(f"seed: expected 0 or more, got {seed}")
         if num_subsets < 1:
@@ -118,6 +133,20 @@ class Experiment:
         )
         self.subset_ids = subset_ids.to(self.device)
         self.model: ContrastiveModel = self._build_model()
+        self.world, self.batch_norm = world or World(), batch_norm
+        self.share = share(self.order, self.world, self.device)
+        # What training moves: the model itself, or its like whose norms know of other processes.
+        self.trained = self.model
+        if self.world.size > 1:
+            self.trained = adapt_norms(copy.deepcopy(self.model), self.share, batch_norm)  # type: ignore[assignment]
+        self._forward: Callable = self.trained
+        self._apply: Callable = augment.apply
+        if self.preset.compile != "no" and self.device.type == "cuda":
+            mode = None if self.preset.compile == "default" else self.preset.compile
+            self._forward = torch.compile(self.trained, mode=mode)
+            self._apply = torch.compile(augment.apply, mode=mode)
+        self._index_block: tuple[int, torch.Tensor] | None = None
+        self._evaluator_kept: Evaluator | None = None
         self.early: dict[str, float] = {}  # what was measured during training
 
     def _build_model(self) -> ContrastiveModel:
@@ -146,18 +175,64 @@ class Experiment:
             checkpoint_every=preset.checkpoint_every,
         )
 
+    def indices(self, step: int) -> torch.Tensor:
+        """int64 ``(N,)`` images of a step, on the device: copied there for many steps at once."""
+        if self.device.type == "cpu":
+            return self.batches.indices(step)
+        block, place = divmod(step, _STEPS_A_COPY)
+        if self._index_block is None or self._index_block[0] != block:
+            first = block * _STEPS_A_COPY
+            steps = [self.batches.indices(first + i) for i in range(_STEPS_A_COPY)]
+            table = torch.stack(steps).pin_memory().to(self.device, non_blocking=True)
+            self._index_block = block, table
+        return self._index_block[1][place]
+
     def views(self, step: int, generator: torch.Generator) -> torch.Tensor:
-        """Both views of every image of a step: float32 ``(2N, 3, 32, 32)``, rows in order."""
-        index = self.batches.indices(step).to(self.device, non_blocking=True)
+        """Both views of every image of a step: float32 ``(2N, 3, 32, 32)``, rows in order.
+
+        With several processes, this process's rows of them.
+        """
+        index = self.indices(step)
         views = make_views(
-            self.train_set.images[index], self.subset_ids[index], self.cell, self.order, generator
-        )
+            self.train_set.images[index], self.subset_ids[index], self.cell, self.order, generator,
+            self.share.rows, self._apply,
+        )  # fmt: skip
         return views.contiguous(memory_format=torch.channels_last)
 
     def loss(self, step: int, generator: torch.Generator) -> torch.Tensor:
         """The contrastive loss of one step."""
-        _, z = self.model(self.views(step, generator))
+        z = project(
+            self._forward, self.views(step, generator), self.share.order, self.preset.passes
+        )
+        if self.world.size > 1:
+            z = self.world.gather(z.float())
+            z = z if self.share.back is None else z[self.share.back]
         return contrastive_loss(z, self.cell, self.order, self.preset.temperature)
+
+    def knn(self) -> float:
+        """kNN accuracy (k = 10, cosine) of clean test images, as the network stands.
+
+        With the running statistics that training has gathered so far; a final evaluation measures
+        them anew.
+        """
+        settle(self.trained, self.world)
+
+        def score() -> float:
+            if self.trained is not self.model:
+                self.model.load_state_dict(self.trained.state_dict())
+            if self._evaluator_kept is None:
+                self._evaluator_kept = self._evaluator()
+            bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+                return self._evaluator_kept.quick_knn(self.model)
+
+        return self.world.from_first(score)
+
+    def memory_need(self) -> memory.Need:
+        """Bytes that a step takes; see :mod:`contrastive_tutorial.memory`."""
+        bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        groups = self.order.groups
+        return memory.measure(self.model, 4 * groups, self.preset.optimizer, bf16)
 
     def train(
         self,
@@ -165,13 +240,19 @@ class Experiment:
         progress: bool | str = True,
         on_step: Callable[[int, torch.Tensor], None] | None = None,
     ) -> History:
-        """Train the model; see :func:`contrastive_tutorial.training.train`."""
+        """Train the model; see :func:`contrastive_tutorial.training.train`.
+
+        Raises:
+            InputError: also if a step does not fit the memory, naming a batch size that does.
+        """
+        each, groups = self.share.order.num_images, self.share.order.groups
+        memory.require(self.memory_need(), each, self.device, groups)
         early = self._early_accuracy() if self.cell.early_steps else None
         if early is not None:
             self.model.early = early
         try:
-            return train(
-                self.model,
+            history = train(
+                self.trained,
                 self.loss,
                 self.config,
                 images_per_step=self.preset.batch_size,
@@ -179,11 +260,23 @@ class Experiment:
                 fingerprint=self.fingerprint(),
                 progress=progress,
                 on_step=_both(on_step, early and early.after_step),
+                measure=self.knn if self.preset.knn_every else None,
+                measure_every=self.preset.knn_every,
+                world=self.world,
             )
+        except (RuntimeError, MemoryError) as error:
+            explained = memory.explain(error, self.memory_need, each, self.device, groups)
+            if explained is None:
+                raise
+            raise explained from error
         finally:
             if early is not None:
                 self.early = early.close()
                 del self.model.early
+        if self.trained is not self.model:
+            settle(self.trained, self.world)
+            self.model.load_state_dict(self.trained.state_dict())
+        return history
 
     def _early_accuracy(self) -> EarlyAccuracy:
         evaluator = self._evaluator()
@@ -201,7 +294,13 @@ class Experiment:
             "preset": asdict(self.preset),
             "num_subsets": self.num_subsets,
             "data_hash": self.train_set.content_hash,
+            **self._processes(),
         }
+
+    def _processes(self) -> dict[str, object]:
+        if self.world.size == 1:
+            return {}
+        return {"processes": self.world.size, "batch_norm": self.batch_norm}
 
     def features(self, images: ImageSet, how: str | None = None) -> torch.Tensor:
         """h of clean images, float32 ``(N, feature_dim)``, under the headline statistics.
@@ -261,8 +360,10 @@ class Experiment:
                 "preset": asdict(self.preset),
                 "train_images": len(self.train_set),
                 "test_images": len(self.test_set),
+                **self._processes(),
             },
             loss_curve=history.curve(),
+            knn_curve=history.points,
             train_seconds=round(history.seconds, 3),
             evaluate_seconds=round(evaluate_seconds, 3),
             images_per_second=round(history.images_per_second, 1),

@@ -24,7 +24,7 @@ from contrastive_tutorial.storage import atomic_write, load_arrays, save_arrays
 SCHEMA_VERSION = 1
 MAX_CURVE_POINTS = 200
 MAX_RECORD_BYTES = 2_000_000
-_NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+=")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Record:
             views each), warm-up excluded from the throughput.
         device, versions, package_version, git_commit: where it ran and which code ran.
         extra: metrics that only some cells have.
+        knn_curve: ``(step, seconds of training, kNN accuracy with k = 10)`` during training, for
+            presets that measure it; left out of the file where there is none.
         path: where it was loaded from; not part of the file.
     """
 
@@ -66,6 +68,7 @@ class Record:
     package_version: str = ""
     git_commit: str | None = None
     extra: dict[str, float] = field(default_factory=dict)
+    knn_curve: list[tuple[int, float, float]] = field(default_factory=list)
     schema_version: int = SCHEMA_VERSION
     path: Path | None = field(default=None, compare=False, repr=False)
 
@@ -82,7 +85,7 @@ class Record:
             value = getattr(self, name)
             if not value or not set(value) <= _NAME_CHARACTERS:
                 raise InputError(
-                    f"{where}: {name}: expected letters, digits, '-', '_' and '.', got {value!r}"
+                    f"{where}: {name}: expected letters, digits and '-_.+=', got {value!r}"
                 )
         if self.num_subsets < 1 or self.seed < 0:
             raise InputError(
@@ -102,6 +105,15 @@ class Record:
         for point in self.loss_curve:
             if len(point) != 2 or not all(_is_finite(number) for number in point):
                 raise InputError(f"{where}: loss_curve: expected (step, loss), got {point!r}")
+        if len(self.knn_curve) > MAX_CURVE_POINTS:
+            raise InputError(
+                f"{where}: knn_curve: at most {MAX_CURVE_POINTS} points, got {len(self.knn_curve)}"
+            )
+        for entry in self.knn_curve:
+            if len(entry) != 3 or not all(_is_finite(number) for number in entry):
+                raise InputError(
+                    f"{where}: knn_curve: expected (step, seconds, accuracy), got {entry!r}"
+                )
 
     @property
     def stem(self) -> str:
@@ -116,6 +128,8 @@ class Record:
         """The record as JSON text, keys in field order."""
         content = dataclasses.asdict(self)
         del content["path"]
+        if not self.knn_curve:
+            del content["knn_curve"]
         return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     def save(self, results: str | Path, arrays: dict[str, np.ndarray] | None = None) -> Path:
@@ -170,6 +184,7 @@ _FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
     "package_version": str,
     "git_commit": (str, type(None)),
     "extra": dict,
+    "knn_curve": list,
     "schema_version": int,
 }
 
@@ -280,6 +295,10 @@ def load_record(path: str | Path) -> Record:
     if not isinstance(curve, list) or not all(isinstance(point, list) for point in curve):
         raise InputError(f"{path}: loss_curve: expected a list of [step, loss] pairs")
     content["loss_curve"] = [tuple(point) for point in curve]
+    points = content.get("knn_curve", [])
+    if not isinstance(points, list) or not all(isinstance(point, list) for point in points):
+        raise InputError(f"{path}: knn_curve: expected a list of [step, seconds, accuracy]")
+    content["knn_curve"] = [tuple(point) for point in points]
     return Record(**content, path=path)
 
 

@@ -21,8 +21,11 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from contrastive_tutorial import checkpoints
+from contrastive_tutorial.checkpoints import Progress
+from contrastive_tutorial.distributed import World
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.storage import atomic_write
+from contrastive_tutorial.optimizers import OPTIMIZERS, learning_rate, make_optimizer
 
 # (step, generator) -> the loss of that step, a scalar that depends on the model's parameters
 StepLoss = Callable[[int, torch.Generator], Tensor]
@@ -37,7 +40,7 @@ class TrainConfig:
     Attributes:
         steps: optimiser steps.
         lr: peak learning rate; cosine decay to zero over ``steps``.
-        optimizer: ``"adam"`` or ``"sgd"`` (momentum 0.9).
+        optimizer: ``"adam"``, ``"adamw"``, ``"sgd"`` (momentum 0.9), ``"nesterov"`` or ``"lars"``.
         weight_decay: L2 penalty, not applied to one-dimensional parameters (biases, norm affine).
         warmup: fraction of the steps with a linearly rising learning rate.
         seed: of everything random in the run.
@@ -57,8 +60,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.steps < 0:
             raise InputError(f"steps: expected 0 or more, got {self.steps}")
-        if self.optimizer not in ("adam", "sgd"):
-            raise InputError(f"optimizer: expected 'adam' or 'sgd', got {self.optimizer!r}")
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"optimizer: expected one of {OPTIMIZERS}, got {self.optimizer!r}")
         if not self.lr > 0:
             raise InputError(f"lr: expected a positive number, got {self.lr}")
 
@@ -69,13 +72,17 @@ class History:
 
     Attributes:
         losses: float32 ``(steps,)`` loss of every step.
-        seconds: wall time of the steps taken in this process.
-        images_per_second: throughput over them, the first three excluded (warm-up).
+        seconds: wall time of all steps, also of those taken before the run was interrupted;
+            measurements on the way are not counted.
+        images_per_second: throughput over the steps taken in this process, the first three
+            excluded (warm-up).
+        points: ``(step, seconds, value)`` of every measurement on the way.
     """
 
     losses: Tensor = field(default_factory=lambda: torch.empty(0))
     seconds: float = 0.0
     images_per_second: float = 0.0
+    points: list[tuple[int, float, float]] = field(default_factory=list)
 
     def curve(self, points: int = 200) -> list[tuple[int, float]]:
         """``(step, mean loss)`` over at most ``points`` equal stretches of the run."""
@@ -147,6 +154,9 @@ def train(
     fingerprint: dict[str, Any] | None = None,
     progress: bool | str = True,
     on_step: Callable[[int, Tensor], None] | None = None,
+    measure: Callable[[], float] | None = None,
+    measure_every: int = 0,
+    world: World | None = None,
 ) -> History:
     """Train ``model`` in place by ``config.steps`` steps on ``step_loss``.
 
@@ -160,62 +170,97 @@ def train(
         fingerprint: what else a checkpoint must agree on to be resumed, e.g. the cell and data.
         progress: ``False``, ``True``, or the label of the progress bar.
         on_step: called after each step with the step and the detached loss (no copy to the host).
+        measure: called without arguments after every ``measure_every`` steps and after the last;
+            its value and the training time so far become a point of the history. The clock stands
+            still meanwhile.
+        world: of several processes that train one model: gradients are averaged after every
+            backward pass, the first process keeps the checkpoint. ``step_loss`` must return a loss
+            whose average over processes is the loss of the whole batch.
+
+    Nothing in a step waits for the device; the host does only where losses are checked for NaN (at
+    every checkpoint), at measurements, and at the end.
 
     Raises:
         InputError: if the loss is not finite (the last good checkpoint stays), or the checkpoint
             belongs to another configuration or is damaged.
     """
     device = next(model.parameters()).device
-    optimizer = _make_optimizer(model, config)
+    world = world or World()
+    optimizer = make_optimizer(model, config)
     bf16 = config.bf16
     if bf16 is None:
         bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     losses = torch.full((config.steps,), float("nan"), device=device)
     identity = json.dumps({**asdict(config), **(fingerprint or {})}, sort_keys=True, default=str)
-    start = 0
-    if checkpoint is not None and Path(checkpoint).exists():
-        start = _load_checkpoint(Path(checkpoint), model, optimizer, losses, identity)
-    elif checkpoint is not None:
+    file = Path(checkpoint) if checkpoint is not None else None
+
+    def find() -> checkpoints.Loaded | None:
+        if file is None:
+            return None
+        if file.exists():
+            return checkpoints.read(file, identity)
         # Find out now, not after an hour, whether the folder can be written.
-        _save_checkpoint(Path(checkpoint), model, optimizer, losses, 0, identity)
+        checkpoints.save(file, model, optimizer, losses, Progress(), identity)
+        return None
+
+    loaded = world.from_first(find)
+    done = checkpoints.restore(loaded, model, optimizer, losses) if loaded else Progress()
+    start, before = done.step, done.seconds
 
     model.train()
     generator = torch.Generator(device=device)
     bar = _bar(progress, config.steps, start, images_per_step)
-    clock_start, timed_steps, timer = time.perf_counter(), 0, 0.0
+    clock_start, timed_steps, timer, paused = time.perf_counter(), 0, 0.0, 0.0
     global_state = torch.get_rng_state()
     try:
         for step in range(start, config.steps):
             if step == start + _WARMUP_STEPS_NOT_TIMED:
                 _synchronize(device)
-                timer = time.perf_counter()
+                timer = time.perf_counter() - paused
             seed = step_seed(config.seed, step)
             generator.manual_seed(seed)
             torch.manual_seed(seed)  # for layers that draw from the global generator
             for group in optimizer.param_groups:
-                group["lr"] = _learning_rate(config, step)
+                group["lr"] = learning_rate(config, step)
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                loss = step_loss(step, generator)
+            try:
+                with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                    loss = step_loss(step, generator)
+            except InputError as error:
+                raise InputError(f"step {step}: {error}{_kept(checkpoint)}") from error
             loss.backward()
+            world.average_gradients(model)
             optimizer.step()
             losses[step] = loss.detach()
             timed_steps += step >= start + _WARMUP_STEPS_NOT_TIMED
             if on_step is not None:
                 on_step(step, loss.detach())
+            if device.type == "cpu":  # looking is free there
+                _require_finite(losses, step, step + 1, checkpoint)
             last = step + 1 == config.steps
+            if measure is not None and measure_every and (last or (step + 1) % measure_every == 0):
+                _require_finite(losses, 0, step + 1, checkpoint)
+                _synchronize(device)
+                began = time.perf_counter()
+                seconds = before + began - clock_start - paused
+                done.points.append((step + 1, round(seconds, 3), measure()))
+                model.train()
+                _synchronize(device)
+                paused += time.perf_counter() - began
             if last or (step + 1) % config.checkpoint_every == 0:
-                _require_finite(losses[: step + 1], checkpoint)
-                if checkpoint is not None:
-                    _save_checkpoint(Path(checkpoint), model, optimizer, losses, step + 1, identity)
+                _require_finite(losses, 0, step + 1, checkpoint)
+                if file is not None and world.is_first:
+                    done.step = step + 1
+                    done.seconds = before + time.perf_counter() - clock_start - paused
+                    checkpoints.save(file, model, optimizer, losses, done, identity)
             bar.update(1)
     finally:
         bar.close()
         torch.set_rng_state(global_state)
     _synchronize(device)
-    now = time.perf_counter()
+    now = time.perf_counter() - paused
     rate = timed_steps * images_per_step / (now - timer) if timed_steps else 0.0
-    return History(losses.float().cpu(), now - clock_start, rate)
+    return History(losses.float().cpu(), before + now - clock_start, rate, done.points)
 
 
 def _bar(progress: bool | str, total: int, start: int, images_per_step: int) -> tqdm:
@@ -239,111 +284,21 @@ def _in_book_build() -> bool:
     return os.environ.get("CONTRASTIVE_TUTORIAL_BOOK") == "1"
 
 
-def _make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    fused = next(model.parameters()).device.type in ("cuda", "cpu")
-    if config.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=config.lr, fused=fused)
-    return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, fused=fused)
-
-
-def _learning_rate(config: TrainConfig, step: int) -> float:
-    warmup = config.warmup * config.steps
-    if step < warmup:
-        return config.lr * (step + 1) / warmup
-    done = (step - warmup) / max(config.steps - warmup, 1)
-    return config.lr * 0.5 * (1 + math.cos(math.pi * done))
-
-
 def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
-def _require_finite(losses: Tensor, checkpoint: str | Path | None) -> None:
-    finite = torch.isfinite(losses)
-    if bool(finite.all()):
+def _require_finite(losses: Tensor, start: int, stop: int, checkpoint: str | Path | None) -> None:
+    bad = ~torch.isfinite(losses[start:stop])
+    if not bool(bad.any()):
         return
-    step = int(torch.nonzero(~finite)[0])
-    kept = f"; the last good checkpoint is kept in {checkpoint}" if checkpoint else ""
+    step = start + int(torch.nonzero(bad)[0])
     raise InputError(
-        f"loss is {float(losses[step])} at step {step}{kept}. Try a lower learning rate, a longer "
-        "warm-up, or a higher temperature"
+        f"loss is {float(losses[step])} at step {step}{_kept(checkpoint)}. Try a lower learning "
+        "rate, a longer warm-up, or a higher temperature"
     )
 
 
-def _save_checkpoint(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    losses: Tensor,
-    step: int,
-    identity: str,
-) -> None:
-    from safetensors.torch import save
-
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        for name, value in values.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer.{index}.{name}"] = value
-    tensors["losses"] = losses
-    # safetensors refuses tensors that share memory or are not contiguous (channels_last).
-    copies = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    atomic_write(path, save(copies, metadata={"step": str(step), "identity": identity}))
-
-
-def _load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, losses: Tensor, identity: str
-) -> int:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path}: the checkpoint is damaged ({error}); delete it to start that run anew"
-        ) from error
-    if metadata.get("identity") != identity:
-        raise InputError(
-            f"{path}: the checkpoint belongs to another configuration"
-            f"{_difference(metadata.get('identity'), identity)}; delete it, or choose another "
-            "results folder, to start anew"
-        )
-    model.load_state_dict(
-        {name[6:]: value for name, value in tensors.items() if name.startswith("model.")}
-    )
-    state: dict[int, dict[str, Tensor]] = {}
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            parameter = parameters[int(index)]
-            if value.shape == parameter.shape:
-                # The fused optimiser walks memory, so moments must lie as the weights do.
-                value = torch.empty_like(parameter).copy_(value)
-            state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict(
-        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
-    losses.copy_(tensors["losses"])
-    return int(metadata["step"])
-
-
-def _difference(found: str | None, wanted: str) -> str:
-    """Name the first setting that differs, so that the message says what to change."""
-    try:
-        old, new = json.loads(found or "{}"), json.loads(wanted)
-    except ValueError:
-        return ""
-    for key in sorted(set(old) | set(new)):
-        if old.get(key) != new.get(key):
-            return f" ({key}: it has {old.get(key)!r}, this run {new.get(key)!r})"
-    return ""
+def _kept(checkpoint: str | Path | None) -> str:
+    return f"; the last good checkpoint is kept in {checkpoint}" if checkpoint else ""

@@ -7,7 +7,8 @@ the norm layers rely on; for a plain cell there is one group.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -71,7 +72,11 @@ def layout(cell: Cell, num_images: int, num_subsets: int) -> Layout:
 
 def policies(cell: Cell) -> tuple[Policy, ...]:
     """The table of policies that a cell draws from."""
-    return (DEFAULT_POLICY,) if cell.policy == "P0" else POLICIES
+    if cell.policy != "P0":
+        return POLICIES
+    if cell.grayscale is None:
+        return (DEFAULT_POLICY,)
+    return (replace(DEFAULT_POLICY, grayscale=cell.grayscale),)
 
 
 def policy_ids(
@@ -111,6 +116,8 @@ def make_views(
     cell: Cell,
     order: Layout,
     generator: torch.Generator | None,
+    rows: Tensor | None = None,
+    apply: Callable[[Tensor, augment.Params], Tensor] = augment.apply,
 ) -> Tensor:
     """Both augmented views of a batch in one pass: float32 ``(2N, 3, H, W)`` in layout order.
 
@@ -120,11 +127,36 @@ def make_views(
         cell: decides the policies.
         order: of the rows.
         generator: on the device of ``images``.
+        rows: only these of the 2N rows; they are the same views as without it.
+        apply: :func:`augment.apply <contrastive_tutorial.augment.apply>`, or it compiled.
     """
     first, second = policy_ids(cell, subsets, generator)
     ids = order.rows(first, second)
     params = augment.sample(policies(cell), ids, generator)
-    return augment.apply(order.rows(images, images), params)
+    twice = order.rows(images, images)
+    if rows is not None:
+        twice, params = twice[rows], params[rows]
+    return apply(twice, params)
+
+
+def project(
+    model: Callable[[Tensor], tuple[Tensor, Tensor]], views: Tensor, order: Layout, passes: int
+) -> Tensor:
+    """z ``(2N, D)`` of views in layout order, in one forward pass, or in one for each view.
+
+    With two passes a view meets only views of its own kind in BN; groups stay groups.
+    """
+    if passes == 1:
+        return model(views)[1]
+    if order.shuffle_views:
+        raise InputError(
+            "passes: a cell that shuffles second views between groups needs both views in one "
+            "forward pass; use passes = 1"
+        )
+    first, second = (
+        view.contiguous(memory_format=torch.channels_last) for view in order.views(views)
+    )
+    return order.rows(model(first)[1], model(second)[1])
 
 
 def contrastive_loss(z: Tensor, cell: Cell, order: Layout, temperature: float) -> Tensor:

@@ -1,0 +1,70 @@
+"""presets: the registered ones stay what they are, and a name may carry changes."""
+
+from dataclasses import asdict
+
+import pytest
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.presets import PRESETS, Preset, preset
+
+# What the records in results/ were made with. A new field must leave these values alone.
+CPU = {
+    "name": "cpu", "encoder": "two_conv_strided", "steps": 300, "batch_size": 500, "lr": 1e-3,
+    "optimizer": "adam", "weight_decay": 1e-4, "warmup": 0.0, "temperature": 0.5, "bank": None,
+    "kmeans_restarts": 5, "menu_bank": 4_000, "checkpoint_every": 100,
+}  # fmt: skip
+LIVE = CPU | {
+    "name": "live", "steps": 60, "batch_size": 200, "lr": 2e-3, "bank": 4_000, "menu_bank": 2_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("expected", [CPU, LIVE], ids=["cpu", "live"])
+def test_recorded_presets_keep_their_values_and_use_no_new_option(expected):
+    found = asdict(PRESETS[expected["name"]])
+    del found["summary"]
+    options = {"passes": 1, "grayscale": None, "knn_every": 0, "compile": "no"}
+    assert found == expected | options
+
+
+@pytest.mark.parametrize(("epochs", "lr"), [(100, 0.12), (200, 0.12), (500, 0.06)])
+def test_the_resnet_presets_follow_the_published_recipe(epochs, lr):
+    found = PRESETS[f"resnet-{epochs}"]
+    assert found.steps == epochs * (45_000 // 512)
+    assert (found.batch_size, found.lr, found.optimizer, found.weight_decay) == (
+        512, lr, "sgd", 5e-4,
+    )  # fmt: skip
+    assert (found.temperature, found.warmup, found.grayscale, found.passes) == (0.5, 0.0, 0.1, 2)
+    assert found.steps % found.knn_every == 0
+    assert found.bank is None
+
+
+def test_a_name_carries_changes():
+    found = preset("resnet-100+batch_size=64+steps=3+grayscale=none+lr=1e-3+compile=no")
+    assert found.name == "resnet-100+batch_size=64+steps=3+grayscale=none+lr=1e-3+compile=no"
+    assert (found.batch_size, found.steps, found.grayscale, found.lr) == (64, 3, None, 1e-3)
+    assert found.weight_decay == PRESETS["resnet-100"].weight_decay
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("huge", "unknown preset 'huge'"),
+        ("huge+steps=3", "unknown preset 'huge'"),
+        ("cpu+depth=3", r"expected changes such as \+batch_size=256, got \+depth=3"),
+        ("cpu+steps", r"got \+steps"),
+        ("cpu+name=x", r"got \+name=x"),
+        ("cpu+steps=many", "steps: expected int, got 'many'"),
+        ("cpu+passes=3", "passes: expected 1 or 2"),
+        ("cpu+grayscale=2", "grayscale: expected a probability"),
+        ("cpu+compile=fast", "compile: expected one of"),
+        ("cpu+knn_every=-1", "knn_every"),
+    ],
+)
+def test_bad_names(name, message):
+    with pytest.raises(InputError, match=message):
+        preset(name)
+
+
+def test_every_preset_says_what_it_is():
+    assert all(isinstance(p, Preset) and p.summary for p in PRESETS.values())
+    assert list(PRESETS) == [p.name for p in PRESETS.values()]
