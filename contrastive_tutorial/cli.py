@@ -27,6 +27,7 @@ REPORT_COLUMNS = (
     ("linear_probe", "linear probe", 3),
     ("policy_probe_z", "policy probe z", 3),
     ("contrastive_train", "contrastive acc.", 3),
+    ("test_accuracy", "test acc.", 3),
 )
 
 
@@ -85,7 +86,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--preset",
         default="cpu",
         metavar="NAME",
-        help="; ".join(f"{p.name}: {p.summary}" for p in PRESETS.values()) + " (default: cpu)",
+        help="; ".join(f"{p.name}: {p.summary}" for p in PRESETS.values())
+        + "; NAME+field=value changes a value, as in resnet-100+batch_size=256 (default: cpu)",
     )
     training.add_argument(
         "--device", metavar="NAME", help="cpu, cuda or cuda:N (default: the best there is)"
@@ -111,6 +113,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--subsets", type=int, default=10, metavar="K", help="number of subsets (default: 10)"
     )
     one.add_argument("--again", action="store_true", help="run even if there is a record")
+    one.add_argument(
+        "--batch-norm",
+        choices=("sync", "local"),
+        default="sync",
+        help="under torchrun, plain BN over all processes or in each alone (default: sync)",
+    )
 
     many = commands.add_parser(
         "study",
@@ -139,6 +147,13 @@ def build_parser() -> argparse.ArgumentParser:
     many.add_argument(
         "--shard", default="0/1", metavar="I/N", help="take every N-th run, from the I-th"
     )
+    many.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        nargs="?",
+        const="local",
+        help="one task per run on a Ray cluster (default: this machine; auto: the one there is)",
+    )
     many.add_argument("--dry-run", action="store_true", help="list the runs that are missing")
 
     repeat = commands.add_parser(
@@ -154,6 +169,32 @@ def build_parser() -> argparse.ArgumentParser:
     repeat.add_argument(
         "--subsets", type=int, default=10, metavar="K", help="number of subsets (default: 10)"
     )
+
+    norms = commands.add_parser(
+        "norms",
+        parents=[common],
+        help="train a classifier with each normalisation, at several batch sizes",
+        description="Train and score a small classifier with BN, BatchRenorm and SplitBN, at each "
+        "batch size, with exchangeable and with shifted subsets, and write a record per run under "
+        "preset 'norm'. Runs that have a record are skipped: the same command continues.",
+    )
+    norms.add_argument(
+        "--data", default="shapes", metavar="NAME|PATH", help="as for study (default: shapes)"
+    )
+    norms.add_argument("--norms", nargs="+", metavar="KIND", help="bn renorm split (default: all)")
+    norms.add_argument(
+        "--conditions", nargs="+", metavar="NAME", help="exchangeable shifted (default: both)"
+    )
+    norms.add_argument(
+        "--batch-sizes", nargs="+", metavar="N", help="multiples of 4 (default: 4 32 256)"
+    )
+    norms.add_argument(
+        "--seeds", nargs="+", default=["0-5"], metavar="N", help="e.g. 0-5 (default)"
+    )
+    norms.add_argument("--budget", metavar="TIME", help="as for study, e.g. 25m")
+    norms.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: the best)")
+    norms.add_argument("--quiet", action="store_true", help="no progress bars")
+    norms.add_argument("--dry-run", action="store_true", help="list the runs that are missing")
 
     embed = commands.add_parser(
         "embed",
@@ -173,6 +214,9 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--data", metavar="NAME", help="only this data set")
     report.add_argument("--preset", metavar="NAME", help="only this preset")
     report.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    report.add_argument(
+        "--output", metavar="DIR", help="also write every table, verdict and figure into a folder"
+    )
 
     commands.add_parser("cells", help="list the registered cells and presets")
     images = commands.add_parser("data", help="load a data set, show its size, and fill the cache")
@@ -211,20 +255,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.distributed import processes
     from contrastive_tutorial.experiments import run
 
-    record = run(
-        options.cell,
-        options.data,
-        options.preset,
-        options.seed,
-        options.subsets,
-        options.results,
-        options.device,
-        options.arrays,
-        not options.quiet,
-        options.again,
-    )
+    with processes() as world:
+        record = run(
+            options.cell,
+            options.data,
+            options.preset,
+            options.seed,
+            options.subsets,
+            options.results,
+            options.device,
+            options.arrays,
+            not options.quiet,
+            options.again,
+            world,
+            options.batch_norm,
+        )
+    if not world.is_first:
+        return 0
     if record is None:
         print("another process is working on this run")
         return 0
@@ -235,7 +285,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _study(options: argparse.Namespace) -> int:
     from contrastive_tutorial import data, experiments
+    from contrastive_tutorial.distributed import requested
 
+    if requested():
+        raise InputError(
+            "torchrun: a study's runs are independent; start `study` once for each GPU with "
+            "--shard, or with --ray, and use torchrun for `run`"
+        )
     seeds, subsets = _numbers(options.seeds), _numbers(options.subsets)
     budget = experiments.parse_budget(options.budget) if options.budget else None
     shard = _shard(options.shard)
@@ -247,12 +303,48 @@ def _study(options: argparse.Namespace) -> int:
         for wanted in missing:
             print(f"{wanted.cell} K={wanted.num_subsets} seed {wanted.seed}")
         return 0
-    for record in experiments.study(
-        options.cells, seeds, options.data, options.preset, subsets, options.results,
-        options.device, budget, shard, not options.quiet, options.arrays,
-    ):  # fmt: skip
+    if options.ray is not None:
+        from contrastive_tutorial.cluster import study_on_ray
+
+        done = study_on_ray(
+            planned[shard[0] :: shard[1]], options.data, options.results, options.ray,
+            options.device, options.arrays, budget,
+        )  # fmt: skip
+    else:
+        done = experiments.study(
+            options.cells, seeds, options.data, options.preset, subsets, options.results,
+            options.device, budget, shard, not options.quiet, options.arrays,
+        )  # fmt: skip
+    for record in done:
         print(_one_line(record), flush=True)
     left = experiments.missing_runs(planned, options.results, name)
+    print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
+    return 0
+
+
+def _norms(options: argparse.Namespace) -> int:
+    from contrastive_tutorial import data, experiments, norm_study
+
+    sizes = _numbers(options.batch_sizes) if options.batch_sizes else norm_study.BATCH_SIZES
+    planned = norm_study.plan(
+        options.norms or norm_study.NORMS,
+        options.conditions or norm_study.CONDITIONS,
+        sizes,
+        _numbers(options.seeds),
+    )
+    budget = experiments.parse_budget(options.budget) if options.budget else None
+    name = data.load(options.data, "test").name
+    missing = norm_study.missing(planned, options.results, name)
+    print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
+    if options.dry_run:
+        for wanted in missing:
+            print(f"{wanted.cell} seed {wanted.seed}")
+        return 0
+    for record in norm_study.study(
+        planned, options.data, options.results, options.device, budget, not options.quiet
+    ):
+        print(_one_line(record), flush=True)
+    left = norm_study.missing(planned, options.results, name)
     print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
     return 0
 
@@ -306,6 +398,11 @@ def _report(options: argparse.Namespace) -> int:
         chosen = [r for r in records if (r.data, r.preset) == (data_name, preset)]
         print(f"\n{data_name}, preset {preset}: mean ± half width of the 95% t interval\n")
         print(table(chosen, options.markdown))
+    if options.output:
+        from contrastive_tutorial.reporting import write_report
+
+        written = write_report(records, options.output, table)
+        print(f"\n{len(written)} files in {options.output}")
     return 0
 
 
@@ -332,6 +429,9 @@ def table(records: Sequence[object], markdown: bool = False) -> str:
                 text += f" ± {(summary.interval[1] - summary.interval[0]) / 2:.{places}f}"
             row.append(text)
         rows.append(row)
+    # Studies measure different things: leave out what this one has nowhere.
+    shown = [i for i in range(len(rows[0])) if i < 4 or any(row[i] for row in rows[1:])]
+    rows = [[row[i] for i in shown] for row in rows]
     if markdown:
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
@@ -374,6 +474,7 @@ def _doctor(options: argparse.Namespace) -> int:
 _COMMANDS = {
     "run": _run,
     "study": _study,
+    "norms": _norms,
     "reproduce": _reproduce,
     "embed": _embed,
     "report": _report,

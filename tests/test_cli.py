@@ -57,6 +57,23 @@ def test_study_with_a_list_of_cells(tmp_path, capsys):
     assert report.count("| S-P1 | 10 | 2 | branch:0 |") == 1
 
 
+def test_norms_then_report(tmp_path, capsys):
+    command = ["norms", "--norms", "bn", "split", "--conditions", "shifted", "--batch-sizes", "64"]
+    command += ["--seeds", "0"]
+    assert call(*command, "--dry-run", folder=tmp_path) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        "2 runs, 2 of them not recorded yet", "bn-shifted-b64 seed 0", "split-shifted-b64 seed 0",
+    ]  # fmt: skip
+    assert call(*command, "--quiet", "--budget", "10m", folder=tmp_path) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "0 runs left"
+    assert call("report", folder=tmp_path) == 0
+    report = capsys.readouterr().out
+    assert "shapes, preset norm" in report
+    assert "test acc." in report
+    assert "cluster acc." not in report
+
+
 def test_report_orders_cells_and_shows_intervals(tmp_path, capsys):
     for seed, accuracy in enumerate((0.1, 0.2, 0.3)):
         make("S-P1", seed, accuracy=accuracy).save(tmp_path)
@@ -104,6 +121,10 @@ def test_cells_lists_every_cell_and_preset(capsys):
         (["study", "--seeds", "5-2"], "rising range"),
         (["study", "--budget", "soon"], "budget"),
         (["study", "--shard", "2/2"], "--shard"),
+        (["norms", "--norms", "layer"], "norm: expected one of bn"),
+        (["norms", "--conditions", "odd"], "condition: expected one of"),
+        (["norms", "--batch-sizes", "6"], "batch_size: expected a multiple of the 4 subsets"),
+        (["norms", "--batch-sizes", "4096"], "one batch of 4096, got 200"),
         (["report"], "no records match"),
         (["embed"], "no recorded features"),
         (["data", "no/such/place"], "no/such/place"),
