@@ -1,0 +1,111 @@
+"""Every table and figure of the study, written from a folder of records and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from contrastive_tutorial import figures, study_figures
+from contrastive_tutorial.cells import THREE
+from contrastive_tutorial.effects import measure
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.hypotheses import load_hypotheses
+from contrastive_tutorial.records import Record
+from contrastive_tutorial.storage import atomic_write
+from contrastive_tutorial.verdicts import decide
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEADLINE = ("cluster_accuracy", "knn10", "linear_probe")
+
+
+def verdict_lines(records: Sequence[Record], preset: str, data: str) -> list[str]:
+    """Every registered hypothesis with its verdict and its parts, as Markdown."""
+    lines = []
+    for hypothesis in load_hypotheses():
+        verdict = decide(hypothesis, cast(Any, records), preset, data)
+        lines.append(f"- **{hypothesis.id} {hypothesis.title}**: {verdict.outcome}")
+        lines += [f"  - {part.outcome}: {part.name}: {part.reason}" for part in verdict.parts]
+    return lines
+
+
+def all_figures(records: Sequence[Record], num_subsets: int = 10) -> dict[str, Figure]:
+    """The figures that these records allow, by name.
+
+    Args:
+        records: of one data set and preset.
+        num_subsets: K, where a figure shows one.
+    """
+    at_k = [r for r in records if r.num_subsets == num_subsets]
+    three = [r for r in records if r.cell in THREE]
+    references = [r for r in at_k if r.cell in ("raw-pixels", "pca", "untrained") and r.seed == 0]
+    trained = [r for r in at_k if r.loss_curve]
+    wanted: dict[str, Callable[[], Figure]] = {
+        "metrics": lambda: figures.metric_dots(trained, HEADLINE, references),
+        "losses": lambda: figures.loss_curves([r for r in trained if r.cell in THREE]),
+        "by-subsets": lambda: figures.metric_by_subsets(three, "knn10"),
+    }
+    for metric in HEADLINE:
+        wanted[f"effects-{metric}"] = lambda m=metric: study_figures.forest(  # type: ignore[misc]
+            measure(cast(Any, at_k), m), m
+        )
+    for cell in sorted({r.cell for r in at_k if len(r.evaluations) > 3}):
+        wanted[f"statistics-{cell}"] = lambda c=cell: study_figures.statistics_dots(  # type: ignore[misc]
+            [r for r in at_k if r.cell == c]
+        )
+    for record in three:
+        if record.num_subsets == num_subsets and record.has_arrays():
+            wanted[f"umap-{record.cell}"] = lambda r=record: figures.embedding_scatter(  # type: ignore[misc]
+                r, [f"class {k}" for k in range(int(r.arrays()["labels"].max()) + 1)]
+            )
+    drawn = {}
+    for name, draw in wanted.items():
+        try:
+            drawn[name] = draw()
+        except InputError:  # what it shows is not recorded
+            continue
+    return drawn
+
+
+def write_report(
+    records: Sequence[Record], folder: str | Path, table: Callable[[Sequence[Record], bool], str]
+) -> list[Path]:
+    """Write ``<data>-<preset>.md`` (table and verdicts) and its figures as SVG.
+
+    Args:
+        records: any; every data set and preset gets files of its own.
+        folder: created if need be; files of an earlier report are replaced.
+        table: renders records as a Markdown table.
+
+    Raises:
+        InputError: for a folder that cannot be written.
+    """
+    import io
+
+    import matplotlib.pyplot as plt
+
+    from contrastive_tutorial import plots
+
+    written = []
+    for data, preset in sorted({(r.data, r.preset) for r in records}):
+        chosen = [r for r in records if (r.data, r.preset) == (data, preset)]
+        name = f"{data}-{preset}"
+        lines = [f"# {data}, preset {preset}", "", table(chosen, True), "", "## Verdicts", ""]
+        lines += verdict_lines(chosen, preset, data)
+        lines += ["", "## Figures", ""]
+        with plt.rc_context({"svg.hashsalt": name}):  # equal figures, equal files
+            plots.style()
+            for title, figure in all_figures(chosen).items():
+                picture = io.BytesIO()
+                figure.savefig(picture, format="svg", metadata={"Date": None}, facecolor="white")
+                plt.close(figure)
+                path = Path(folder) / f"{name}-{title}.svg"
+                atomic_write(path, picture.getvalue())
+                lines.append(f"![{title}]({path.name})")
+                written.append(path)
+        path = Path(folder) / f"{name}.md"
+        atomic_write(path, ("\n".join(lines) + "\n").encode())
+        written.append(path)
+    return written
