@@ -30,7 +30,7 @@ from contrastive_tutorial.storage import atomic_write
 MAX_FRAMES = 200
 MAX_BYTES = 2_000_000
 _MAX_SPOKEN = 200
-_SMALL_MARKUP = 10_000
+_SMALL_MARKUP = 20_000
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def record(
     first = _first_combination(controls)
     for number, values in enumerate(itertools.product(*(c.values for c in controls))):
         arguments = {control.name: value for control, value in zip(controls, values, strict=True)}
-        shown, png, failure = _frame(fn, arguments, name, describe)
+        shown, png, failure = _frame(fn, arguments, name, describe, number == first)
         if failure is not None:
             failures.append(failure)
         if number == first:
@@ -193,8 +193,12 @@ def _frame(
     arguments: dict[str, Any],
     name: str,
     describe: Callable[..., str] | None,
+    need_png: bool,
 ) -> tuple[list[Part], bytes | None, Exception | None]:
-    """What one combination shows, its picture as PNG, and the exception if it failed."""
+    """What one combination shows, its picture as PNG, and the exception if it failed.
+
+    Pixels take as long to draw as the figure itself: without ``need_png`` there may be no PNG.
+    """
     alt = None if describe is None else str(describe(**arguments))
     failure: Exception | None = None
     with captured() as outputs:
@@ -210,7 +214,7 @@ def _frame(
     parts: list[Part] = []
     png: bytes | None = None
     for item in items:
-        part, picture = _part(item, alt, name)
+        part, picture = _part(item, alt, name, need_png)
         parts.append(part)
         png = png or picture
     if failure is not None:
@@ -324,7 +328,7 @@ def _is_artist(result: Any) -> bool:
     return any(base.__module__.startswith("matplotlib") for base in type(result).__mro__)
 
 
-def _part(item: Any, alt: str | None, name: str) -> tuple[Part, bytes | None]:
+def _part(item: Any, alt: str | None, name: str, need_png: bool) -> tuple[Part, bytes | None]:
     """One thing that was shown, as a part of a frame and as PNG if it is a picture."""
     from matplotlib.figure import Figure
 
@@ -334,6 +338,8 @@ def _part(item: Any, alt: str | None, name: str) -> tuple[Part, bytes | None]:
         return Part("text", inline.clean(item)), None
     if isinstance(item, Figure):
         item = plots.picture(item, alt or figure_text(item) or name)
+    if isinstance(item, plots.Picture) and not need_png and _cost(item.svg) <= _SMALL_MARKUP:
+        return Part("html", inline.clean(item.svg), inline.clean(alt or item.alt)), None
     data = _mimebundle(item)
     text = inline.clean(alt or _plain(data.get("text/plain")) or name)
     markup = data.get("text/html") or data.get("image/svg+xml")

@@ -16,6 +16,7 @@ import hashlib
 import html
 import io
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from contrastive_tutorial.errors import InputError
@@ -105,13 +106,21 @@ class Picture:
     """A drawn figure and the words that stand for it.
 
     Jupyter, Colab and the book show ``svg`` (text/html); the PDF and GitHub's preview show ``png``;
-    screen readers and terminals get ``alt``.
+    screen readers and terminals get ``alt``. The PNG is drawn when it is first asked for, because a
+    recorded widget has a hundred pictures and needs the PNG of one.
     """
 
-    def __init__(self, svg: str, png: bytes, alt: str) -> None:
+    def __init__(self, svg: str, figure: Figure, alt: str) -> None:
         self.svg = svg
-        self.png = png
         self.alt = alt
+        self._figure = figure
+
+    @cached_property
+    def png(self) -> bytes:
+        """The same picture in pixels, two for each unit."""
+        png = io.BytesIO()
+        self._figure.savefig(png, format="png", dpi=2 * _PX_PER_INCH, metadata={"Software": None})
+        return png.getvalue()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {
@@ -151,14 +160,14 @@ def picture(fig: Figure, alt: str) -> Picture:
     if not alt:
         raise InputError("alt: expected a sentence that describes the figure, got an empty string")
     _rasterize_dense(fig)
-    svg, png = io.StringIO(), io.BytesIO()
+    svg = io.StringIO()
     # A fixed salt makes the ids, and with them the built page, the same in every build.
     with matplotlib.rc_context({"svg.hashsalt": "contrastive-tutorial"}):
         fig.savefig(svg, format="svg", dpi=2 * _PX_PER_INCH, metadata={"Date": None})
-    fig.savefig(png, format="png", dpi=2 * _PX_PER_INCH, metadata={"Software": None})
+    fig.set_layout_engine("none")  # it is laid out: the pixels need not be laid out again
     width = fig.get_figwidth() * _PX_PER_INCH
     plt.close(fig)
-    return Picture(_inline_svg(svg.getvalue(), alt, width), png.getvalue(), alt)
+    return Picture(_inline_svg(svg.getvalue(), alt, width), fig, alt)
 
 
 def show(fig: Figure, alt: str) -> None:

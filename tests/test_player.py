@@ -94,6 +94,20 @@ def test_every_way_to_draw_gives_one_picture(draw):
     assert plt.get_fignums() == before  # nothing is left for the notebook to show again
 
 
+def test_pixels_are_drawn_for_the_frame_shown_first_alone(monkeypatch):
+    drawn = []
+    savefig = matplotlib.figure.Figure.savefig
+
+    def counting(figure, target, **options):
+        drawn.append(options["format"])
+        return savefig(figure, target, **options)
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", counting)
+    player = play(line, slope=[1, 2, 3])
+    assert Image.open(io.BytesIO(player.png)).size[0] > 100
+    assert sorted(drawn) == ["png", "svg", "svg", "svg"]
+
+
 def test_a_figure_that_the_reader_left_open_stays_untouched():
     mine = plt.figure()
     play(lambda k: plt.plot([0, k]), k=[1, 2])
