@@ -255,9 +255,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from contrastive_tutorial.distributed import processes
-    from contrastive_tutorial.experiments import run
+    from contrastive_tutorial.distributed import World, processes, requested
+    from contrastive_tutorial.experiments import Run, run
 
+    wanted = Run(options.cell, options.preset, options.seed, options.subsets)
+    wanted.check(World(*requested()))  # before waiting for other processes
     with processes() as world:
         record = run(
             options.cell,
@@ -287,7 +289,7 @@ def _study(options: argparse.Namespace) -> int:
     from contrastive_tutorial import data, experiments
     from contrastive_tutorial.distributed import requested
 
-    if requested():
+    if requested()[1] > 1:
         raise InputError(
             "torchrun: a study's runs are independent; start `study` once for each GPU with "
             "--shard, or with --ray, and use torchrun for `run`"

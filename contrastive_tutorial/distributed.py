@@ -164,9 +164,9 @@ def synchronize_bn(model: nn.Module) -> nn.Module:
     return model
 
 
-def requested() -> bool:
-    """Whether ``torchrun`` (or something like it) started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+def requested() -> tuple[int, int]:
+    """Rank and number of the processes that ``torchrun`` (or its like) says there are."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def processes() -> Iterator[World]:
     Raises:
         InputError: if there are GPUs, but fewer than processes on this machine.
     """
-    if not requested():
+    if requested()[1] == 1:
         yield World()
         return
     local = int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")))

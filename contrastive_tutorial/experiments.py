@@ -73,6 +73,16 @@ class Run:
         """Its record's path."""
         return record_file(results, data_name, self.preset, self.cell, self.num_subsets, self.seed)
 
+    def check(self, world: World) -> None:
+        """Whether its batch can be divided at all, and among these processes.
+
+        Raises:
+            InputError: for unknown names, and where it cannot.
+        """
+        share(
+            layout(get_cell(self.cell), get_preset(self.preset).batch_size, self.num_subsets), world
+        )
+
 
 #: Steps whose image indices travel to a GPU together: 64 x 512 indices are 0.25 MB.
 _STEPS_A_COPY = 64
@@ -356,7 +366,7 @@ class Experiment:
             metrics=scores.metrics,
             evaluations=scores.evaluations,
             hyperparameters={
-                "cell": asdict(self.cell),
+                "cell": asdict(self.cell) | {"early_steps": list(self.cell.early_steps)},
                 "preset": asdict(self.preset),
                 "train_images": len(self.train_set),
                 "test_images": len(self.test_set),
@@ -408,6 +418,8 @@ def run(
     arrays: bool | None = None,
     progress: bool = True,
     again: bool = False,
+    world: World | None = None,
+    batch_norm: str = "sync",
 ) -> Record | None:
     """Run one cell with one seed and write its record, or load the record if it is there.
 
@@ -421,9 +433,12 @@ def run(
         arrays: keep compact features of 2,000 test images for figures (``None``: for seed 0).
         progress: draw a progress bar.
         again: run even if a record is there, and replace it.
+        world: the processes that train this one run together; the first of them keeps the record.
+        batch_norm: as in :class:`Experiment`.
 
     Returns:
-        The record; ``None`` if another process is working on this very run.
+        The record; ``None`` if another process is working on this very run, and in all but the
+        first of several processes.
 
     Raises:
         InputError: for bad input of any kind; nothing is left half-written.
@@ -431,7 +446,12 @@ def run(
     from filelock import FileLock, Timeout
 
     get_cell(cell), get_preset(preset)  # before loading any image
-    where = resolve_device(device)
+    where, world = resolve_device(device), world or World()
+    if world.size > 1:
+        return _run_together(
+            cell, images, preset, seed, num_subsets, results, where, arrays, progress, again,
+            world, batch_norm,
+        )  # fmt: skip
     if isinstance(images, (str, Path)):
         images = load_splits(images, where)
     target = Run(cell, preset, seed, num_subsets).file(results, images[0].name)
@@ -448,10 +468,60 @@ def run(
             return load_record(target)
         keep = arrays if arrays is not None else seed == 0
         record = _run(cell, images, preset, seed, num_subsets, target, where, keep, progress)
+        assert record is not None  # there is but one process
         return replace(record, path=target)
     finally:
         lock.release()
         target.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _run_together(
+    cell: str,
+    images: str | Path | tuple[ImageSet, ...],
+    preset: str,
+    seed: int,
+    num_subsets: int,
+    results: str | Path,
+    device: torch.device,
+    arrays: bool | None,
+    progress: bool,
+    again: bool,
+    world: World,
+    batch_norm: str,
+) -> Record | None:
+    """:func:`run` on several processes: the first one decides, trains with all, and records."""
+    from filelock import FileLock, Timeout
+
+    if isinstance(images, (str, Path)):
+        source = images
+        world.from_first(lambda: len(load_splits(source)))  # decode once; all read the cache
+        images = load_splits(images, device)
+    target = Run(cell, preset, seed, num_subsets).file(results, images[0].name)
+    lock = FileLock(target.with_suffix(".lock"))
+
+    def claim() -> str:
+        if target.exists() and not again:
+            return "recorded"
+        _require_writable(target.parent)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return "taken"
+        return "ours"
+
+    state = world.from_first(claim)
+    try:
+        if state == "ours":
+            keep = arrays if arrays is not None else seed == 0
+            _run(
+                cell, images, preset, seed, num_subsets, target, device, keep, progress, world,
+                batch_norm,
+            )  # fmt: skip
+        return load_record(target) if world.is_first and state != "taken" else None
+    finally:
+        if world.is_first and lock.is_locked:
+            lock.release()
+            target.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _run(
@@ -464,12 +534,19 @@ def _run(
     device: torch.device,
     arrays: bool,
     progress: bool,
-) -> Record:
+    world: World | None = None,
+    batch_norm: str = "sync",
+) -> Record | None:
+    world = world or World()
     checkpoint = target.with_suffix(".checkpoint")
-    experiment = Experiment(cell, images, preset, seed, num_subsets, device)
+    experiment = Experiment(cell, images, preset, seed, num_subsets, device, world, batch_norm)
     reference = experiment.cell.reference
-    label: bool | str = f"{cell} K={num_subsets} seed {seed}" if progress else False
+    label: bool | str = False
+    if progress and world.is_first:
+        label = f"{cell} K={num_subsets} seed {seed}"
     history = experiment.train(checkpoint, label) if reference is None else History()
+    if not world.is_first:
+        return None
     started = time.perf_counter()
     if reference in ("raw-pixels", "pca"):
         scores = _reference_scores(reference, experiment)
