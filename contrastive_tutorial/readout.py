@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from contrastive_tutorial.cells import CELLS
 from contrastive_tutorial.figures import cell_label
 from contrastive_tutorial.hypotheses import load_hypotheses
 from contrastive_tutorial.pairing import NotRecordedError, value
@@ -78,9 +77,7 @@ def missing_cells(records: Sequence[Record], cells: Sequence[str]) -> str:
     absent = [cell for cell in cells if cell not in present]
     if not absent:
         return f"All {len(cells)} cells are recorded."
-    return "No record yet: " + "; ".join(
-        f"{cell} ({CELLS[cell].summary.rstrip('.')})" if cell in CELLS else cell for cell in absent
-    )
+    return "No record yet: " + ", ".join(absent) + "."
 
 
 def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
