@@ -8,12 +8,15 @@ wrong is a defect of ours and shows its traceback.
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from contrastive_tutorial import __version__
 from contrastive_tutorial.cells import CELLS, PRESETS
-from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.errors import InputError, is_out_of_memory
 
 PROGRAM = "contrastive-tutorial"
 
@@ -235,11 +238,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     options = build_parser().parse_args(arguments)
     try:
-        return int(_COMMANDS[options.command](options) or 0)
+        status = int(_COMMANDS[options.command](options) or 0)
+        sys.stdout.flush()  # what cannot be written must fail here, not while Python shuts down
+        return status
     except InputError as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         print(
             f"{PROGRAM}: out of memory; use a smaller preset or fewer images. The last checkpoint "
             "is kept",
@@ -250,8 +257,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\n{PROGRAM}: interrupted; the same command continues", file=sys.stderr)
         return 130
     except BrokenPipeError:  # e.g. `report | head`
-        sys.stderr.close()
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            raise
+        _drop_output()
+        print(f"{PROGRAM}: the output cannot be written ({error.strerror})", file=sys.stderr)
+        return 2
+
+
+def _drop_output() -> None:
+    """What is still to be printed would fail again when Python shuts down."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -7,3 +7,19 @@ defect of ours still shows its traceback.
 
 class InputError(ValueError):
     """Bad input from the caller. The message names the argument, what was expected and got."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that the CPU's or a GPU's memory ran out.
+
+    torch raises a ``RuntimeError`` for the CPU, and a subclass of it for a GPU; its class is known
+    by name here, so that nobody has to import torch to ask.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    names = {kind.__name__ for kind in type(error).__mro__}
+    text = str(error)
+    return "OutOfMemoryError" in names or (
+        "RuntimeError" in names
+        and any(sign in text for sign in ("DefaultCPUAllocator", "std::bad_alloc", "out of memory"))
+    )

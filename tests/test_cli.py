@@ -160,9 +160,32 @@ def test_interrupt_and_memory_have_their_own_words(monkeypatch, capsys):
     assert "the same command continues" in capsys.readouterr().err
     monkeypatch.setitem(cli._COMMANDS, "cells", raises(MemoryError))
     assert call("cells") == 2
-    monkeypatch.setitem(cli._COMMANDS, "cells", raises(ZeroDivisionError))
-    with pytest.raises(ZeroDivisionError):  # a defect of ours keeps its traceback
-        call("cells")
+    monkeypatch.setitem(cli._COMMANDS, "cells", raises(RuntimeError("CUDA error: out of memory")))
+    assert call("cells") == 2
+    assert "out of memory" in capsys.readouterr().err
+    for defect in (ZeroDivisionError, RuntimeError, FileNotFoundError(2, "x", "y")):
+        monkeypatch.setitem(cli._COMMANDS, "cells", raises(defect))
+        with pytest.raises((ZeroDivisionError, RuntimeError, OSError)):  # keeps its traceback
+            call("cells")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_is_one_line():
+    command = [sys.executable, "-m", "contrastive_tutorial", "cells"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "contrastive-tutorial: the output cannot be written (No space left on device)\n"
+    )
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    command = f"{sys.executable} -m contrastive_tutorial cells; echo $? >&2"
+    done = subprocess.run(
+        ["bash", "-c", f"({command}) | true"], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.stderr == "0\n"
 
 
 def test_reproduce_compares_and_sets_the_exit_status(tmp_path, capsys, monkeypatch):
