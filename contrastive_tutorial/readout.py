@@ -19,6 +19,7 @@ from contrastive_tutorial.verdicts import Verdict, decide
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+#: What a table says where nothing is recorded.
 MISSING = "no record yet"
 
 

@@ -23,7 +23,9 @@ from torch import Tensor
 from contrastive_tutorial import geometry, neighbours, probes
 from contrastive_tutorial.errors import InputError
 
+#: What a layer is normalised over: nothing, the whole batch, every subset by itself.
 NORMS = ("none", "global", "split")
+#: Number of classes of toy images.
 CLASSES = 5
 
 _EPS = 1e-5
