@@ -121,6 +121,26 @@ def kl_diagonal_normal(
     return kl.sum(-1)
 
 
+def kl_diagonal_normal_terms(
+    mean_p: Tensor,
+    std_p: Tensor,
+    mean_q: Tensor,
+    std_q: Tensor,
+    *,
+    validate: bool | None = None,
+) -> KLTerms:
+    """The four terms of :func:`kl_diagonal_normal`, same arguments, each of shape ``(...)``.
+
+    >>> zero, one = torch.zeros(5), torch.ones(5)
+    >>> [float(term) for term in kl_diagonal_normal_terms(zero, one, zero, one)]
+    [0.0, 2.5, 0.0, -2.5]
+    """
+    terms = kl_normal_terms(mean_p, std_p, mean_q, std_q, validate=validate)
+    if terms.trace.ndim == 0:
+        raise InputError("mean_p: expected shape (..., d), got a number; use kl_normal_terms")
+    return KLTerms(*(term.sum(-1) for term in terms))
+
+
 def kl_multivariate_normal(
     mean_p: Tensor,
     cov_p: Tensor,

@@ -14,6 +14,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.kl import (
     kl_categorical,
     kl_diagonal_normal,
+    kl_diagonal_normal_terms,
     kl_multivariate_normal,
     kl_multivariate_normal_terms,
     kl_normal,
@@ -198,6 +199,18 @@ def test_diagonal_is_multivariate_with_a_diagonal_covariance_and_one_dimension_i
     torch.testing.assert_close(one, kl_normal(mean_p[:, 0], std_p[0], mean_q[0], std_q[:, 0]))
 
 
+def test_the_four_terms_of_the_diagonal_are_those_of_the_full_covariance():
+    mean_p, std_p = draw(6, 3, seed=30), draw(3, seed=31).exp()
+    mean_q, std_q = draw(3, seed=32), draw(6, 3, seed=33).exp()
+    full = kl_multivariate_normal_terms(
+        mean_p, torch.diag(std_p**2), mean_q, torch.diag_embed(std_q**2)
+    )
+    diagonal = kl_diagonal_normal_terms(mean_p, std_p, mean_q, std_q)
+    for found, expected in zip(diagonal, full, strict=True):
+        torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(diagonal.total, kl_diagonal_normal(mean_p, std_p, mean_q, std_q))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 5), st.integers(0, 10_000))
 def test_multivariate_properties(d, seed):
@@ -344,6 +357,8 @@ def test_sums_other_than_one_are_named(outcomes, excess, which, seed):
         (lambda: kl_normal(ONE, ONE.to("meta"), 0, 1), "std_p"),
         (lambda: kl_normal(ONE, ONE[:2], 0, 1), "mean_p, std_p, mean_q, std_q"),
         (lambda: kl_diagonal_normal(0, 1, 0, 1), "mean_p"),
+        (lambda: kl_diagonal_normal_terms(0, 1, 0, 1), "mean_p"),
+        (lambda: kl_diagonal_normal_terms(ZERO, ONE - 1, ZERO, ONE), "std_p"),
         (lambda: kl_multivariate_normal(ZERO, EYE[:2], ZERO, EYE), "cov_p"),
         (lambda: kl_multivariate_normal(ZERO, EYE, ZERO[:2], EYE), "mean_q"),
         (lambda: kl_multivariate_normal(ZERO, EYE, ZERO, ONE), "cov_q"),

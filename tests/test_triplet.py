@@ -1,6 +1,7 @@
 """Triplet loss and mining: explicit loops over triplets, a peer, invariances, memory, bad input."""
 
 import math
+import weakref
 
 import pytest
 import torch
@@ -372,6 +373,39 @@ def test_no_tensor_is_larger_than_a_matrix_of_pairs(mining, distance):
     with LargestTensor() as largest:
         MINED[mining](embeddings, torch.arange(n) % 8, 0.5, distance=distance).backward()
     assert 4 * n * n <= largest.bytes <= 8 * (n + 8) * n
+
+
+class LiveBytes(TorchDispatchMode):
+    """Adds up the storages that are alive at once, and remembers the most; backward included."""
+
+    def __init__(self):
+        super().__init__()
+        self.alive, self.most, self.seen = 0, 0, set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().nbytes():
+                storage = tensor.untyped_storage()
+                if storage._cdata not in self.seen:
+                    self.seen.add(storage._cdata)
+                    self.alive += storage.nbytes()
+                    weakref.finalize(storage, self.forget, storage._cdata, storage.nbytes())
+        self.most = max(self.most, self.alive)
+        return made
+
+    def forget(self, key, size):
+        self.seen.discard(key)
+        self.alive -= size
+
+
+@pytest.mark.parametrize("mining", MINED)
+def test_a_batch_of_1024_stays_far_below_a_gibibyte(mining):
+    n = 1024
+    embeddings = draw(n, 32, seed=26).float().requires_grad_()
+    with LiveBytes() as memory:
+        MINED[mining](embeddings, torch.arange(n) % 10, 0.5).backward()
+    assert 4 * n * n <= memory.most <= 2**30 / 8  # n**3 floats would take 4 GiB
 
 
 # Bad input
