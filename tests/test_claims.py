@@ -331,8 +331,38 @@ def test_s4_5_a_satisfied_triple_has_no_gradient():
     assert all(t.grad.abs().sum() > 0 for t in violated)
 
 
+def fit_projection(mined_loss, steps=300):
+    """Noisy classes projected to the plane: spread before and after training, and the last loss."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    labels = torch.arange(60) % 6
+    samples = normal(6, 8)[labels] + 2 * normal(60, 8)
+    projection = normal(8, 2).requires_grad_()
+    optimizer = torch.optim.Adam([projection], lr=0.02)
+    spreads = []
+    for _ in range(steps):
+        points = samples @ projection
+        spreads.append(float(torch.pdist(points.detach()).mean()))
+        loss = mined_loss(points, labels, 0.2, distance="squared")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return spreads[0], spreads[-1], float(loss.detach())
+
+
 def test_s4_6_a_collapsed_embedding_is_a_trap():
-    """At a single point squared distances have no slope: the loss is its margin, for ever."""
+    """The hardest triplets shrink all distances to nothing, semi-hard ones do not.
+
+    At a single point squared distances have no slope: the loss is its margin, for ever.
+    """
+    before, after, loss = fit_projection(losses.batch_hard_triplet_loss)
+    assert after < before / 100
+    assert loss == pytest.approx(0.2, abs=0.005)
+    before, after, _ = fit_projection(losses.semi_hard_triplet_loss)
+    assert after > before / 2
     points = torch.ones(6, 2, dtype=torch.float64, requires_grad=True)
     anchor, positive, negative = points[:2], points[2:4], points[4:]
     apart = (anchor - positive).square().sum(1) - (anchor - negative).square().sum(1)
