@@ -14,7 +14,7 @@ from contrastive_tutorial.figures import cell_label
 from contrastive_tutorial.hypotheses import load_hypotheses
 from contrastive_tutorial.pairing import NotRecordedError, value
 from contrastive_tutorial.records import Record, Summary, mean_interval
-from contrastive_tutorial.verdicts import Verdict, decide
+from contrastive_tutorial.verdicts import PartVerdict, decide
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -82,7 +82,7 @@ def missing_cells(records: Sequence[Record], cells: Sequence[str]) -> str:
 
 
 def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
-    """What the registered rules say about hypotheses: one row a part.
+    """What the registered rules say: a row for every hypothesis, and one for each of its parts.
 
     Raises:
         InputError: as :func:`contrastive_tutorial.verdicts.decide`.
@@ -90,22 +90,18 @@ def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
     import pandas as pd
 
     registry = load_hypotheses()
-    rows = []
+    rows: dict[str, dict[str, str]] = {}
     for name in ids:
-        verdict = decide(registry[name], cast(Any, records))
-        rows += [_verdict_row(verdict, position) for position in range(len(verdict.parts))]
-    return pd.DataFrame(rows).set_index("hypothesis")
+        hypothesis = registry[name]
+        verdict = decide(hypothesis, cast(Any, records))
+        rows[f"{name}: {hypothesis.title}"] = {"outcome": verdict.outcome.upper(), "measured": ""}
+        for part in verdict.parts:
+            rows[f"{name}, {part.name}"] = {"outcome": part.outcome, "measured": _measured(part)}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["outcome", "measured"])
 
 
-def _verdict_row(verdict: Verdict, position: int) -> dict[str, str]:
-    part = verdict.parts[position]
-    measured = "no verdict without more runs"
-    if part.mean is not None and part.interval is not None:
-        measured = f"{part.mean:+.3f} [{part.interval.low:+.3f}, {part.interval.high:+.3f}]"
-    return {
-        "hypothesis": f"{verdict.id} ({verdict.outcome})",
-        "part": part.name,
-        "outcome": part.outcome,
-        "mean and interval": measured,
-        "n": str(part.n),
-    }
+def _measured(part: PartVerdict) -> str:
+    if part.mean is None or part.interval is None:
+        return "too few runs yet"
+    low, high = part.interval.low, part.interval.high
+    return f"{part.mean:+.3f} [{low:+.3f}, {high:+.3f}], n = {part.n}"

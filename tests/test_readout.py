@@ -49,8 +49,12 @@ def test_missing_cells_are_named():
 
 def test_verdicts_without_runs_are_undecided():
     table = readout.verdict_table(records(), ["H3", "H5"])
-    assert set(table.index) == {"H3 (undecided)", "H5 (undecided)"}
-    assert set(table["outcome"]) == {"undecided"}
+    assert list(table.index[[0, 4]]) == [
+        "H3: Both views in one group leak",
+        "H5: Pairing views across policies makes z forget the policy",
+    ]
+    assert list(table["outcome"]) == ["UNDECIDED", *["undecided"] * 3] * 2
+    assert set(table["measured"]) == {"", "too few runs yet"}
 
 
 def test_verdicts_with_runs_show_the_interval():
@@ -59,9 +63,8 @@ def test_verdicts_with_runs_show_the_interval():
         for seed in range(3)
     ]
     table = readout.verdict_table(runs, ["H5"])
-    assert set(table.index) == {"H5 (supported)"}
-    assert table["mean and interval"].iloc[0].startswith("+0.111 [")
-    assert set(table["n"]) == {"3"}
+    assert list(table["outcome"]) == ["SUPPORTED", *["supported"] * 3]
+    assert table["measured"].iloc[1].startswith("+0.111 [+0.109, +0.113], n = 3")
 
 
 def test_mixed_records_are_refused():
