@@ -148,8 +148,8 @@ def message(need: Need, images: int, there: float, device: torch.device, multipl
         else "not even the smallest batch fits: use a smaller preset"
     )
     return (
-        f"memory: a step of {images} images needs about {need.of(images) / 1e9:.1f} GB on "
-        f"{device}, where {there / 1e9:.1f} GB are free; {advice}"
+        f"memory: a step of {images} images needs about {need.of(images) / 1e9:.2g} GB on "
+        f"{device}, where {there / 1e9:.2g} GB are free; {advice}"
     )
 
 
