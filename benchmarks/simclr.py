@@ -1,0 +1,280 @@
+"""A whole SimCLR step against lightly's pipeline, in images a second, and where its time goes.
+
+    python benchmarks/simclr.py [--preset cpu] [--batch 500] [--rounds 5] [--json FILE]
+    python benchmarks/simclr.py --profile [--preset resnet-100] [--device cuda] [--json FILE]
+
+Side by side, in one run, on one machine: *ours* is the package's own training step, from uint8
+images in memory to an optimiser step. *lightly's* is its documented pipeline: `SimCLRTransform` on
+PIL images in a DataLoader with a worker process per core, two forward passes, its projection head
+and `NTXentLoss`, the same encoder, the same batch, the same optimiser. Pipelines take turns by
+rounds of a few steps; figures are medians over rounds, warm-up excluded. An image is one image seen
+in two views. Peak memory: of this process on a CPU (workers not counted), of the device on a GPU.
+
+`--profile` takes the step apart instead: augmentation, forward pass, backward pass, optimiser,
+each timed by itself with the device synchronised, beside the whole step, and beside two floors: the
+arithmetic of the network (its floating-point operations at the rate that a large matrix product
+reaches here), and the bytes that the step must move at least (its activations once out and once
+back, at the rate that a copy reaches here).
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from common import write
+from torch import nn
+
+from contrastive_tutorial import data
+from contrastive_tutorial.cells import Preset, preset
+from contrastive_tutorial.encoders import seeded
+from contrastive_tutorial.experiments import Experiment
+from contrastive_tutorial.optimizers import make_optimizer
+from contrastive_tutorial.training import resolve_device
+
+
+class Timer:
+    """Seconds of a job with the device synchronised before and after."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def __call__(self, job: Callable[[], object]) -> float:
+        self.wait()
+        started = time.perf_counter()
+        job()
+        self.wait()
+        return time.perf_counter() - started
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def ours(experiment: Experiment, steps: int) -> Callable[[], object]:
+    optimizer = make_optimizer(experiment.trained, experiment.config)
+    device = experiment.device
+    generator = torch.Generator(device=device).manual_seed(0)
+    experiment.trained.train()
+    count = iter(range(10**9))
+
+    def job() -> None:
+        for _ in range(steps):
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                loss = experiment.loss(next(count), generator)
+            loss.backward()
+            optimizer.step()
+
+    return job
+
+
+class Pictures(torch.utils.data.Dataset):
+    """PIL images through lightly's transform: two views each."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        from lightly.transforms import SimCLRTransform
+        from PIL import Image
+
+        self.transform = SimCLRTransform(
+            input_size=32, min_scale=0.2, cj_strength=0.5, cj_prob=0.8, random_gray_scale=0.2,
+            gaussian_blur=0.0, normalize=None,
+        )  # fmt: skip
+        self.images = [Image.fromarray(i.permute(1, 2, 0).numpy()) for i in images.cpu()]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> list[torch.Tensor]:
+        return self.transform(self.images[index])
+
+
+def lightlys(
+    images: torch.Tensor, what: Preset, device: torch.device, steps: int
+) -> Callable[[], object]:
+    from lightly.loss import NTXentLoss
+    from lightly.models.modules import SimCLRProjectionHead
+
+    encoder = seeded(0, what.encoder).encoder
+    head = SimCLRProjectionHead(encoder.feature_dim, 128, 128)  # lightly's: two layers, with BN
+    model = nn.Sequential(encoder, head).to(device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=what.lr, fused=True)
+    if what.optimizer == "sgd":
+        optimizer = torch.optim.SGD(model.parameters(), lr=what.lr, momentum=0.9, fused=True)
+    criterion = NTXentLoss(temperature=what.temperature)
+    import os
+
+    loader = torch.utils.data.DataLoader(
+        Pictures(images), batch_size=what.batch_size, shuffle=True, drop_last=True,
+        num_workers=os.cpu_count() or 1, persistent_workers=True,
+        pin_memory=device.type == "cuda",
+    )  # fmt: skip
+
+    def batches() -> Iterator[list[torch.Tensor]]:
+        while True:
+            yield from loader
+
+    stream = batches()
+
+    def job() -> None:
+        for _ in range(steps):
+            first, second = (view.to(device, non_blocking=True) for view in next(stream))
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                loss = criterion(model(first), model(second))
+            loss.backward()
+            optimizer.step()
+
+    return job
+
+
+def memory_gb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def compare(sets: tuple, what: Preset, device: torch.device, rounds: int, steps: int) -> dict:
+    timer = Timer(device)
+    figures: dict[str, float] = {}
+    theirs = lightlys(sets[0].images, what, device, steps)  # its workers start before our threads
+    theirs()
+    figures["lightly_peak_memory_gb"] = memory_gb(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    own = ours(Experiment("B0", sets, what, device=device), steps)
+    own()
+    if device.type == "cuda":
+        figures["ours_peak_memory_gb"] = memory_gb(device)
+    taken: dict[str, list[float]] = {"ours": [], "lightly": []}
+    for _ in range(rounds):
+        for name, job in (("ours", own), ("lightly", theirs)):
+            taken[name].append(timer(job))
+    images = steps * what.batch_size
+    for name, seconds in taken.items():
+        figures[f"{name}_images_per_second"] = images / statistics.median(seconds)
+    ratios = [b / a for a, b in zip(taken["ours"], taken["lightly"], strict=True)]
+    figures["ours_over_lightly"] = statistics.median(ratios)
+    if rounds > 2:
+        low, _, high = statistics.quantiles(ratios, n=4)
+        figures["ours_over_lightly_low"], figures["ours_over_lightly_high"] = low, high
+    return figures
+
+
+def profile(sets: tuple, what: Preset, device: torch.device, rounds: int) -> dict:
+    """Milliseconds of each part of a step, and the two floors."""
+    timer = Timer(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    experiment = Experiment("B0", sets, what, device=device)
+    optimizer = make_optimizer(experiment.trained, experiment.config)
+    generator = torch.Generator(device=device).manual_seed(0)
+    bf16 = device.type == "cuda"
+    experiment.trained.train()
+    kept: dict[str, torch.Tensor] = {}
+    whole = ours(experiment, 1)
+    make = experiment.views
+
+    def augmentation() -> None:
+        kept["views"] = make(0, generator)
+
+    def forward() -> None:
+        experiment.views = lambda step, generator: kept["views"]  # type: ignore[method-assign]
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            kept["loss"] = experiment.loss(0, generator)
+        experiment.views = make  # type: ignore[method-assign]
+
+    def backward() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        kept["loss"].backward()
+
+    parts = {
+        "augmentation": augmentation, "forward": forward, "backward": backward,
+        "optimizer": optimizer.step, "whole_step": whole,
+    }  # fmt: skip
+    taken: dict[str, list[float]] = {name: [] for name in parts}
+    for turn in range(-2, rounds):
+        for name, job in parts.items():
+            seconds = timer(job)
+            if turn >= 0:
+                taken[name].append(seconds)
+    figures = {f"{name}_ms": 1e3 * statistics.median(s) for name, s in taken.items()}
+    need = experiment.memory_need()
+    bytes_kept = need.per_image * what.batch_size
+    flops = operations(experiment)
+    figures |= {
+        "images_per_second": what.batch_size / statistics.median(taken["whole_step"]),
+        "gflop_per_image": flops / 1e9 / what.batch_size,
+        "arithmetic_floor_ms": 1e3 * flops / peak_flops(device, timer),
+        "memory_floor_ms": 1e3 * 2 * bytes_kept / peak_bandwidth(device, timer),
+        "activations_gb": bytes_kept / 1e9,
+        "peak_memory_gb": memory_gb(device),
+    }
+    if device.type == "cuda":
+        figures["peak_over_need"] = (
+            figures["peak_memory_gb"] * 1e9 / (need.of(what.batch_size) / 1.2)
+        )
+    return figures
+
+
+def operations(experiment: Experiment) -> float:
+    """Floating-point operations of a step: forward pass counted by torch, backward twice that."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    x = torch.zeros(8, 3, 32, 32, device=experiment.device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        seeded(0, experiment.preset.encoder).to(experiment.device).eval()(x)
+    return 3 * counter.get_total_flops() / 8 * 2 * experiment.preset.batch_size
+
+
+def peak_flops(device: torch.device, timer: Timer) -> float:
+    kind = torch.bfloat16 if device.type == "cuda" else torch.float32
+    n = 8192 if device.type == "cuda" else 1024
+    a = torch.randn(n, n, device=device, dtype=kind)
+    a @ a
+    return 2 * n**3 / min(timer(lambda: a @ a) for _ in range(5))
+
+
+def peak_bandwidth(device: torch.device, timer: Timer) -> float:
+    a = torch.ones(2**28 if device.type == "cuda" else 2**25, device=device)
+    b = torch.empty_like(a)
+    b.copy_(a)
+    return 2 * a.nbytes / min(timer(lambda: b.copy_(a)) for _ in range(5))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="cpu", help="encoder, optimiser, passes (default: cpu)")
+    parser.add_argument("--batch", type=int, help="images a step (default: the preset's)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=2, help="steps a round")
+    parser.add_argument("--images", type=int, default=2_000, help="shapes in memory")
+    parser.add_argument("--device")
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args()
+    device, what = resolve_device(options.device), preset(options.preset)
+    if options.batch:
+        what = replace(what, batch_size=options.batch)
+    counts = {"train": options.images, "val": 100, "test": 100}
+    sets = tuple(data.load("shapes", s, device, num_images=n) for s, n in counts.items())
+    if options.profile:
+        figures = profile(sets, what, device, options.rounds)
+    else:
+        figures = compare(sets, what, device, options.rounds, options.steps)
+    settings = {
+        "preset": what.name, "encoder": what.encoder, "batch": what.batch_size,
+        "rounds": options.rounds, "passes": what.passes,
+    }  # fmt: skip
+    title = "Where a step's time goes" if options.profile else "A whole step beside lightly's"
+    write(title, figures, settings, device, options.json, ("lightly",))
+
+
+if __name__ == "__main__":
+    main()
