@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pytest
 from recorded import make_record
@@ -9,7 +11,8 @@ from scipy import stats
 
 from contrastive_tutorial import norm_figures
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm_study import NUM_SUBSETS, Setting
+from contrastive_tutorial.norm_study import CONDITIONS, NORMS, NUM_SUBSETS, Setting
+from contrastive_tutorial.records import load_records
 
 
 def made(norm, condition, batch_size, seed, accuracy, oracle=None, **changes):
@@ -114,3 +117,52 @@ def test_what_cannot_be_compared_is_refused(found, change, words):
 def test_nothing_to_draw_says_what_to_run():
     with pytest.raises(InputError, match="contrastive-tutorial norms"):
         norm_figures.comparison([])
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    runs = load_records(ROOT / "results", data="cifar10-jpeg75", preset="norm")
+    assert {r.git_commit[-5:] for r in runs}.isdisjoint({"dirty"})
+    assert len({r.git_commit for r in runs}) == 1
+    return runs
+
+
+def test_every_setting_is_recorded_with_the_same_seeds(recorded):
+    sizes = norm_figures.batch_sizes(recorded)
+    assert sizes == [4, 32, 256]
+    seeds = {
+        tuple(r.seed for r in norm_figures.select(recorded, norm, condition, size))
+        for norm in NORMS
+        for condition in CONDITIONS
+        for size in sizes
+    }
+    assert len(seeds) == 1
+    assert len(seeds.pop()) >= 3
+
+
+def test_what_chapter_5_says_in_words_is_what_the_records_show(recorded):
+    def mean(kind, condition, size, how=None):
+        runs = norm_figures.select(recorded, kind, condition, size)
+        values = [
+            r.metrics["test_accuracy"] if how is None else r.evaluations[how]["test_accuracy"]
+            for r in runs
+        ]
+        return sum(values) / len(values)
+
+    def gap(kind):
+        return mean(kind, "exchangeable", 4) - mean(kind, "exchangeable", 4, "as-trained")
+
+    assert gap("bn") > 3 * abs(gap("renorm"))
+    for how in ("mean", "branch:0", "ensemble", "test-batch", "oracle", "as-trained", "precise"):
+        assert mean("split", "exchangeable", 4, how) < 0.2
+    for size in (32, 256):
+        known = norm_figures.difference(recorded, "split", "shifted", size, known=True)
+        assert known.reads == "higher"
+        assert known.mean > 0.05
+    for size in (4, 32, 256):
+        assert norm_figures.difference(recorded, "split", "shifted", size).mean < -0.03
+        for how in ("mean", "branch:0", "ensemble", "test-batch"):
+            assert mean("split", "shifted", size, how) < mean("bn", "shifted", size)
