@@ -10,6 +10,8 @@ own; the interpreter and torch are in it (first row). The peer decodes the same 
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import subprocess
 import sys
@@ -62,6 +64,10 @@ def find_archive() -> str | None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args()
+    kept = []
     archive = find_archive()
     if archive is None:
         print("no archive of real images: the rows that need one are left out")
@@ -76,11 +82,22 @@ def main() -> None:
                 check=True, capture_output=True, text=True, cwd=ROOT,
             ).stdout.split()  # fmt: skip
             wall, used, peak = map(float, found[:3])
+            kept.append({
+                "what": title, "seconds": wall, "cpu_seconds": used, "peak_mb": peak,
+                "images": int(found[3]), "data": " ".join(found[4:]),
+            })  # fmt: skip
             print(
                 f"{title:36}{wall:10.2f}{used:10.2f}{peak:10.0f}{found[3]:>10}  "
                 f"{' '.join(found[4:])}",
                 flush=True,
             )
+    if options.json:
+        import torch
+        from common import origin
+
+        content = {"title": "Loading images", **origin(torch.device("cpu")), "rows": kept}
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from common import origin
 from torch import Tensor, nn
 
 from contrastive_tutorial.encoders import resnet18, two_conv
@@ -145,12 +145,11 @@ def main() -> None:
             kind: training_step(prepared(resnet18(), kind), images) for kind in kinds
         }
 
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     report: dict = {
-        "device": name or platform.machine(),
+        "title": "What each norm costs",
+        **origin(device),
         "clock": "CPU time" if args.cpu_time else "wall",
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
         "memory_format": str(layout),
         "bf16": args.bf16,
         "compile": args.compile,
@@ -158,7 +157,8 @@ def main() -> None:
         "repeats": args.repeats,
         "studies": {},
     }
-    print(", ".join(f"{key} {value}" for key, value in report.items() if key != "studies"))
+    hidden = ("title", "versions", "git_commit", "studies")
+    print(", ".join(f"{key} {value}" for key, value in report.items() if key not in hidden))
     for title, steps in studies.items():
         with torch.autocast(device.type, torch.bfloat16, enabled=args.bf16):
             timings = interleaved(steps, args.repeats, device, clock)
@@ -171,6 +171,7 @@ def main() -> None:
                 flush=True,
             )
     if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -8,7 +8,9 @@ images in memory to an optimiser step. *lightly's* is its documented pipeline: `
 PIL images in a DataLoader with a worker process per core, two forward passes, its projection head
 and `NTXentLoss`, the same encoder, the same batch, the same optimiser. Pipelines take turns by
 rounds of a few steps; figures are medians over rounds, warm-up excluded. An image is one image seen
-in two views. Peak memory: of this process on a CPU (workers not counted), of the device on a GPU.
+in two views. On a machine that others use, `--cpu-time` compares by the processor time that each
+pipeline takes with one thread and no worker. Peak memory: of this process on a CPU (workers not
+counted), of the device on a GPU.
 
 `--profile` takes the step apart instead: augmentation, forward pass, backward pass, optimiser,
 each timed by itself with the device synchronised, beside the whole step, and beside two floors: the
@@ -20,6 +22,7 @@ back, at the rate that a copy reaches here).
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import time
@@ -42,15 +45,17 @@ from contrastive_tutorial.training import resolve_device
 class Timer:
     """Seconds of a job with the device synchronised before and after."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(
+        self, device: torch.device, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.device, self.clock = device, clock
 
     def __call__(self, job: Callable[[], object]) -> float:
         self.wait()
-        started = time.perf_counter()
+        started = self.clock()
         job()
         self.wait()
-        return time.perf_counter() - started
+        return self.clock() - started
 
     def wait(self) -> None:
         if self.device.type == "cuda":
@@ -96,7 +101,7 @@ class Pictures(torch.utils.data.Dataset):
 
 
 def lightlys(
-    images: torch.Tensor, what: Preset, device: torch.device, steps: int
+    images: torch.Tensor, what: Preset, device: torch.device, steps: int, workers: int
 ) -> Callable[[], object]:
     from lightly.loss import NTXentLoss
     from lightly.models.modules import SimCLRProjectionHead
@@ -108,11 +113,9 @@ def lightlys(
     if what.optimizer == "sgd":
         optimizer = torch.optim.SGD(model.parameters(), lr=what.lr, momentum=0.9, fused=True)
     criterion = NTXentLoss(temperature=what.temperature)
-    import os
-
     loader = torch.utils.data.DataLoader(
         Pictures(images), batch_size=what.batch_size, shuffle=True, drop_last=True,
-        num_workers=os.cpu_count() or 1, persistent_workers=True,
+        num_workers=workers, persistent_workers=workers > 0,
         pin_memory=device.type == "cuda",
     )  # fmt: skip
 
@@ -140,10 +143,12 @@ def memory_gb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def compare(sets: tuple, what: Preset, device: torch.device, rounds: int, steps: int) -> dict:
-    timer = Timer(device)
+def compare(sets: tuple, what: Preset, timer: Timer, rounds: int, steps: int, workers: int) -> dict:
+    device = timer.device
     figures: dict[str, float] = {}
-    theirs = lightlys(sets[0].images, what, device, steps)  # its workers start before our threads
+    theirs = lightlys(
+        sets[0].images, what, device, steps, workers
+    )  # its workers start before our threads
     theirs()
     figures["lightly_peak_memory_gb"] = memory_gb(device)
     if device.type == "cuda":
@@ -167,9 +172,9 @@ def compare(sets: tuple, what: Preset, device: torch.device, rounds: int, steps:
     return figures
 
 
-def profile(sets: tuple, what: Preset, device: torch.device, rounds: int) -> dict:
+def profile(sets: tuple, what: Preset, timer: Timer, rounds: int) -> dict:
     """Milliseconds of each part of a step, and the two floors."""
-    timer = Timer(device)
+    device = timer.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     experiment = Experiment("B0", sets, what, device=device)
@@ -257,20 +262,28 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2_000, help="shapes in memory")
     parser.add_argument("--device")
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--cpu-time", action="store_true", help="processor time of one thread")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     device, what = resolve_device(options.device), preset(options.preset)
+    timer, workers = Timer(device), os.cpu_count() or 1
+    if options.cpu_time:
+        if device.type != "cpu":
+            parser.error("--cpu-time says nothing about another device")
+        torch.set_num_threads(1)
+        timer, workers = Timer(device, time.process_time), 0
     if options.batch:
         what = replace(what, batch_size=options.batch)
     counts = {"train": options.images, "val": 100, "test": 100}
     sets = tuple(data.load("shapes", s, device, num_images=n) for s, n in counts.items())
     if options.profile:
-        figures = profile(sets, what, device, options.rounds)
+        figures = profile(sets, what, timer, options.rounds)
     else:
-        figures = compare(sets, what, device, options.rounds, options.steps)
+        figures = compare(sets, what, timer, options.rounds, options.steps, workers)
     settings = {
         "preset": what.name, "encoder": what.encoder, "batch": what.batch_size,
         "rounds": options.rounds, "passes": what.passes,
+        "measured": "processor time of one thread" if options.cpu_time else "wall time",
     }  # fmt: skip
     title = "Where a step's time goes" if options.profile else "A whole step beside lightly's"
     write(title, figures, settings, device, options.json, ("lightly",))
