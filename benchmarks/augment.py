@@ -151,6 +151,7 @@ def main() -> None:
     taken = take_turns(jobs, options.rounds, clock)
 
     where = {
+        "title": "Augmentation beside lightly's and kornia's",
         "machine": device_name(torch.device("cpu")),
         "load_average": os.getloadavg()[0],
         "versions": {**versions(), "lightly": version("lightly"), "kornia": version("kornia")},

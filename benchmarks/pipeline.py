@@ -151,6 +151,7 @@ def main() -> None:
         print(f"{name:28} {value:12,.3f}")
     if options.json:
         where = {
+            "title": "The pipeline, piece by piece",
             "device": device_name(torch.device("cpu")), "versions": versions(),
             "git_commit": git_commit(),
         }  # fmt: skip

@@ -3,8 +3,10 @@
 from dataclasses import asdict
 
 import pytest
+from images import files, write_folder
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.experiments import run
 from contrastive_tutorial.presets import PRESETS, Preset, preset
 
 # What the records in results/ were made with. A new field must leave these values alone.
@@ -68,3 +70,23 @@ def test_bad_names(name, message):
 def test_every_preset_says_what_it_is():
     assert all(isinstance(p, Preset) and p.summary for p in PRESETS.values())
     assert list(PRESETS) == [p.name for p in PRESETS.values()]
+
+
+def test_the_command_for_a_gpu_works_in_small(tmp_path):
+    """The recipe from images to a record, with its curve of accuracy against training time."""
+    pictures = write_folder(
+        tmp_path / "pictures", files(120, top="train/") + files(15, top="test/")
+    )
+    name = (
+        "resnet-100+encoder=two_conv_strided+steps=3+batch_size=8+bank=210+menu_bank=210"
+        "+kmeans_restarts=1+knn_every=2"
+    )
+    record = run("B0", pictures, name, 0, 2, tmp_path, "cpu", progress=False, arrays=False)
+    assert record.preset == name
+    assert record.path.parent.name == name
+    assert [step for step, _, _ in record.knn_curve] == [2, 3]
+    seconds = [s for _, s, _ in record.knn_curve]
+    assert 0 < seconds[0] < seconds[1] <= record.train_seconds + 0.01
+    assert all(0 <= accuracy <= 1 for _, _, accuracy in record.knn_curve)
+    assert record.hyperparameters["preset"]["passes"] == 2
+    assert record.hyperparameters["cell"]["grayscale"] == 0.1
