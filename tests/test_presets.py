@@ -3,10 +3,12 @@
 from dataclasses import asdict
 
 import pytest
+import torch
 from images import files, write_folder
 
+from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.experiments import run
+from contrastive_tutorial.experiments import Experiment, run
 from contrastive_tutorial.presets import PRESETS, Preset, preset
 
 # What the records in results/ were made with. A new field must leave these values alone.
@@ -90,3 +92,19 @@ def test_the_command_for_a_gpu_works_in_small(tmp_path):
     assert all(0 <= accuracy <= 1 for _, _, accuracy in record.knn_curve)
     assert record.hyperparameters["preset"]["passes"] == 2
     assert record.hyperparameters["cell"]["grayscale"] == 0.1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_no_step_waits_for_the_gpu():
+    sizes = {"train": 400, "val": 40, "test": 40}
+    images = tuple(data.load("shapes", s, "cuda", num_images=n) for s, n in sizes.items())
+    experiment = Experiment("B0", images, preset("resnet-100+batch_size=32+compile=no"))
+    generator = torch.Generator("cuda").manual_seed(0)
+    experiment.loss(0, generator).backward()  # tables and kernels are made once
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for step in range(1, 4):
+            experiment.loss(step, generator).backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
