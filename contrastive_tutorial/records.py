@@ -23,6 +23,8 @@ from contrastive_tutorial.storage import atomic_write, load_arrays, save_arrays
 
 SCHEMA_VERSION = 1
 MAX_CURVE_POINTS = 200
+MAX_TEXT = 200  # characters of a field that reports and pages show
+MAX_NUMBER = 1e100  # squares and sums of what is smaller stay finite
 MAX_RECORD_BYTES = 2_000_000
 _NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+=")
 
@@ -86,6 +88,13 @@ class Record:
             if not value or not set(value) <= _NAME_CHARACTERS:
                 raise InputError(
                     f"{where}: {name}: expected letters, digits and '-_.+=', got {value!r}"
+                )
+        for name in ("data_hash", "evaluation", "device", "package_version", "git_commit"):
+            text = getattr(self, name)
+            if text is not None and not (text.isprintable() and len(text) <= MAX_TEXT):
+                raise InputError(
+                    f"{where}: {name}: expected at most {MAX_TEXT} printable characters, got "
+                    f"{text[:40]!r}"
                 )
         if self.num_subsets < 1 or self.seed < 0:
             raise InputError(
@@ -207,8 +216,10 @@ def _is_finite(value: Any) -> bool:
 
 def _check_numbers(where: str, group: str, values: dict[str, float]) -> None:
     for key, value in values.items():
-        if not isinstance(key, str) or not _is_finite(value):
-            raise InputError(f"{where}: {group}[{key!r}]: expected a finite number, got {value!r}")
+        if not isinstance(key, str) or not _is_finite(value) or abs(value) > MAX_NUMBER:
+            raise InputError(
+                f"{where}: {group}[{key!r}]: expected a finite number, got {value!r:.40}"
+            )
 
 
 def record_file(

@@ -10,11 +10,14 @@ import errno
 import io
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
+
+MAX_ARRAY_BYTES = 1 << 28
 
 
 def atomic_write(path: str | Path, content: bytes) -> None:
@@ -75,8 +78,20 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Read an ``.npz`` written by :func:`save_arrays`; pickled content is refused."""
     path = Path(path)
     try:
+        with zipfile.ZipFile(path) as packed:  # numpy reads no further than the sizes said here
+            size = sum(member.file_size for member in packed.infolist())
+        if size > MAX_ARRAY_BYTES:
+            raise InputError(
+                f"{path}: unpacks to {size:,} bytes; arrays of one run have at most "
+                f"{MAX_ARRAY_BYTES:,}"
+            )
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            found = {name: file[name] for name in file.files}
+        if not all(isinstance(array, np.ndarray) for array in found.values()):
+            raise InputError(f"{path}: holds other files than arrays")  # numpy gives their bytes
+        return found
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damage

@@ -95,6 +95,10 @@ def test_selection(tmp_path):
         ({"cell": ""}, "cell: expected letters"),
         ({"metrics": {"a": float("nan")}}, r"metrics\['a'\]: expected a finite number"),
         ({"metrics": {"a": "1"}}, r"metrics\['a'\]"),
+        ({"metrics": {"a": 1e308}}, r"metrics\['a'\]: expected a finite"),  # sums would overflow
+        ({"evaluation": "\x1b[2J"}, "evaluation: expected at most 200 printable"),
+        ({"device": "a\nb"}, "device: expected at most 200 printable"),
+        ({"git_commit": "x" * 201}, "git_commit: expected at most 200 printable"),
         ({"metrics": {"a": 10**400}}, r"metrics\['a'\]"),
         ({"metrics": []}, "metrics: expected dict"),
         ({"evaluations": {"x": {"a": None}}}, "evaluations"),

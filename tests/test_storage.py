@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import zipfile
 
 import numpy as np
 import pytest
@@ -86,3 +87,12 @@ def test_pickled_and_damaged_arrays_are_refused(tmp_path):
         storage.load_arrays(tmp_path / "x.npz")
     with pytest.raises(InputError, match="cannot be read"):
         storage.load_arrays(tmp_path / "missing.npz")
+
+
+def test_arrays_that_unpack_to_gigabytes_are_refused_unread(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a.npy", b"x")
+        file.infolist()[-1].file_size = 2 << 30  # what the directory promises
+    with pytest.raises(InputError, match=r"unpacks to 2,147,483,648 bytes"):
+        storage.load_arrays(path)

@@ -1,0 +1,25 @@
+"""Generated bad input: a quick look on every run; `fuzz.py --cases 2500` looks longer."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CASES = os.environ.get("CONTRASTIVE_TUTORIAL_FUZZ", "150")
+
+
+@pytest.mark.parametrize("reader", ["image", "archive", "record", "arrays"])
+def test_no_traceback_no_hang_no_gigabyte(reader):
+    """In a process of its own: what torch and the tests take would hide what a reader takes."""
+    command = [sys.executable, HERE / "fuzz.py", "--json", "--cases", CASES, reader]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    (outcome,) = json.loads(done.stdout)
+    assert outcome["failures"] == []
+    assert outcome["cases"] >= int(CASES) // 2
+    assert outcome["accepted"] > 0
+    assert outcome["refused"] > 0
