@@ -301,9 +301,14 @@ class Evaluator:
 
     def quick_knn(self, model: ContrastiveModel) -> float:
         """kNN accuracy (k = 10, cosine) under the headline statistics as they are, whole bank."""
-        with norm.evaluation_statistics(model.encoder, self.cell.headline_statistics) as forward:
+        device = self.test.images.device.type
+        bf16 = device == "cuda" and torch.cuda.is_bf16_supported()
+        with (
+            norm.evaluation_statistics(model.encoder, self.cell.headline_statistics) as forward,
+            torch.autocast(device, torch.bfloat16, enabled=bf16),
+        ):
             bank, test = features(forward, self.bank_images), features(forward, self.test.images)
-        return metrics.knn_accuracy(
+        return metrics.knn_accuracy(  # in float32: bfloat16 has too many ties
             bank, self.bank_labels, test, self.test.labels, k=10, temperature=None
         )
 

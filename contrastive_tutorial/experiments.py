@@ -232,9 +232,7 @@ class Experiment:
                 self.model.load_state_dict(self.trained.state_dict())
             if self._evaluator_kept is None:
                 self._evaluator_kept = self._evaluator()
-            bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-                return self._evaluator_kept.quick_knn(self.model)
+            return self._evaluator_kept.quick_knn(self.model)
 
         return self.world.from_first(score)
 
