@@ -140,7 +140,7 @@ def test_every_setting_is_recorded_with_the_same_seeds(recorded):
         for size in sizes
     }
     assert len(seeds) == 1
-    assert len(seeds.pop()) >= 3
+    assert len(seeds.pop()) >= 5
 
 
 def test_what_chapter_5_says_in_words_is_what_the_records_show(recorded):
