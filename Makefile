@@ -8,7 +8,7 @@ WORKERS ?= 2
 # A page that failed would count as read, and the next build would pass without looking at it.
 FORGET := rm -rf _build/.doctrees
 
-.PHONY: book test serve lint unit colab pdf linkcheck constraints clean reproduce
+.PHONY: book test serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact faults
 
 book: $(VENV)/.book
 	rm -rf _build/html  # old pages and old failures would stay; what was executed is kept elsewhere
@@ -35,6 +35,45 @@ serve: book
 # The notebooks that the Colab buttons open. A test fails when they do not match their pages.
 colab: $(VENV)/.book
 	$(BIN)/python book/make_colab.py
+
+# The tests of the package alone, in environments of their own: neither the book nor a browser.
+SCRATCH := _build/environments
+PACKAGE_TESTS := $(filter-out $(addprefix tests/test_,book.py browser.py colab.py \
+  environment.py),$(wildcard tests/test_*.py))
+RUN_TESTS := -m pytest -q -n $(WORKERS) --dist worksteal -p no:cacheprovider
+
+# The oldest versions that pyproject.toml allows, on the oldest Python that you have.
+test-lowest:
+	rm -rf $(SCRATCH)/lowest
+	$(PYTHON) -m venv $(SCRATCH)/lowest
+	$(SCRATCH)/lowest/bin/python -m pip install --quiet uv
+	$(SCRATCH)/lowest/bin/uv pip install --quiet --python $(SCRATCH)/lowest/bin/python \
+	  --resolution lowest-direct '.[test]'
+	OMP_NUM_THREADS=1 PYTHONPATH="$(CURDIR)" $(SCRATCH)/lowest/bin/python $(RUN_TESTS) $(PACKAGE_TESTS)
+
+# The newest versions that there are, on any Python: what a reader gets today.
+test-latest:
+	rm -rf $(SCRATCH)/latest
+	$(PYTHON) -m venv $(SCRATCH)/latest
+	$(SCRATCH)/latest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager '.[test]'
+	OMP_NUM_THREADS=1 PYTHONPATH="$(CURDIR)" $(SCRATCH)/latest/bin/python $(RUN_TESTS) $(PACKAGE_TESTS)
+
+# Wheel and source distribution in dist/, tested where no source tree is near.
+artefact:
+	rm -rf $(SCRATCH)/artefact dist
+	$(PYTHON) -m venv $(SCRATCH)/artefact/env
+	$(SCRATCH)/artefact/env/bin/python -m pip install --quiet build
+	$(SCRATCH)/artefact/env/bin/python -m build --quiet --outdir dist .
+	$(SCRATCH)/artefact/env/bin/python -m pip install --quiet -c constraints.txt \
+	  "$$(ls dist/*.whl)[test]"
+	mkdir $(SCRATCH)/artefact/tree
+	git archive HEAD | tar -x -C $(SCRATCH)/artefact/tree
+	rm -r $(SCRATCH)/artefact/tree/contrastive_tutorial
+	cd $(SCRATCH)/artefact/tree && OMP_NUM_THREADS=1 ../env/bin/python $(RUN_TESTS) $(PACKAGE_TESTS)
+
+# tests/FAULTS.md: every fault and every generated case anew. Takes half an hour on two cores.
+faults: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/make_faults.py
 
 LATEX := latexmk xelatex
 LATEX_PACKAGES := latexmk texlive-xetex texlive-latex-extra texlive-fonts-recommended fonts-freefont-otf

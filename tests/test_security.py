@@ -11,14 +11,16 @@ import pytest
 import torch
 from test_records import make
 
+import contrastive_tutorial
 from contrastive_tutorial import data, inline, player, plots, storage
 from contrastive_tutorial.checkpoints import read
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_record
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(contrastive_tutorial.__file__).parent
 SOURCES = sorted(
-    [*ROOT.glob("contrastive_tutorial/*.py"), *ROOT.glob("book/*.py"), *ROOT.glob("book/_ext/*.py"),
+    [*PACKAGE.glob("*.py"), *ROOT.glob("book/*.py"), *ROOT.glob("book/_ext/*.py"),
      *ROOT.glob("benchmarks/*.py")]
 )  # fmt: skip
 #: Modules that load pickles, and functions that run text.
@@ -140,7 +142,7 @@ def test_alternative_text_and_players_escape(monkeypatch):
 def test_scripts_of_the_package_take_text_as_text():
     """One place puts HTML into a page: the player, with what the author's own function returned."""
     places = []
-    for path in sorted((ROOT / "contrastive_tutorial" / "static").glob("*.js")):
+    for path in sorted((PACKAGE / "static").glob("*.js")):
         source = path.read_text(encoding="utf-8")
         pattern = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
         places += [(path.name, m.group()) for m in re.finditer(pattern, source)]
