@@ -37,6 +37,7 @@ from contrastive_tutorial.evaluation import (
 )
 from contrastive_tutorial.records import Record, load_record, record_file
 from contrastive_tutorial.sharing import adapt_norms, settle, share
+from contrastive_tutorial.storage import explained
 from contrastive_tutorial.subsets import SubsetBatches, partition
 from contrastive_tutorial.training import (
     History,
@@ -461,6 +462,8 @@ def run(
         lock.acquire(timeout=0)  # the system drops it when the process dies, however it dies
     except Timeout:
         return None
+    except OSError as error:  # the file of the lock itself could not be made
+        raise explained(target, error) from error
     try:
         if target.exists() and not again:
             return load_record(target)
@@ -505,6 +508,8 @@ def _run_together(
             lock.acquire(timeout=0)
         except Timeout:
             return "taken"
+        except OSError as error:
+            raise explained(target, error) from error
         return "ours"
 
     state = world.from_first(claim)

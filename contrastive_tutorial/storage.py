@@ -44,14 +44,15 @@ def atomic_write(path: str | Path, content: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
     except BaseException:  # an interrupt between the write and the rename
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         raise
 
 
-def _explained(path: Path, error: OSError) -> InputError:
+def explained(path: Path, error: OSError) -> InputError:
+    """What to say when ``path`` could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(
             f"{path}: the disk is full; nothing was written. Free some space, or choose another "
