@@ -13,9 +13,11 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -47,6 +49,9 @@ from contrastive_tutorial.training import (
     train,
 )
 from contrastive_tutorial.views import Layout, contrastive_loss, layout, make_views, project
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 __all__ = [
     "CELLS",
@@ -472,8 +477,7 @@ def run(
         assert record is not None  # there is but one process
         return replace(record, path=target)
     finally:
-        lock.release()
-        target.with_suffix(".lock").unlink(missing_ok=True)
+        _unlock(lock, target)
 
 
 def _run_together(
@@ -523,8 +527,7 @@ def _run_together(
         return load_record(target) if world.is_first and state != "taken" else None
     finally:
         if world.is_first and lock.is_locked:
-            lock.release()
-            target.with_suffix(".lock").unlink(missing_ok=True)
+            _unlock(lock, target)
 
 
 def _run(
@@ -581,6 +584,17 @@ def _reference_scores(kind: str, experiment: Experiment) -> Scores:
         preset.kmeans_restarts,
     )
     return Scores("none", found, {}, {}, {})
+
+
+def _unlock(lock: BaseFileLock, target: Path) -> None:
+    """Remove the lock's file, then let go of it.
+
+    The other way round, a second process could take the old file's lock just before it vanishes,
+    and a third one a new file's: both would start the same run.
+    """
+    with suppress(OSError):  # Windows keeps files that are open
+        target.with_suffix(".lock").unlink()
+    lock.release()
 
 
 def _require_writable(folder: Path) -> None:
