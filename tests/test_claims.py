@@ -10,6 +10,7 @@ import io
 import itertools
 import math
 import os
+import re
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -901,3 +902,12 @@ def test_a_ledger_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "bad.yml").write_text("claims: [\n")
     with pytest.raises(InputError, match="not valid YAML"):
         load_claims(tmp_path / "bad.yml")
+
+
+def test_the_verdicts_in_the_prose_are_those_of_the_records():
+    page = (ROOT / "book" / "10-verdicts.md").read_text(encoding="utf-8")
+    written = re.findall(r"\*\*([HA]\d+) \((supported|contradicted|undecided)\)\*\*", page)
+    records = load_records(RESULTS, data=REGISTRY.rules.data, preset=REGISTRY.rules.preset)
+    assert len(written) >= 15
+    found = {name: decide(REGISTRY[name], records).outcome for name, _ in written}
+    assert dict(written) == found
