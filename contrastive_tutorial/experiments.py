@@ -61,6 +61,7 @@ __all__ = [
     "Run",
     "missing_runs",
     "parse_budget",
+    "plan",
     "run",
     "study",
 ]
