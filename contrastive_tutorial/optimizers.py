@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import nn
 
 from contrastive_tutorial.errors import InputError
 
-if TYPE_CHECKING:
-    from contrastive_tutorial.training import TrainConfig
-
 OPTIMIZERS = ("adam", "adamw", "sgd", "nesterov", "lars")
 
 
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+class Schedule(Protocol):
+    """What is read of a :class:`contrastive_tutorial.training.TrainConfig`."""
+
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def warmup(self) -> float: ...
+
+
+def make_optimizer(model: nn.Module, config: Schedule) -> torch.optim.Optimizer:
     """The optimiser that ``config.optimizer`` names; weight decay on matrices only.
 
     ``adam``, ``adamw``, ``sgd`` and ``nesterov`` (SGD with momentum 0.9) are torch's fused
@@ -49,7 +61,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=nesterov, fused=fused)
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
+def learning_rate(config: Schedule, step: int) -> float:
     """Of one step: a linear warm-up, then a cosine to zero at the end of the run."""
     warmup = config.warmup * config.steps
     if step < warmup:
