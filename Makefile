@@ -8,7 +8,7 @@ WORKERS ?= 2
 # A page that failed would count as read, and the next build would pass without looking at it.
 FORGET := rm -rf _build/.doctrees
 
-.PHONY: book test serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact faults
+.PHONY: book test serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact faults mutants
 
 book: $(VENV)/.book
 	rm -rf _build/html  # old pages and old failures would stay; what was executed is kept elsewhere
@@ -74,6 +74,10 @@ artefact:
 # tests/FAULTS.md: every fault and every generated case anew. Takes half an hour on two cores.
 faults: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/make_faults.py
+
+# Small faults in losses, norms and metrics: do the tests notice? Prints what survives. Takes hours.
+mutants: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
 
 LATEX := latexmk xelatex
 LATEX_PACKAGES := latexmk texlive-xetex texlive-latex-extra texlive-fonts-recommended fonts-freefont-otf
