@@ -190,3 +190,15 @@ def test_bad_clustering_requests():
         cluster(x, x, 2, n_init=0)
     with pytest.raises(InputError, match="NaN"):
         cluster(x * np.nan, x, 2)
+
+
+def test_doubled_asks_for_twice_as_many_clusters(monkeypatch):
+    asked = []
+
+    def record(train, test, num_clusters, *_):
+        asked.append(num_clusters)
+        return np.array([0, 0, 1, 1])
+
+    monkeypatch.setattr("contrastive_tutorial.clustering.cluster", record)
+    clustering_scores(np.zeros((4, 2)), np.zeros((4, 2)), [0, 0, 0, 1], 3, doubled=True)
+    assert asked == [3, 6]
