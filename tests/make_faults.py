@@ -31,6 +31,21 @@ A file is read, or refused in one line: no traceback, no ten seconds, no gigabyt
 Repeat with `OMP_NUM_THREADS=1 python tests/fuzz.py --cases 4000`; 150 of each run in `make test`.
 
 {fuzz}
+
+## Small faults in the code
+
+A changed sign, comparison or number in a module: do its own tests notice? A small sample, no
+measure of all mutants yet. Repeat with
+`OMP_NUM_THREADS=1 python tests/mutants.py --module clustering geometry --sample 6 --seed 0`.
+
+| module | mutants | tried | killed |
+|---|---|---|---|
+| clustering | 40 | 6 | 5 |
+| geometry | 129 | 6 | 6 |
+
+The one that survived asked for 3 times as many clusters instead of twice in the doubled clustering:
+a gap, since then closed in `test_clustering.py`, not counted anew here. Not tried yet: every other
+module, among them `kl`, `ntxent`, `triplet`, the norms and `neighbours`.
 """
 
 
