@@ -42,10 +42,12 @@ measure of all mutants yet. Repeat with
 |---|---|---|---|
 | clustering | 40 | 6 | 5 |
 | geometry | 129 | 6 | 6 |
+| kl (`--sample 4`) | 160 | 4 | 3 |
 
-The one that survived asked for 3 times as many clusters instead of twice in the doubled clustering:
-a gap, since then closed in `test_clustering.py`, not counted anew here. Not tried yet: every other
-module, among them `kl`, `ntxent`, `triplet`, the norms and `neighbours`.
+The one that survived in `clustering` asked for 3 times as many clusters instead of twice in the
+doubled clustering: a gap, since then closed in `test_clustering.py`, not counted anew here.
+The one in `kl` (line 273, `+` for `-` before `clamp_max(0)`) is not explained yet. Not tried yet:
+every other module, among them `ntxent`, `triplet`, the norms and `neighbours`.
 """
 
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = ROOT / "_build" / "html"
+COLAB = "colab.research.google.com"
 MATHJAX_FONT_FAMILIES = ("Main", "Math", "AMS", "Size1")
 
 
@@ -306,7 +307,7 @@ def test_no_widget_waits_for_a_kernel(built):
 
 @pytest.mark.parametrize("page", EXECUTABLE)
 def test_the_colab_button_opens_the_pages_notebook(soup, page):
-    links = [a["href"] for a in soup(f"book/{page}.html").select("a[href]") if "colab" in a["href"]]
+    links = [a["href"] for a in soup(f"book/{page}.html").select("a[href]") if COLAB in a["href"]]
     path = book_address.notebook_path(f"book/{page}")
     assert set(links) == {book_address.colab_url(book_address.repository_url(ROOT), f"book/{page}")}
     assert links[0].endswith(path)
@@ -315,7 +316,7 @@ def test_the_colab_button_opens_the_pages_notebook(soup, page):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in EXECUTABLE])
 def test_pages_without_code_offer_no_colab(soup, page):
-    assert not [a for a in soup(f"book/{page}.html").select("a[href]") if "colab" in a["href"]]
+    assert not [a for a in soup(f"book/{page}.html").select("a[href]") if COLAB in a["href"]]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -225,7 +225,7 @@ def test_a_solution_opens_by_keyboard(browser: Any, address: str) -> None:
     for page_name in RUNNING:
         with visit(browser, f"{address}book/{page_name}.html") as page:
             for folded in page.locator("article .solution.dropdown").all()[:1]:
-                content = folded.locator("p:not(.admonition-title)").first
+                content = folded.locator("section").first
                 assert not content.is_visible()
                 folded.locator("button").first.focus()
                 page.keyboard.press("Enter")

@@ -87,7 +87,6 @@ def read_book(root: Path = ROOT) -> Book:
 
 def index_page(book: Book, page: str) -> None:
     """Note the labels and numbers that other pages may refer to, as Sphinx counts them."""
-    number = 0
     lines = book.sources[page].splitlines()
     for i, line in enumerate(lines):
         if line.startswith("# ") and page not in book.titles:
@@ -107,14 +106,12 @@ def index_page(book: Book, page: str) -> None:
                 book.exercises[label] = len(book.exercises) + 1
                 book.labels[label] = page
             elif opening["name"] == "math" and label:
-                number += 1
-                book.equations[label] = (page, number)
+                book.equations[label] = (page, len(book.equations) + 1)
             elif label:
                 book.labels[label] = page
         closing = re.match(r"^.*\$\$ *\((?P<label>[\w:-]+)\)\s*$", line)
         if closing:
-            number += 1
-            book.equations[closing["label"]] = (page, number)
+            book.equations[closing["label"]] = (page, len(book.equations) + 1)
 
 
 def is_executable(source: str) -> bool:
