@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from contrastive_tutorial.experiments import git_commit, versions
+from contrastive_tutorial.provenance import git_commit, versions
 from contrastive_tutorial.training import device_name
 
 

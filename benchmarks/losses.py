@@ -259,7 +259,7 @@ def main() -> int:
 
     from importlib.metadata import version
 
-    from contrastive_tutorial.experiments import git_commit, versions
+    from contrastive_tutorial.provenance import git_commit, versions
     from contrastive_tutorial.training import device_name
 
     where = {

@@ -25,7 +25,8 @@ import torch
 
 from contrastive_tutorial import augment, data
 from contrastive_tutorial.cells import PRESETS
-from contrastive_tutorial.experiments import Experiment, git_commit, versions
+from contrastive_tutorial.experiments import Experiment
+from contrastive_tutorial.provenance import git_commit, versions
 from contrastive_tutorial.training import device_name
 
 ROUNDS = 7

@@ -317,8 +317,8 @@ def _study(options: argparse.Namespace) -> int:
     budget = experiments.parse_budget(options.budget) if options.budget else None
     shard = _shard(options.shard)
     planned = experiments.plan(options.cells, seeds, subsets, options.preset)
-    name = data.load(options.data, "test").name
-    missing = experiments.missing_runs(planned, options.results, name)
+    train_set = data.load(options.data, "train")
+    missing = experiments.missing_runs(planned, options.results, train_set)
     print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
     if options.dry_run:
         for wanted in missing:
@@ -338,7 +338,7 @@ def _study(options: argparse.Namespace) -> int:
         )  # fmt: skip
     for record in done:
         print(_one_line(record), flush=True)
-    left = experiments.missing_runs(planned, options.results, name)
+    left = experiments.missing_runs(planned, options.results, train_set)
     print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
     return 0
 

@@ -33,16 +33,19 @@ def _ray() -> Any:
 
 def work(
     wanted: Run, images: str, results: str, device: str | None, arrays: bool | None
-) -> dict[str, bytes]:
-    """What a task does: the run, then its files by name (none if another process has the run)."""
-    record = experiments.run(
+) -> tuple[dict[str, bytes], bool]:
+    """What a task does: the run. Returns its files by name, and whether it is new.
+
+    There are no files if another process is working on the run.
+    """
+    record, is_new = experiments.run_or_load(
         wanted.cell, images, wanted.preset, wanted.seed, wanted.num_subsets, results, device,
         arrays, progress=False,
     )  # fmt: skip
     if record is None or record.path is None:
-        return {}
+        return {}, False
     files = [record.path.with_suffix(".npz"), record.path]  # the record last, as always
-    return {file.name: file.read_bytes() for file in files if file.exists()}
+    return {file.name: file.read_bytes() for file in files if file.exists()}, is_new
 
 
 def study_on_ray(
@@ -69,8 +72,8 @@ def study_on_ray(
     """
     ray = _ray()
     source = str(Path(images).resolve()) if Path(images).exists() else images
-    name = data.load(source, "test").name
-    left = experiments.missing_runs(runs, results, name)
+    train_set = data.load(source, "train")
+    left, name = experiments.missing_runs(runs, results, train_set), train_set.name
     if not left:
         return
     owner = not ray.is_initialized()
@@ -116,16 +119,17 @@ def _spread(
             wanted, began = running.pop(job)
             longest = max(longest, time.monotonic() - began)
             try:
-                files = ray.get(job)
+                files, is_new = ray.get(job)
             except ray.exceptions.RayTaskError as error:
                 if isinstance(error.cause, InputError):
                     raise InputError(str(error.cause)) from error
                 raise
             target = wanted.file(results, name)
             for file, content in files.items():
-                if not (target.parent / file).exists():
+                if not (target.parent / file).exists():  # the task's folder is not this one
                     atomic_write(target.parent / file, content)
-            if target.exists():
+                    is_new = True
+            if is_new:
                 yield load_record(target)
     finally:
         for job in running:

@@ -30,8 +30,10 @@ from torch import Tensor, nn
 from contrastive_tutorial import __version__
 from contrastive_tutorial.data import ImageSet
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.experiments import git_commit, load_splits, versions
+from contrastive_tutorial.exclusive import exclusive
+from contrastive_tutorial.experiment import load_splits
 from contrastive_tutorial.norm import convert_norm, evaluation_statistics, precise_bn
+from contrastive_tutorial.provenance import git_commit, versions
 from contrastive_tutorial.records import Record, load_record, record_file
 from contrastive_tutorial.subsets import SubsetBatches, partition
 from contrastive_tutorial.training import (
@@ -362,7 +364,10 @@ def study(
             return
         began = time.monotonic()
         label = f"{setting.cell} seed {setting.seed}" if progress else False
-        record = Trial(setting, train_set, test_set, device=where).record(label)
-        record.save(results)
+        with exclusive(target) as ours:
+            if not ours or target.exists():
+                continue  # another study is at it, or has just been
+            record = Trial(setting, train_set, test_set, device=where).record(label)
+            record.save(results)
         longest = max(longest, time.monotonic() - began)
         yield replace(record, path=target)

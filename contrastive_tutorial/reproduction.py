@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.experiments import load_splits, run
+from contrastive_tutorial.experiment import load_splits
+from contrastive_tutorial.experiments import run
 from contrastive_tutorial.records import Record, load_record, load_records
 
 #: Metrics that are compared with the spread over seeds, where bits differ.

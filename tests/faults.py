@@ -35,7 +35,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from contrastive_tutorial import cli, data, experiments
+from contrastive_tutorial import cli, data, experiments, provenance
 from contrastive_tutorial.cells import PRESETS, Preset
 from contrastive_tutorial.evaluation import Scores, features
 from contrastive_tutorial.records import load_records
@@ -111,7 +111,7 @@ def _load_everything() -> None:
     experiment = experiments.Experiment("B0", preset="tiny", num_subsets=5, device="cpu")
     torch.optim.Adam(experiment.model.parameters(), fused=True).step()
     experiment.evaluate(True)
-    experiments.git_commit(), experiments.versions()
+    provenance.git_commit(), provenance.versions()
     experiments.device_name(torch.device("cpu"))
 
 

@@ -68,10 +68,12 @@ def test_no_budget_starts_nothing(folder, tmp_path, two_workers):
 
 def test_a_task_returns_the_files_of_its_run(folder, tmp_path):
     wanted = experiments.Run("B0", TINY, 0, 5)
-    found = cluster.work(wanted, str(folder), str(tmp_path), "cpu", True)
+    found, is_new = cluster.work(wanted, str(folder), str(tmp_path), "cpu", True)
+    assert is_new
     assert list(found) == ["B0-K5-s0.npz", "B0-K5-s0.json"]
     (record,) = load_records(tmp_path)
     assert record.path.read_bytes() == found["B0-K5-s0.json"]
+    assert cluster.work(wanted, str(folder), str(tmp_path), "cpu", True) == (found, False)
 
 
 def test_without_ray_the_way_out_is_named(monkeypatch, folder, tmp_path):

@@ -9,12 +9,11 @@ import sys
 import time
 
 import pytest
-import torch
 
 from contrastive_tutorial import data, experiments
 from contrastive_tutorial.cells import CELLS, PRESETS, Preset
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.experiments import Experiment, Run, parse_budget, run, study
+from contrastive_tutorial.experiments import Run, parse_budget, run, study
 from contrastive_tutorial.records import load_records
 
 TINY = Preset(
@@ -73,25 +72,6 @@ def test_a_plain_cell_does_not_depend_on_the_number_of_subsets(sets, tmp_path):
     assert losses[1] == losses[5]
 
 
-def test_split_with_one_subset_trains_like_plain_bn_with_the_weak_policy(sets):
-    split = Experiment("S-P1", sets, TINY, num_subsets=1)
-    plain = Experiment("M-bn", sets, TINY, num_subsets=1)
-    assert torch.allclose(
-        split.train(progress=False).losses, plain.train(progress=False).losses, atol=1e-5
-    )
-
-
-def test_ghost_groups_are_those_of_the_row_order(sets):
-    from contrastive_tutorial.norm import GhostBatchNorm2d
-
-    for name in ("ghost-same-10", "ghost-shuffle-10"):
-        experiment = Experiment(name, sets, TINY)
-        layers = [m for m in experiment.model.modules() if isinstance(m, GhostBatchNorm2d)]
-        assert len(layers) == 2
-        assert {layer.grouping for layer in layers} == {"contiguous"}
-        assert {layer.num_groups for layer in layers} == {experiment.order.groups}
-
-
 def test_arrays_are_kept_for_seed_zero(sets, tmp_path):
     record = run("M-P1", sets, "tiny", 0, 5, tmp_path, progress=False)
     arrays = record.arrays()
@@ -114,7 +94,7 @@ def test_a_recorded_run_is_loaded_not_repeated(sets, tmp_path):
 
 def test_study_runs_what_is_missing_and_stops_at_the_budget(tmp_path, monkeypatch):
     calls = []
-    real = experiments.run
+    real = experiments.run_or_load
 
     def counted(*arguments, **options):
         calls.append(arguments[0])
@@ -125,8 +105,8 @@ def test_study_runs_what_is_missing_and_stops_at_the_budget(tmp_path, monkeypatc
     def load(name, split="train", device="cpu", **_):
         return small(name, split, device, num_images={"train": 600, "val": 60, "test": 200}[split])
 
-    monkeypatch.setattr(experiments.data, "load", load)
-    monkeypatch.setattr(experiments, "run", counted)
+    monkeypatch.setattr(data, "load", load)
+    monkeypatch.setattr(experiments, "run_or_load", counted)
     done = list(study(["B0", "S-P1"], [0, 1], "shapes", "tiny", results=tmp_path, progress=False))
     assert [(r.cell, r.seed) for r in done] == [("B0", 0), ("S-P1", 0), ("B0", 1), ("S-P1", 1)]
     assert list(study(["B0", "S-P1"], [0, 1], "shapes", "tiny", results=tmp_path)) == []
@@ -140,6 +120,27 @@ def test_study_runs_what_is_missing_and_stops_at_the_budget(tmp_path, monkeypatc
     ]  # fmt: skip
     assert shards[0] == [("B2", 0)]
     assert shards[1] == [("W-bn", 0)]
+
+
+def test_what_another_study_recorded_meanwhile_is_not_counted_twice(sets, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "load_splits", lambda *_: sets)
+    mine = study(["B0", "S-P1"], [0], "shapes", "tiny", (5,), tmp_path, progress=False)
+    assert next(mine).cell == "B0"
+    other = study(["B0", "S-P1"], [0], "shapes", "tiny", (5,), tmp_path, progress=False)
+    assert [record.cell for record in other] == ["S-P1"]
+    assert list(mine) == []
+
+
+def test_a_record_of_other_images_is_not_taken_for_this_run(sets, tmp_path):
+    first = run("B0", sets, "tiny", 0, 5, tmp_path, progress=False, arrays=False)
+    others = (data.load("shapes", "train", num_images=400), *sets[1:])
+    with pytest.raises(InputError, match="other images named 'shapes'"):
+        run("B0", others, "tiny", 0, 5, tmp_path, progress=False)
+    runs = experiments.plan(["B0", "S-P1"], [0], [5], "tiny")
+    assert experiments.missing_runs(runs, tmp_path, sets[0]) == runs[1:]
+    with pytest.raises(InputError, match="other images named 'shapes'"):
+        experiments.missing_runs(runs, tmp_path, others[0])
+    assert load_records(tmp_path) == [first]
 
 
 def test_a_run_that_another_process_holds_is_left_to_it(sets, tmp_path):
@@ -245,16 +246,6 @@ def test_a_lock_that_cannot_be_made_is_explained(sets, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"B0-K5-s0\.json: the disk is full"):
         run("B0", sets, "tiny", 0, 5, tmp_path, progress=False, arrays=False)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-def test_training_and_test_images_share_nothing(sets):
-    train_set, val_set, test_set = sets
-    flat = [
-        set(map(bytes, part.images.flatten(1).numpy())) for part in (train_set, val_set, test_set)
-    ]
-    assert not flat[0] & flat[1]
-    assert not flat[0] & flat[2]
-    assert not flat[1] & flat[2]
 
 
 @pytest.mark.parametrize(
