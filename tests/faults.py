@@ -35,7 +35,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from contrastive_tutorial import cli, data, experiments, provenance
+from contrastive_tutorial import cli, data, experiments, provenance, training
 from contrastive_tutorial.cells import PRESETS, Preset
 from contrastive_tutorial.evaluation import Scores, features
 from contrastive_tutorial.records import load_records
@@ -112,7 +112,7 @@ def _load_everything() -> None:
     torch.optim.Adam(experiment.model.parameters(), fused=True).step()
     experiment.evaluate(True)
     provenance.git_commit(), provenance.versions()
-    experiments.device_name(torch.device("cpu"))
+    training.device_name(torch.device("cpu"))
 
 
 def study(folder: Path, *options: str) -> int:
