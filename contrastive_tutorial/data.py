@@ -169,7 +169,7 @@ def _from_path(path: Path, split: str, folder: Path, limits: Limits) -> ImageSet
         else:
             raise _unknown(path)
     except OSError as error:
-        shown = archives.shown(path)
+        shown = archives.shown(path if error.filename is None else error.filename)
         raise InputError(f"{shown}: cannot be read ({error.strerror or error})") from error
     if cifar10.is_release(path):
         return _cached("cifar10", key, lambda: cifar10.read(path), split, folder)
@@ -253,11 +253,17 @@ def _split(name: str, source: Decoded) -> dict[str, ImageSet]:
         chosen = np.flatnonzero(parts == split)
         if len(chosen) == 0:
             raise InputError(
-                f"{name}: too few images for a {split} split; expected at least 7 in some class, "
+                f"{name}: too few images for a {split} split; expected at least 6 in some class, "
                 f"or a {split}/ folder"
             )
         images, own = torch.from_numpy(source.images[chosen]), torch.from_numpy(labels[chosen])
         sets[split] = ImageSet(images, own, names, name, split, content_hash(images, own, names))
+    unlearned = sorted(set(range(len(names))) - set(sets["train"].labels.tolist()))
+    if unlearned:  # no probe could ever name it, and nothing else would say so
+        raise InputError(
+            f"{name}: class {archives.shown(names[unlearned[0]])!r} has no images in the train "
+            "split; add some to train/, or remove the class from the other folders"
+        )
     return sets
 
 

@@ -18,6 +18,8 @@ from contrastive_tutorial.decoding import SIDE, decode_all
 from contrastive_tutorial.errors import InputError
 
 _SPLITS = {"train", "val", "test"}
+# Folders of such names that hold class folders are splits, however they are spelt.
+_LIKE_SPLITS = _SPLITS | {"training", "testing", "valid", "validation"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,13 @@ def _layout(path: Path, names: list[Name], all_folders: set[Name]) -> tuple[list
         )
     if not split and tops == {"test"}:
         raise InputError(f"{path}: there is a test/ folder but no train/<class>/*")
+    nested = any(len(name) > depth + 2 for name in names)
+    if not split and nested and {top.casefold() for top in tops} <= _LIKE_SPLITS:
+        raise InputError(
+            f"{path}: {' and '.join(f'{top}/' for top in sorted(tops))} would be classes, as there "
+            "is no train/<class>/*; name the folders train/<class>/, test/<class>/ and, if you "
+            "like, val/<class>/"
+        )
     level = depth + 1 if split else depth
     for name in names:
         if len(name) < level + 2:

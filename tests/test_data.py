@@ -165,6 +165,11 @@ def test_the_rule_ignores_content(tmp_path: Path, cache: Path) -> None:
         (images.files(3), "too few images for a val split"),
         (images.files(2, top="train/") + images.files(2, top="val/"), "too few images for a test"),
         (images.files(9, ["cat"]), "only one class, 'cat'"),
+        (images.files(5), "at least 6 in some class"),
+        (
+            images.files(9, top="train/") + images.files(9, ("cat", "emu"), "test/"),
+            "class 'emu' has no images in the train split",
+        ),
     ],
 )
 def test_too_little_to_split(
@@ -174,6 +179,18 @@ def test_too_little_to_split(
     with pytest.raises(InputError, match=reason):
         data.load(path, cache=cache)
     assert not cache.exists()
+
+
+def test_six_images_of_a_class_are_enough(tmp_path: Path, cache: Path) -> None:
+    path = images.write(tmp_path / "pets", images.files(6))
+    assert [len(data.load(path, split, cache=cache)) for split in data.SPLITS] == [8, 2, 2]
+
+
+def test_a_broken_link_is_named(tmp_path: Path, cache: Path) -> None:
+    path = images.write(tmp_path / "pets", images.split_files())
+    (path / "train" / "cat" / "zz.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(InputError, match=r"train/cat/zz\.png: cannot be read"):
+        data.load(path, cache=cache)
 
 
 # -- the cache -------------------------------------------------------------------------------------

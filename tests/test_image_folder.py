@@ -117,6 +117,16 @@ def test_test_without_train(tmp_path: Path) -> None:
     assert "no train/<class>/*" in _refusal(path)
 
 
+@pytest.mark.parametrize("tops", [("Train", "Test"), ("val", "test"), ("training", "testing")])
+def test_splits_under_other_names_are_not_taken_for_classes(
+    tmp_path: Path, tops: tuple[str, str]
+) -> None:
+    content = [file for top in tops for file in images.files(3, top=f"{top}/")]
+    reason = _refusal(images.write(tmp_path / "pets", content))
+    assert f"{min(tops)}/ and {max(tops)}/" in reason
+    assert "train/<class>/" in reason
+
+
 def test_progress_counts_images_and_warnings_stay_as_they_were(tmp_path: Path) -> None:
     path, counted = images.write(tmp_path / "pets", images.files(4)), []
     before = list(warnings.filters)
