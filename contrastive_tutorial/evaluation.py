@@ -21,6 +21,7 @@ from contrastive_tutorial.cells import Cell, Preset
 from contrastive_tutorial.data import ImageSet
 from contrastive_tutorial.diagnostics import cluster_protocols, first_norm_shift
 from contrastive_tutorial.encoders import ContrastiveModel
+from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.subsets import SubsetBatches, partition
 from contrastive_tutorial.views import (
     Layout,
@@ -36,6 +37,7 @@ Forward = Callable[[Tensor], Tensor]
 SHOWN_IMAGES = 2_000
 _CHUNK = 500
 _PROBE_IMAGES = 1_000
+_NEIGHBOURS = 200  # of the weighted kNN protocol
 
 
 @dataclass
@@ -47,6 +49,35 @@ class Scores:
     evaluations: dict[str, dict[str, float]]
     extra: dict[str, float]
     arrays: dict[str, np.ndarray]
+
+
+def require_scorable(
+    cell: Cell, preset: Preset, train: ImageSet, val: ImageSet, test: ImageSet
+) -> None:
+    """Refuse, before any training, what could not be scored after it.
+
+    Raises:
+        InputError: for fewer than 200 images to vote (kNN), fewer than clusters (k-means), fewer
+            than two images to validate or test, or no k-means start.
+    """
+    if preset.kmeans_restarts < 1:
+        raise InputError(f"kmeans_restarts: expected 1 or more, got {preset.kmeans_restarts}")
+    trained = cell.reference not in ("raw-pixels", "pca")
+    banks = {"train": len(train)}
+    if trained:
+        banks |= {"bank": len(train) if preset.bank is None else preset.bank}
+        banks |= {"menu_bank": preset.menu_bank}
+    clusters = len(train.class_names) * (2 if cell.score_protocols else 1)
+    for name, size in banks.items():
+        for needed, what in ((_NEIGHBOURS, "neighbours vote"), (clusters, "clusters are made")):
+            if size < needed:
+                raise InputError(
+                    f"{name}: {size} images, but {needed} {what} in evaluation; use "
+                    + ("more training images" if name == "train" else f"a larger {name}")
+                )
+    for part in (val, test) if trained else (test,):
+        if len(part) < 2:
+            raise InputError(f"{part.split}: expected at least 2 images, got {len(part)}")
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -402,7 +433,7 @@ def downstream(
     """
     clusters = metrics.cluster(bank, test, num_classes, seed, n_init=kmeans_restarts)
     knn200, knn10 = metrics.knn_accuracies(
-        bank, labels, test, test_labels, [(200, 0.1), (10, None)]
+        bank, labels, test, test_labels, [(_NEIGHBOURS, 0.1), (10, None)]
     )
     return {
         "cluster_accuracy": metrics.cluster_accuracy(test_labels, clusters),

@@ -23,7 +23,7 @@ from contrastive_tutorial.cells import preset as get_preset
 from contrastive_tutorial.data import ImageSet
 from contrastive_tutorial.distributed import World
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.evaluation import Scores, downstream
+from contrastive_tutorial.evaluation import Scores, downstream, require_scorable
 from contrastive_tutorial.exclusive import exclusive
 from contrastive_tutorial.experiment import Experiment, load_splits
 from contrastive_tutorial.records import Record, load_record, record_file
@@ -207,6 +207,7 @@ def _run(
     world = world or World()
     checkpoint = target.with_suffix(".checkpoint")
     experiment = Experiment(cell, images, preset, seed, num_subsets, device, world, batch_norm)
+    require_scorable(experiment.cell, experiment.preset, *images)
     reference = experiment.cell.reference
     label: bool | str = False
     if progress and world.is_first:

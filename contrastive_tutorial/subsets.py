@@ -31,7 +31,8 @@ def partition(labels: Tensor, num_subsets: int, seed: int = 0) -> Tensor:
         int64 ``(N,)`` subset id in ``[0, K)`` of every image, on the device of ``labels``.
 
     Raises:
-        InputError: if K is not in ``[1, N]`` or ``labels`` is not one-dimensional.
+        InputError: if K is not in ``[1, N]``, ``labels`` is not one-dimensional, or the seed is
+            none that every library takes.
 
     >>> partition(torch.tensor([0, 0, 1, 1]), 2).bincount().tolist()
     [2, 2]
@@ -43,6 +44,8 @@ def partition(labels: Tensor, num_subsets: int, seed: int = 0) -> Tensor:
         raise InputError(
             f"num_subsets: expected 1 to {n} (the number of images), got {num_subsets}"
         )
+    if not 0 <= seed < 1 << 32:  # scikit-learn, which comes last in a run, takes no other
+        raise InputError(f"seed: expected 0 to 4,294,967,295, got {seed}")
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(n, generator=generator)
     by_class = shuffled[torch.argsort(labels.cpu()[shuffled], stable=True)]
@@ -104,9 +107,13 @@ class SubsetBatches:
         self.per_group = self.batch_size // groups
         smallest = min(len(members) for members in self._members)
         if smallest < self.per_group:
+            if groups > 1:
+                asked = f"{self.per_group} images a step are asked of each of {groups} subsets, but"
+                asked += f" the smallest holds {smallest}; use fewer subsets, more images"
+            else:
+                asked = f"{self.per_group} images a step, but there are only {smallest}; use more"
             raise InputError(
-                f"batch_size: {self.per_group} images a step are asked of each subset, but the "
-                f"smallest holds {smallest}; use fewer subsets, a smaller batch or more images"
+                f"batch_size: {asked}, or a smaller batch (--preset NAME+batch_size=N)"
             )
 
     def _shuffled(self, group: int, epoch: int) -> Tensor:
@@ -115,9 +122,8 @@ class SubsetBatches:
             if len(self._cache) >= 4 * len(self._members):
                 self._cache.clear()
             # Distinct streams per (seed, group, epoch) without a host-side random state to save.
-            generator = torch.Generator().manual_seed(
-                (self.seed * 1_000_003 + group) * 1_000_003 + epoch
-            )
+            stream = (self.seed * 1_000_003 + group) * 1_000_003 + epoch
+            generator = torch.Generator().manual_seed(stream % (1 << 63))
             members = self._members[group]
             self._cache[key] = members[torch.randperm(len(members), generator=generator)]
         return self._cache[key]

@@ -60,13 +60,23 @@ class Layout:
 
 
 def layout(cell: Cell, num_images: int, num_subsets: int) -> Layout:
-    """The row order of a cell's training batches."""
+    """The row order of a cell's training batches.
+
+    Raises:
+        InputError: if the images do not divide into the cell's groups, or leave an image alone
+            among negatives that it needs.
+    """
     if cell.group_size is not None:
         if num_images % cell.group_size:
             raise InputError(
                 f"N = {num_images} images do not divide into groups of {cell.group_size}"
             )
         return Layout(num_images, num_images // cell.group_size, cell.shuffle_views)
+    if cell.negatives == "within" and cell.balanced and num_images == num_subsets:
+        raise InputError(
+            f"N = {num_images} images in K = {num_subsets} subsets leave one image a subset, which "
+            "has no negatives within it; use fewer subsets or a larger batch"
+        )
     return Layout(num_images, num_subsets if cell.balanced else 1, cell.shuffle_views)
 
 

@@ -82,7 +82,9 @@ def test_only_one_subset():
     [
         ({"batch_size": 7}, r"7 images do not divide into K = 5"),
         ({"batch_size": 1}, "at least 2"),
-        ({"batch_size": 500}, "smallest holds 20"),
+        ({"batch_size": 500}, r"100 images .* each of 5 subsets, .* smallest holds 20.*batch_size="),
+        ({"batch_size": 101, "balanced": False}, "101 images a step, but there are only 100"),
+        ({"batch_size": 30, "only_subset": 1}, "30 images a step, but there are only 20"),
         ({"batch_size": 4, "only_subset": 5}, "expected 0 to 4"),
     ],
 )
@@ -90,3 +92,14 @@ def test_impossible_batches_are_refused(options, message):
     ids = partition(torch.arange(100) % 10, 5, 0)
     with pytest.raises(InputError, match=message):
         SubsetBatches(ids, **options)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**20])
+def test_seeds_that_no_generator_takes(seed):
+    with pytest.raises(InputError, match="seed: expected 0 to 4,294,967,295"):
+        partition(torch.arange(10), 2, seed)
+
+
+def test_every_seed_that_is_allowed_gives_batches():
+    batches = SubsetBatches(partition(torch.arange(40) % 4, 2, 0), 8, seed=2**32 - 1)
+    assert len(set(batches.indices(7).tolist())) == 8
