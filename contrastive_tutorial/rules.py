@@ -65,7 +65,8 @@ def number(part: Part, table: Mapping[str, Mapping[int, RunRecord]], seed: int) 
             - value(table[b][seed], spec["metric"], spec.get("how"))
             for a, b in zip(left, right_cells, strict=True)
         ]
-        return float(np.polynomial.Polynomial.fit(inverse, fall, 1).convert().coef[1])
+        line = np.polynomial.Polynomial.fit(inverse, fall, 1).convert()
+        return float(line.coef[1:].sum())  # a flat line has no such coefficient
     return _rank_correlation(spec, table, seed)
 
 

@@ -71,6 +71,12 @@ def test_slope_recovers_a_line_in_one_over_m():
     assert found == pytest.approx(-2.5)
 
 
+def test_slope_of_differences_that_are_all_alike_is_zero():
+    records = [make_record(name, 0, {"x": 0.25}) for name in ("a5", "a50", "b5", "b50")]
+    spec = {"contrast": [["a5", "a50"], ["b5", "b50"]], "metric": "x", "group_size": [5, 50]}
+    assert evaluate("slope", records, **spec) == 0
+
+
 def test_rank_correlation_over_cells_is_oriented():
     cells = ["A", "B", "C", "D"]
     # ranks of x: 1 2 3 4; of y: 2 1 4 3; d^2 sums to 4: rho = 1 - 6*4/(4*15) = 0.6
