@@ -81,7 +81,7 @@ def umap_embed(
 
     Raises:
         InputError: for NaN, fewer than 4 or ``n_neighbors + 1`` points, runs of unequal length,
-            an unknown metric, or ``min_dist`` outside [0, 1].
+            an unknown metric, ``min_dist`` outside [0, 1], or a seed that numpy does not take.
     """
     single = isinstance(features, np.ndarray) and features.ndim == 2
     listed: Sequence[Any] = [features] if single else list(features)
@@ -96,6 +96,8 @@ def umap_embed(
         raise InputError(f"features: expected at least 4 points to embed, got {len(runs[0])}")
     if metric not in METRICS:
         raise InputError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
+    if not 0 <= seed < 1 << 32:
+        raise InputError(f"seed: expected 0 to 4,294,967,295, got {seed}")
     if not 0 <= min_dist <= 1:
         raise InputError(f"min_dist: expected 0 to 1, got {min_dist}")
     if not 2 <= n_neighbors < len(runs[0]):

@@ -157,6 +157,9 @@ def test_bad_settings():
         umap_embed(np.eye(30), metric="hellinger")
     with pytest.raises(InputError, match="min_dist"):
         umap_embed(np.eye(30), min_dist=float("nan"))
+    for seed in (-1, 2**32):
+        with pytest.raises(InputError, match=f"seed: expected 0 to 4,294,967,295, got {seed}"):
+            umap_embed(np.eye(30), seed)
 
 
 def test_recorded_features_get_their_embeddings(tmp_path):
