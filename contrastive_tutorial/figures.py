@@ -59,6 +59,11 @@ def _seeds(records: Sequence[Record], cells: Sequence[str]) -> str:
     return f"n = {counts[0]} seeds" if len(counts) == 1 else f"n = {counts[0]}-{counts[-1]} seeds"
 
 
+def _look(index: int) -> tuple[str, str]:
+    """Colour and marker of the ``index``-th series; from the eleventh on in other pairs."""
+    return PALETTE[index % 10], MARKERS[(index + index // 10) % 10]
+
+
 def loss_curves(records: Sequence[Record]) -> Figure:
     """NT-Xent over steps: one thin line per seed, one colour per cell."""
     import matplotlib.pyplot as plt
@@ -66,10 +71,11 @@ def loss_curves(records: Sequence[Record]) -> Figure:
     setting, cells = _one_setting(records), _ordered(records)
     fig, ax = plt.subplots(figsize=(6.4, 3.4))
     for index, cell in enumerate(cells):
+        colour, marker = _look(index)
         for number, record in enumerate(r for r in records if r.cell == cell):
             steps, losses = zip(*record.loss_curve, strict=True)
             ax.plot(
-                steps, losses, color=PALETTE[index], lw=1.2, marker=MARKERS[index], ms=4,
+                steps, losses, color=colour, lw=1.2, marker=marker, ms=4,
                 markevery=(5 * index, 40), label=cell_label(cell) if number == 0 else None,
             )  # fmt: skip
     ax.set(xlabel="step", ylabel="NT-Xent loss (nats)")
@@ -96,8 +102,8 @@ def metric_dots(
         for row, cell in enumerate(cells):
             values = [r.metrics[metric] for r in records if r.cell == cell]
             summary = mean_interval(values)
-            colour = PALETTE[row % len(PALETTE)]
-            ax.plot(values, [row] * len(values), MARKERS[row % 10], color=colour, ms=5, alpha=0.7)
+            colour, marker = _look(row)
+            ax.plot(values, [row] * len(values), marker, color=colour, ms=5, alpha=0.7)
             if summary.interval:
                 ax.plot(summary.interval, [row + 0.28] * 2, color=colour, lw=2)
             ax.plot([summary.mean], [row + 0.28], "|", color=colour, ms=9, mew=2)
@@ -130,11 +136,12 @@ def metric_by_subsets(records: Sequence[Record], metric: str) -> Figure:
             np.mean([r.metrics[metric] for r in chosen if r.num_subsets == k]) for k in present
         ]
         place = [counts.index(k) for k in present]
-        ax.plot(place, means, color=PALETTE[index], lw=1.5, zorder=1)
+        colour, marker = _look(index)
+        ax.plot(place, means, color=colour, lw=1.5, zorder=1)
         ax.plot(
             [counts.index(r.num_subsets) for r in chosen],
             [r.metrics[metric] for r in chosen],
-            MARKERS[index], color=PALETTE[index], ms=6, label=cell_label(cell),
+            marker, color=colour, ms=6, label=cell_label(cell),
         )  # fmt: skip
     ax.set_xticks(range(len(counts)), [str(k) for k in counts])
     ax.set(xlabel="number of subsets K", ylabel=METRIC_LABELS.get(metric, metric))
@@ -169,9 +176,10 @@ def embedding_scatter(
     fig, ax = plt.subplots(figsize=(5.6, 4.2))
     for k, label in enumerate(names):
         chosen = ids == k
+        colour, marker = _look(k)
         ax.scatter(
-            points[chosen, 0], points[chosen, 1], s=9, lw=0, color=PALETTE[k % 10], alpha=0.75,
-            marker=MARKERS[(k + k // 10) % 10], label=label,
+            points[chosen, 0], points[chosen, 1], s=9, lw=0, color=colour, alpha=0.75,
+            marker=marker, label=label,
         )  # fmt: skip
     ax.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
     ax.set_title(

@@ -6,6 +6,7 @@ import pytest
 from test_records import make
 
 from contrastive_tutorial import figures
+from contrastive_tutorial.cells import CELLS
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
 
@@ -36,6 +37,14 @@ def test_loss_curves_have_a_line_per_record_and_a_label_per_cell():
     assert labels == ["Baseline (B0)", "Split (S-P1)", "Mixed (M-P1)"]
     assert "n = 3 seeds" in ax.get_title()
     assert "nats" in ax.get_ylabel()
+
+
+def test_curves_of_more_cells_than_there_are_colours():
+    records = [make(cell, num_subsets=k) for cell in CELLS for k in (5, 10)]
+    assert len(figures.loss_curves(records).axes[0].lines) == 2 * len(CELLS)
+    assert len(figures.metric_by_subsets(records, "cluster_accuracy").axes[0].lines) == 2 * len(
+        CELLS
+    )
 
 
 def test_dots_are_the_values_and_the_bar_is_the_interval():
