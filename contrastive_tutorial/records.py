@@ -235,8 +235,12 @@ def find_record(results: str | Path, preset: str, cell: str, num_subsets: int, s
     Raises:
         InputError: if it is not there, or there for more than one data set.
     """
-    name = record_file("", "", preset, cell, num_subsets, seed)
-    found = sorted(Path(results).rglob(str(name)))
+    if not Path(results).is_dir():
+        raise _no_folder(Path(results))
+    name = Path(preset, f"{cell}-K{num_subsets}-s{seed}.json")
+    found = sorted(
+        path for path in Path(results).rglob("*.json") if path.parts[-2:] == name.parts[-2:]
+    )
     if not found:
         raise InputError(f"{results}: no record {name}; see `contrastive-tutorial report`")
     if len(found) > 1:
@@ -313,6 +317,10 @@ def load_record(path: str | Path) -> Record:
     return Record(**content, path=path)
 
 
+def _no_folder(path: Path) -> InputError:
+    return InputError(f"{path}: no such folder of records; run a cell first, or pass --results")
+
+
 def load_records(path: str | Path = "results", **wanted: Any) -> list[Record]:
     """Every record under a folder (or the one in a file), sorted by file name.
 
@@ -330,7 +338,7 @@ def load_records(path: str | Path = "results", **wanted: Any) -> list[Record]:
     elif path.exists():
         files = [path]
     else:
-        raise InputError(f"{path}: no such folder of records; run a cell first, or pass --results")
+        raise _no_folder(path)
     records = [load_record(file) for file in files]
     for name, value in wanted.items():
         if name not in _FIELD_TYPES:

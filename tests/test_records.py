@@ -43,6 +43,11 @@ def test_one_record_is_found_whatever_its_data(tmp_path):
     with pytest.raises(InputError, match="2 data sets"):
         find_record(tmp_path, "cpu", "B0", 10, 0)
     assert find_record(tmp_path / "shapes", "cpu", "B0", 10, 0) == path
+    for cell in ("*", "B?", "[AB]0", "/B0", ""):  # names, not patterns or paths
+        with pytest.raises(InputError, match="no record"):
+            find_record(tmp_path / "shapes", "cpu", cell, 10, 0)
+    with pytest.raises(InputError, match="no such folder of records"):
+        find_record(tmp_path / "nowhere", "cpu", "B0", 10, 0)
 
 
 def test_round_trip(tmp_path):
