@@ -51,7 +51,8 @@ _Forward = Callable[[Tensor], Tensor]
 
 def _layers(model: nn.Module) -> list[Any]:
     """The layers of ``model`` that normalise with batch statistics."""
-    kinds = (GroupedBatchNorm, BatchRenorm2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    plain = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+    kinds = (GroupedBatchNorm, BatchRenorm2d, *plain)
     return [m for m in model.modules() if isinstance(m, kinds)]
 
 
@@ -278,6 +279,11 @@ def _measure(
 ) -> list[tuple[Any, _Moments]]:
     with _evaluating(model) as inner:
         found = [(layer, _Moments()) for layer in _layers(inner)]
+        if any(layer.running_mean is None for layer, _ in found):
+            raise InputError(
+                "model: a BatchNorm layer with track_running_stats=False keeps no statistics to "
+                "measure; it uses those of the batch in evaluation too"
+            )
         seen = 0
         with _overridden([(layer, _measuring(layer, m, by_subset)) for layer, m in found]):
             for batch in batches:

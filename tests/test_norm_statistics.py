@@ -277,6 +277,29 @@ def test_precise_bn_equals_one_training_step_with_momentum_one() -> None:
             torch.testing.assert_close(tensor, reference.state_dict()[name])
 
 
+def test_synchronised_bn_is_measured_like_plain_bn() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(C, C, 1), nn.BatchNorm2d(C)).double()
+    synced = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(plain))
+    found = []
+    for model in (plain, synced):
+        precise_bn(model, [batch()])
+        reestimate(model, [batch(1)])
+        for how in ("running", "reestimated", "test-batch"):
+            with torch.no_grad(), evaluation_statistics(model, how) as forward:
+                found.append(forward(batch(2)))
+    for a, b in zip(found[:3], found[3:], strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert not torch.equal(plain[1].running_mean, torch.zeros(C, dtype=F64))
+
+
+def test_statistics_that_are_not_kept_cannot_be_measured() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(C, dtype=F64, track_running_stats=False))
+    for measure in (precise_bn, reestimate):
+        with pytest.raises(InputError, match="track_running_stats=False"):
+            measure(model, [batch()])
+
+
 def test_precise_bn_runs_dropout_in_evaluation_mode() -> None:
     model = nn.Sequential(nn.Dropout(0.9), layer("bn")).train()
     x = batch(5)
