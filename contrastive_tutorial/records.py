@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.significance import mean, t_interval
 from contrastive_tutorial.storage import atomic_write, load_arrays, save_arrays
 
 SCHEMA_VERSION = 1
@@ -374,20 +375,13 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Summary:
     >>> mean_interval([1.0, 2.0, 3.0]).interval
     (-0.484..., 4.484...)
     """
-    from scipy import stats
-
     numbers = tuple(float(value) for value in values)
     if not numbers:
         raise InputError("mean_interval: expected at least one value, got none")
-    mean = math.fsum(numbers) / len(numbers)
     if len(numbers) == 1:
-        return Summary(mean, None, numbers)
-    half = float(
-        stats.t.ppf(0.5 + confidence / 2, len(numbers) - 1)
-        * np.std(numbers, ddof=1)
-        / math.sqrt(len(numbers))
-    )
-    return Summary(mean, (mean - half, mean + half), numbers)
+        return Summary(numbers[0], None, numbers)
+    interval = t_interval(numbers, confidence)
+    return Summary(mean(numbers), (interval.low, interval.high), numbers)
 
 
 def summarize(

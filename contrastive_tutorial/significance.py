@@ -63,21 +63,35 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     """
     from scipy import stats
 
+    student = t_interval(values, confidence)
+    if len(values) < BCA_FROM:
+        return student
+    # Sorted, because the bootstrap draws positions: seeds in another order are the same sample.
+    sample = np.sort(np.asarray(values, dtype=np.float64))
+    if sample[0] == sample[-1]:
+        return Interval(student.low, student.high, confidence, "BCa")
+    found = stats.bootstrap(
+        (sample,), np.mean, confidence_level=confidence, method="BCa", n_resamples=9_999,
+        random_state=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    return Interval(float(found.low), float(found.high), confidence, "BCa")
+
+
+def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Student's t interval of the mean of independent ``values``, however many.
+
+    Raises:
+        InputError: as :func:`mean_interval`.
+    """
+    from scipy import stats
+
     _check(values, at_least=2)
     if not 0 < confidence < 1:
         raise InputError(f"confidence: expected between 0 and 1, got {confidence}")
-    # Sorted, because the bootstrap draws positions: seeds in another order are the same sample.
     sample = np.sort(np.asarray(values, dtype=np.float64))
     center = mean(list(sample))
     if sample[0] == sample[-1]:
-        method = "BCa" if len(sample) >= BCA_FROM else "t"
-        return Interval(center, center, confidence, method)
-    if len(sample) >= BCA_FROM:
-        found = stats.bootstrap(
-            (sample,), np.mean, confidence_level=confidence, method="BCa", n_resamples=9_999,
-            random_state=np.random.default_rng(0),
-        ).confidence_interval  # fmt: skip
-        return Interval(float(found.low), float(found.high), confidence, "BCa")
+        return Interval(center, center, confidence, "t")
     spread = math.sqrt(math.fsum((sample - center) ** 2) / (len(sample) - 1))
     half = float(stats.t.ppf(0.5 + confidence / 2, len(sample) - 1)) * spread
     half /= math.sqrt(len(sample))
