@@ -56,7 +56,7 @@ def test_layouts_of_cells():
         layout(CELLS["S-P1"], 500, 7)
     with pytest.raises(InputError, match="groups of 50"):
         layout(CELLS["ghost-same-50"], 120, 10)
-    with pytest.raises(InputError, match="N = 20 .* K = 20 .* no negatives"):
+    with pytest.raises(InputError, match=r"N = 20 .* K = 20 .* no negatives"):
         layout(CELLS["S-P1"], 20, 20)
     assert layout(CELLS["M-P1"], 20, 20) == Layout(20, 20)
 
