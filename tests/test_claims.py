@@ -918,7 +918,7 @@ def test_the_table_shows_every_claim_once_and_escapes_its_text():
     table = LEDGER._repr_html_()
     for claim in LEDGER.claims:
         assert table.count(f">{claim.id}<br>") == 1
-        assert claim.check.get("test", "") in table
+        assert claim.check.get("test", "") in table.replace("<wbr>", "")
     assert table.count("<tr>") == len(LEDGER.claims) + 1
     assert 'href="https://arxiv.org/abs/2002.05709"' in table
     script = replace(LEDGER.claims[0], claim="<script>", sources=("<b>",))
