@@ -1,5 +1,6 @@
 """readout: what is there is summarised, what is not is named, and nothing is averaged over."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,7 @@ def test_the_encoders_are_as_weak_as_the_pages_say(study, found):
 @pytest.mark.parametrize("metric", ["cluster_accuracy", "knn10", "linear_probe"])
 def test_the_policies_make_nearly_all_of_the_way_from_baseline_to_split(found, metric):
     path = ("B0", "B2", "M-bn", "W-bn", "S-P1")
-    steps = [found(b, a, metric).mean for a, b in zip(path, path[1:], strict=False)]
+    steps = [found(b, a, metric).mean for a, b in pairwise(path)]
     whole = found("S-P1", "B0", metric).mean
     assert sum(steps) == pytest.approx(whole)
     assert 0.8 < (steps[0] + steps[1]) / whole < 1.3
