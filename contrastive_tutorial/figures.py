@@ -161,7 +161,7 @@ def metric_by_subsets(records: Sequence[Record], metric: str) -> Figure:
     sizes = sorted({sum((r.cell, r.num_subsets) == (c, k) for r in records)
                     for c in cells for k in counts} - {0})  # fmt: skip
     n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]}-{sizes[-1]}"
-    ax.set_title(f"{setting}, n = {n} seeds a point; dots: seeds; lines: means", fontsize=10)
+    fig.suptitle(f"{setting}, n = {n} seeds a point; dots: seeds; lines: means", fontsize=10)
     fig.legend(fontsize=9, loc="outside lower center", ncols=3)
     return fig
 

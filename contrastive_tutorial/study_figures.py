@@ -211,10 +211,10 @@ def shift_against_gain(
 
     fig, ax = plt.subplots(figsize=(6.2, 3.8))
     for kind, ids in (
-        ("shifts moments", [k for k in shifts if k in PHOTOMETRIC]),
-        ("does not", [k for k in shifts if k not in PHOTOMETRIC]),
+        ("expected to shift moments", [k for k in shifts if k in PHOTOMETRIC]),
+        ("not expected to", [k for k in shifts if k not in PHOTOMETRIC]),
     ):
-        index = int(kind == "does not")
+        index = int(kind == "not expected to")
         for number, k in enumerate(ids):
             summary = mean_interval(falls[k])
             if summary.interval:
@@ -237,7 +237,9 @@ def shift_against_gain(
     n = len(next(iter(falls.values())))
     where = f"{setting}; " if setting else ""
     ax.set_title(f"{where}S-P1 against W-bn, n = {n} seeds, 95% t intervals", fontsize=9)
-    fig.legend(title="the policy", fontsize=8, title_fontsize=8, loc="outside right upper")
+    fig.legend(
+        title="the policy", fontsize=8, title_fontsize=8, loc="outside lower center", ncols=2
+    )
     return fig
 
 

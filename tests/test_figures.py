@@ -75,7 +75,7 @@ def test_metric_against_the_number_of_subsets():
     ax = figures.metric_by_subsets(records, "cluster_accuracy").axes[0]
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.01, 0.05, 0.2])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "5", "20"]
-    assert "n = 1 seeds a point" in ax.get_title()
+    assert "n = 1 seeds a point" in ax.figure.get_suptitle()
 
 
 def test_embedding_scatter_shows_every_point_by_class_or_subset(tmp_path):
