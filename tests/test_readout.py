@@ -190,3 +190,15 @@ def test_the_leak_is_seen_in_training_mode_only(found, m):
     assert found(*pair, "contrastive_eval").interval.low < 0
     assert found(*pair, "knn10").interval.high < 0
     assert found(*pair, "knn200").interval.low < 0 < found(*pair, "knn200").interval.high
+
+
+@pytest.mark.parametrize("cell", ["S-P1", "M-P1"])
+def test_accuracy_over_k_peaks_where_most_images_get_distorted_colours(cell):
+    runs = load_records(RESULTS, data="cifar10-jpeg75", preset="cpu", cell=cell)
+    mean = {
+        k: readout.summary([r for r in runs if r.num_subsets == k], cell, "knn10").mean
+        for k in (1, 2, 5, 10, 20)
+    }
+    assert max(mean, key=mean.get) == 2
+    assert mean[2] > mean[5] > max(mean[10], mean[20])
+    assert mean[2] - mean[1] > 0.03
