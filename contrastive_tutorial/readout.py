@@ -96,7 +96,7 @@ def provenance(records: Sequence[Record]) -> str:
 
     commits = ", ".join(sorted({(r.git_commit or "unknown")[:9] for r in records}))
     return (
-        f"{len(records)} recorded runs on {all_of('data')}, preset {all_of('preset')}, made on "
+        f"{len(records)} recorded runs on {all_of('data')}, preset {all_of('preset')},\nmade on "
         f"{all_of('device')} with version {all_of('package_version')}, commit {commits}."
     )
 

@@ -87,7 +87,7 @@ def test_records_say_where_they_come_from():
          for s in range(2)]
     )  # fmt: skip
     assert words == (
-        "2 recorded runs on cifar10-jpeg75, preset cpu, made on A CPU with version 1.2, "
+        "2 recorded runs on cifar10-jpeg75, preset cpu,\nmade on A CPU with version 1.2, "
         "commit 012345678."
     )
     with pytest.raises(InputError, match="at least one"):
