@@ -8,7 +8,7 @@ pass (the *activations*) grows with the batch, and is nearly all of it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,9 +194,12 @@ def message(need: Need, images: int, there: float, device: torch.device, multipl
 
 
 def explain(
-    error: BaseException, need: Callable[[], Need], images: int, device: torch.device, multiple: int
+    error: BaseException, need: Need, images: int, device: torch.device, multiple: int
 ) -> InputError | None:
-    """What to tell of an error that is about memory; ``None`` for any other error."""
+    """What to tell of an error that is about memory; ``None`` for any other error.
+
+    Lets go of what the frames of ``error`` still hold: what is free is asked for afterwards.
+    """
     text = str(error)
     short = isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
@@ -204,10 +207,11 @@ def explain(
     )
     if not short:
         return None
+    traceback.clear_frames(error.__traceback__)
     if device.type == "cuda":
         torch.cuda.empty_cache()
     there = available(device)
     # What was free was not enough, whatever the estimate says.
     return InputError(
-        message(need(), images, min(there or 0, need().of(images) * 0.9), device, multiple)
+        message(need, images, min(there or 0, need.of(images) * 0.9), device, multiple)
     )

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import torch
 from torch import nn
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.presets import OPTIMIZERS, Schedule
 
-OPTIMIZERS = ("adam", "adamw", "sgd", "nesterov", "lars")
-
-
-class Schedule(Protocol):
-    """What is read of a :class:`contrastive_tutorial.training.TrainConfig`."""
-
-    @property
-    def optimizer(self) -> str: ...
-    @property
-    def lr(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def steps(self) -> int: ...
-    @property
-    def warmup(self) -> float: ...
+__all__ = ["OPTIMIZERS", "Schedule", "learning_rate", "make_optimizer"]
 
 
 def make_optimizer(model: nn.Module, config: Schedule) -> torch.optim.Optimizer:

@@ -1,5 +1,6 @@
 """memory: the need is what autograd keeps, and what does not fit is refused with what would."""
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -74,10 +75,30 @@ def test_memory_errors_are_explained_and_others_are_not():
         MemoryError(),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
     ):
-        explained = memory.explain(error, lambda: need, 500, CPU, 1)
+        explained = memory.explain(error, need, 500, CPU, 1)
         assert explained is not None
         assert "would fit" in str(explained)
-    assert memory.explain(RuntimeError("shapes differ"), lambda: need, 500, CPU, 1) is None
+    assert memory.explain(RuntimeError("shapes differ"), need, 500, CPU, 1) is None
+
+
+def test_what_the_failed_step_held_is_let_go_before_free_memory_is_asked_for(monkeypatch):
+    held = []
+
+    def step():
+        activations = torch.ones(3)
+        held.append(weakref.ref(activations))
+        raise MemoryError
+
+    def available(device):
+        assert held[0]() is None
+        return 10**9
+
+    monkeypatch.setattr(memory, "available", available)
+    try:
+        step()
+    except MemoryError as error:
+        assert held[0]() is not None
+        assert memory.explain(error, Need(1, 1e6), 2_000, CPU, 1) is not None
 
 
 def test_something_is_known_about_this_machine():
