@@ -1,11 +1,16 @@
 """cluster: a study as Ray tasks leaves the records that it leaves without Ray."""
 
-import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 
 import pytest
 from images import files, write_folder
 
-from contrastive_tutorial import cluster, experiments
+from contrastive_tutorial import cli, cluster, experiments
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
 
@@ -18,21 +23,39 @@ def folder(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("pictures"), pictures)
 
 
-def plain(record):
-    return dataclasses.replace(
-        record, train_seconds=0, evaluate_seconds=0, images_per_second=0, path=None
-    )
-
-
 @pytest.fixture(scope="module")
 def two_workers():
+    """A local Ray with two workers, gone afterwards with all it left."""
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False)
-    yield ray
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as own:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Workers import what this process imports, also where the package is not installed.
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        # A folder with a short name: Ray's sockets lie in it.
+        ray.init(
+            "local", num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False,
+            object_store_memory=80 * 1024**2, _temp_dir=own,
+        )  # fmt: skip
+        yield ray
+        ray.shutdown()
 
 
-def test_two_workers_leave_the_same_records_and_repeat_nothing(folder, tmp_path, two_workers):
+def test_two_workers_leave_the_same_records_and_repeat_nothing(
+    folder, tmp_path, two_workers, monkeypatch
+):
+    meeting, real = tmp_path / "meeting", cluster.work
+    meeting.mkdir()
+
+    def work(wanted, *rest):
+        """The task, once two of them run at the same moment."""
+        (meeting / wanted.cell).touch()
+        until = time.monotonic() + 60
+        while len(list(meeting.iterdir())) < 2:
+            assert time.monotonic() < until, "the tasks run one after the other"
+            time.sleep(0.02)
+        return real(wanted, *rest)
+
+    monkeypatch.setattr(cluster, "work", work)
     runs = experiments.plan(["B0", "S-P1"], [0], [5], TINY)
     done = list(cluster.study_on_ray(runs, str(folder), tmp_path / "ray", device="cpu"))
     assert sorted(record.cell for record in done) == ["B0", "S-P1"]
@@ -52,6 +75,77 @@ def test_two_workers_leave_the_same_records_and_repeat_nothing(folder, tmp_path,
     other.path.unlink()
     again = list(cluster.study_on_ray(runs, str(folder), tmp_path / "ray", device="cpu"))
     assert [record.cell for record in again] == ["B0"]
+
+
+def command(folder, results, ray):
+    preset = TINY.replace("steps=2", "steps=30+checkpoint_every=1")
+    return [
+        sys.executable, "-m", "contrastive_tutorial", "study", "--cells", "B0", "S-P1",
+        "--subsets", "5", "--seeds", "0-1", "--preset", preset, "--data", str(folder),
+        "--results", str(results), "--device", "cpu", "--no-arrays",
+        "--ray", ray.get_runtime_context().gcs_address,
+    ]  # fmt: skip
+
+
+def test_a_driver_is_killed_and_two_new_ones_finish_its_study(folder, tmp_path, two_workers):
+    asked = command(folder, tmp_path / "ray", two_workers)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    driver = subprocess.Popen(asked, **pipes)
+    until = time.monotonic() + 60
+    while not list(tmp_path.rglob("*.checkpoint")) and time.monotonic() < until:
+        time.sleep(0.01)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    recorded = {path.stem for path in tmp_path.rglob("*.json")}
+    begun = {path.stem for path in tmp_path.rglob("*.checkpoint")} - recorded
+    assert begun, "killed too late to tell"
+
+    both = [subprocess.Popen(asked, **pipes) for _ in range(2)]
+    said = [driver.communicate(timeout=120) for driver in both]
+    assert [driver.returncode for driver in both] == [0, 0], said
+    # What one driver could not take, because the other had it, may be left to a last call.
+    last = subprocess.run(asked, capture_output=True, text=True, timeout=120, check=True)
+    assert last.stdout.endswith("0 runs left\n"), last.stdout + last.stderr
+    told = [line for out, _ in [*said, (last.stdout, "")] for line in out.splitlines()]
+    new = [line.split(":")[0] for line in told if "images/s" in line]
+    records = load_records(tmp_path / "ray")
+    assert len(records) == 4
+    assert len(new) == len(set(new)), "a run was done twice"
+    assert [path for path in tmp_path.rglob("*") if path.suffix == ".checkpoint"] == []
+    # Those that were begun ended as if nobody had been killed.
+    (stem, *_) = begun
+    cell, k, seed = stem.rsplit("-", 2)
+    (found,) = [r for r in records if (r.cell, r.seed) == (cell, int(seed[1:]))]
+    alone = experiments.run(
+        cell, folder, found.preset, found.seed, int(k[1:]), tmp_path / "here", "cpu", progress=False
+    )
+    assert [loss for _, loss in found.loss_curve] == pytest.approx(
+        [loss for _, loss in alone.loss_curve], rel=1e-3
+    )
+
+
+def test_a_run_whose_process_goes_away_is_named(folder, tmp_path, two_workers, monkeypatch):
+    def work(*_):
+        os._exit(1)
+
+    monkeypatch.setattr(cluster, "work", work)
+    monkeypatch.setattr(cluster, "_RETRIES", 0)
+    runs = experiments.plan(["B0"], [0], [5], TINY)
+    with pytest.raises(InputError, match=r"B0 K=5 seed 0 was lost 1 times .*the same command"):
+        list(cluster.study_on_ray(runs, str(folder), tmp_path, device="cpu"))
+
+
+def test_a_task_without_a_shared_folder_sends_its_files(folder, tmp_path, two_workers, monkeypatch):
+    real = cluster.work
+
+    def work(wanted, images, results, *rest):
+        return real(wanted, images, results + "-elsewhere", *rest)
+
+    monkeypatch.setattr(cluster, "work", work)
+    runs = experiments.plan(["B0"], [0], [5], TINY)
+    (record,) = cluster.study_on_ray(runs, str(folder), tmp_path / "here", device="cpu")
+    assert record.path.is_relative_to(tmp_path / "here")
+    assert record.has_arrays()
 
 
 def test_bad_input_in_a_task_is_bad_input_here(folder, tmp_path, two_workers):
@@ -74,6 +168,24 @@ def test_a_task_returns_the_files_of_its_run(folder, tmp_path):
     (record,) = load_records(tmp_path)
     assert record.path.read_bytes() == found["B0-K5-s0.json"]
     assert cluster.work(wanted, str(folder), str(tmp_path), "cpu", True) == (found, False)
+
+
+@pytest.mark.parametrize("address", ["nobody", "127.0.0.1:1", "auto"])
+def test_a_cluster_that_is_not_there(folder, tmp_path, monkeypatch, capsys, address):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address == "auto":  # whatever runs on this machine
+
+        def nobody(*_, **__):
+            raise ConnectionError("Could not find any running Ray instance.")
+
+        monkeypatch.setattr(ray, "init", nobody)
+    asked = ["study", "--cells", "B0", "--seeds", "0", "--preset", TINY, "--data", str(folder)]
+    assert cli.main([*asked, "--results", str(tmp_path), "--ray", address]) == 2
+    error = capsys.readouterr().err
+    assert f"ray: no cluster at '{address}'" in error
+    assert error.count("\n") == 1
 
 
 def test_without_ray_the_way_out_is_named(monkeypatch, folder, tmp_path):
