@@ -92,9 +92,7 @@ def study_on_ray(
     if owner:
         try:
             _knock(address)
-            ray.init(
-                address, include_dashboard=False, log_to_driver=False, configure_logging=False
-            )
+            ray.init(address, include_dashboard=False, log_to_driver=False, configure_logging=False)
         except (OSError, ValueError) as error:  # nobody there; not an address
             raise InputError(
                 f"ray: no cluster at {address!r} ({error}); start one with `ray start --head`, "

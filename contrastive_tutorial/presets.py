@@ -77,9 +77,7 @@ def require_schedule(given: Schedule) -> None:
     if not 0 <= given.weight_decay < math.inf:
         raise InputError(f"weight_decay: expected 0 or more, got {given.weight_decay}")
     if not 0 <= given.warmup <= 1:
-        raise InputError(
-            f"warmup: expected a fraction of the run from 0 to 1, got {given.warmup}"
-        )
+        raise InputError(f"warmup: expected a fraction of the run from 0 to 1, got {given.warmup}")
     if given.checkpoint_every < 1:
         raise InputError(f"checkpoint_every: expected at least 1, got {given.checkpoint_every}")
 

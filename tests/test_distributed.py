@@ -71,7 +71,7 @@ def one_step(experiment):
 def in_two_goes(cell, images, world, batch_norm, stop, checkpoint):
     """Final weights and statistics of five steps, begun anew after ``stop`` of them."""
 
-    class Stop(Exception):  # noqa: N818
+    class Stop(Exception):
         pass
 
     def interrupt(step, _loss):
@@ -282,7 +282,7 @@ def test_a_norm_that_no_process_can_compute_alone_is_refused():
 
 
 def test_a_cell_that_is_measured_while_it_trains_is_refused():
-    with pytest.raises(InputError, match="B0-ema: .* run it without torchrun"):
+    with pytest.raises(InputError, match=r"B0-ema: .* run it without torchrun"):
         Experiment("B0-ema", sets(), SMALL, 0, 4, "cpu", World(0, 2))
 
 

@@ -94,11 +94,10 @@ def test_what_the_failed_step_held_is_let_go_before_free_memory_is_asked_for(mon
         return 10**9
 
     monkeypatch.setattr(memory, "available", available)
-    try:
+    with pytest.raises(MemoryError) as caught:
         step()
-    except MemoryError as error:
-        assert held[0]() is not None
-        assert memory.explain(error, Need(1, 1e6), 2_000, CPU, 1) is not None
+    assert held[0]() is not None
+    assert memory.explain(caught.value, Need(1, 1e6), 2_000, CPU, 1) is not None
 
 
 def test_something_is_known_about_this_machine():
