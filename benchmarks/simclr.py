@@ -330,7 +330,8 @@ def main() -> None:
         timer, workers = Timer(device, time.process_time), 0
     if options.batch:
         what = replace(what, batch_size=options.batch)
-    counts = {"train": options.images, "val": 100, "test": 100}
+    tested = 1_000 if options.to_knn else 100
+    counts = {"train": options.images, "val": 100, "test": tested}
     sets = tuple(data.load("shapes", s, device, num_images=n) for s, n in counts.items())
     if options.to_knn:
         if options.data:

@@ -16,6 +16,9 @@ __all__ = ["OPTIMIZERS", "Schedule", "learning_rate", "make_optimizer"]
 def make_optimizer(model: nn.Module, config: Schedule) -> torch.optim.Optimizer:
     """The optimiser that ``config.optimizer`` names; weight decay on matrices only.
 
+    Biases and norm affines are vectors and spared. The affines of domain-specific BN, one for each
+    subset, form a matrix ``(K, C)`` and are not.
+
     ``adam``, ``adamw``, ``sgd`` and ``nesterov`` (SGD with momentum 0.9) are torch's fused
     kernels. ``lars`` (You et al. 2017, arXiv 1708.03888; trust coefficient 0.001, momentum 0.9) is
     timm's: biases and norm affines take plain momentum steps, as in SimCLR.
