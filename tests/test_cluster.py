@@ -29,6 +29,7 @@ def two_workers():
     ray = pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as own:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # 15 otherwise: a busy machine would starve them
         # Workers import what this process imports, also where the package is not installed.
         patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
         # A folder with a short name: Ray's sockets lie in it.
