@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import io
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -70,6 +73,26 @@ def write_zip(path: Path, content: Iterable[File], method: int = zipfile.ZIP_DEF
         for name, data in content:
             archive.writestr(name, data)
     return path
+
+
+def lying_zip(name: str, says: int, zeros: int, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of one member that says that it holds ``says`` bytes and holds a number of MiB."""
+    raw = {
+        zipfile.ZIP_DEFLATED: lambda: zlib.compressobj(9, zlib.DEFLATED, -15),
+        zipfile.ZIP_BZIP2: bz2.BZ2Compressor,
+    }[method]()
+    body = b"".join(raw.compress(bytes(1 << 20)) for _ in range(zeros)) + raw.flush()
+    # the checksum is that of what the reader should see, so that it does not save the reader
+    sizes = zlib.crc32(bytes(says)), len(body), says
+    encoded_name = name.encode()
+    local = struct.pack("<IHHHHHIIIHH", 0x04034B50, 46, 0, method, 0, 33, *sizes, len(name), 0)
+    entry = struct.pack(
+        "<IHHHHHHIIIHHHHHII", 0x02014B50, 46, 46, 0, method, 0, 33, *sizes, len(name), 0, 0, 0, 0,
+        0, 0,
+    )  # fmt: skip
+    content = local + encoded_name + body
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, 46 + len(name), len(content), 0)
+    return content + entry + encoded_name + end
 
 
 def write(path: Path, content: Iterable[File]) -> Path:

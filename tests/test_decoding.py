@@ -199,6 +199,34 @@ def test_too_many_pixels_are_refused_from_the_header(width: int, height: int) ->
     assert "the limit is 64,000,000" in _refusal(_png(width, height))
 
 
+@pytest.mark.parametrize(
+    ("content", "limit"),
+    [
+        (b"P5 1500 1400 200\n" + bytes(2_100_000), "2,000,000"),  # neither 8 nor 16 bits
+        (b"P2 1500 1400 255\n" + b"0 " * 2_100_000, "2,000,000"),
+        (images.encoded(Image.new("RGB", (8_000, 4_001)), "WEBP", lossless=True), "32,000,000"),
+    ],
+    ids=["levels", "text", "webp"],
+)
+def test_kinds_that_take_more_time_or_memory_have_a_lower_limit(content: bytes, limit: str) -> None:
+    assert f"the limit is {limit} for its kind" in _refusal(content)
+
+
+def _rle(width: int, height: int) -> bytes:
+    """A run-length encoded BMP, black, in runs of one pixel."""
+    data, palette = (b"\1\0" * width + b"\0\0") * height + b"\0\1", bytes(1024)
+    start = 14 + 40 + len(palette)
+    about = struct.pack(
+        "<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(data), 0, 0, 256, 0
+    )  # fmt: skip
+    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + about + palette + data
+
+
+def test_run_length_bitmaps_have_a_lower_limit() -> None:
+    assert _decode(_rle(40, 40)).max() == 0
+    assert "the limit is 2,000,000 for its kind" in _refusal(_rle(2_000, 1_001))
+
+
 def test_the_pixel_limit_is_exact() -> None:
     content = images.encoded(images.pixels(6, 40, 40))
     _decode(content, Limits(image_pixels=1_600))
