@@ -178,33 +178,12 @@ def test_a_zip_that_lies_about_its_size_is_refused_before_it_is_inflated(tmp_pat
     assert "damaged" in _refusal(tmp_path / "short.zip")
 
 
-def _header(name: str = "x", kind: bytes = tarfile.REGTYPE, size: int = 0) -> bytes:
-    member = tarfile.TarInfo(name)
-    member.type, member.size = kind, size
-    return member.tobuf(tarfile.GNU_FORMAT)
-
-
-def _extended(kind: bytes, body: bytes) -> bytes:
-    return _header("x", kind, len(body)) + body + bytes(-len(body) % 512) + _header()
-
-
-def _sparse(maps: int) -> bytes:
-    """A sparse file whose map goes on and on, as GNU tar wrote it."""
-    header = bytearray(_header("x", tarfile.GNUTYPE_SPARSE))
-    header[482] = 1  # a further block of the map follows
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    block = bytearray(b"00000000001\0" * 42 + bytes(8))
-    block[504] = 1
-    return bytes(header) + bytes(block) * maps
-
-
 @pytest.mark.parametrize(
     "content",
     [
-        _extended(tarfile.XHDTYPE, b"".join(b"13 k%07d=\n" % i for i in range(90_000))),
-        _extended(tarfile.GNUTYPE_LONGNAME, b"aa/" * 400_000 + b"b\0"),
-        _sparse(2_100),
+        images.extended(tarfile.XHDTYPE, b"".join(b"13 k%07d=\n" % i for i in range(90_000))),
+        images.extended(tarfile.GNUTYPE_LONGNAME, b"aa/" * 400_000 + b"b\0"),
+        images.sparse_header() + images.sparse_map(2_100),
     ],
     ids=["pax", "long name", "sparse"],
 )
@@ -218,7 +197,7 @@ def test_a_tar_header_of_more_than_a_megabyte_is_refused(tmp_path: Path, content
 
 def test_a_tar_of_headers_alone_has_a_budget(tmp_path: Path) -> None:
     """Empty folders by the hundred thousand, in a file of some kilobytes."""
-    some = b"".join(_header(f"d{i}", tarfile.DIRTYPE) for i in range(64))
+    some = b"".join(images.tar_header(f"d{i}", tarfile.DIRTYPE) for i in range(64))
     path = tmp_path / "pets.tar.gz"
     path.write_bytes(gzip.compress(some) * 1_100 + gzip.compress(bytes(1024)))
     assert "unpacks to far more" in _refusal(path, Limits(expansion=0))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import images
@@ -179,18 +177,8 @@ def test_cut_images_are_refused(kind: str) -> None:
 def _png(
     width: int, height: int, depth: int = 8, kind: int = 0, raw: np.ndarray | None = None
 ) -> bytes:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        body = name + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
     lines = b"" if raw is None else b"".join(b"\0" + row.tobytes() for row in raw)
-    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(lines))
-        + chunk(b"IEND", b"")
-    )
+    return images.bare_png(width, height, depth, kind, lines)
 
 
 @pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (50_000, 1_300), (8_001, 8_000)])
@@ -212,19 +200,9 @@ def test_kinds_that_take_more_time_or_memory_have_a_lower_limit(content: bytes, 
     assert f"the limit is {limit} for its kind" in _refusal(content)
 
 
-def _rle(width: int, height: int) -> bytes:
-    """A run-length encoded BMP, black, in runs of one pixel."""
-    data, palette = (b"\1\0" * width + b"\0\0") * height + b"\0\1", bytes(1024)
-    start = 14 + 40 + len(palette)
-    about = struct.pack(
-        "<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(data), 0, 0, 256, 0
-    )  # fmt: skip
-    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + about + palette + data
-
-
 def test_run_length_bitmaps_have_a_lower_limit() -> None:
-    assert _decode(_rle(40, 40)).max() == 0
-    assert "the limit is 2,000,000 for its kind" in _refusal(_rle(2_000, 1_001))
+    assert _decode(images.run_lengths(40, 40)).max() == 0
+    assert "the limit is 2,000,000 for its kind" in _refusal(images.run_lengths(2_000, 1_001))
 
 
 def test_the_pixel_limit_is_exact() -> None:
