@@ -1,7 +1,7 @@
 """Bad input found by coverage: a fuzzer changes files in whatever way reaches new code.
 
     pip install -e '.[fuzz]'
-    OMP_NUM_THREADS=1 python tests/fuzz_atheris.py [--seconds 120] [--corpus DIR] [READER ...]
+    OMP_NUM_THREADS=1 python tests/fuzz_atheris.py [--seconds 60] [--corpus DIR] [READER ...]
 
 atheris watches which branches of the package, of ``tarfile``, ``zipfile`` and of Pillow a file
 takes. It starts from ``fuzz_seeds.py``; what is done with a file, and what counts as a failure,
@@ -89,18 +89,19 @@ def child(reader: str, corpus: Path, options: list[str]) -> None:
 # -- all of them -----------------------------------------------------------------------------------
 
 
-def fuzz(reader: str, seconds: int, corpus: Path) -> Outcome:
+def fuzz(reader: str, seconds: int, corpus: Path, start: int = 1) -> Outcome:
     """Fuzz one reader for a while.
 
     Args:
         reader: one of ``READERS``.
         seconds: how long, by the clock.
         corpus: folder for what was found; what is in it is where a later run goes on.
+        start: seed of the generator.
     """
     corpus.mkdir(parents=True, exist_ok=True)
     options = [
         f"-max_total_time={seconds}", "-timeout=30", "-rss_limit_mb=1024", "-print_final_stats=1",
-        f"-max_len={LONGEST}", "-seed=1", f"-artifact_prefix={corpus.parent / reader}-",
+        f"-max_len={LONGEST}", f"-seed={start}", f"-artifact_prefix={corpus.parent / reader}-",
     ]  # fmt: skip
     command = [sys.executable, __file__, "--child", reader, "--corpus", str(corpus), *options]
     # tarfile's and Pillow's remarks on odd files are no failures
@@ -125,7 +126,8 @@ def fuzz(reader: str, seconds: int, corpus: Path) -> Outcome:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("readers", nargs="*", metavar="READER", help="default: all")
-    parser.add_argument("--seconds", type=int, default=120, help="per reader")
+    parser.add_argument("--seconds", type=int, default=60, help="per reader")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--corpus", type=Path, help="keep what was found here, and go on from it")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     options = parser.parse_args()
@@ -134,7 +136,9 @@ def main() -> int:
         parser.error(f"READER: expected some of {', '.join(READERS)}, got {', '.join(unknown)}")
     with tempfile.TemporaryDirectory(prefix="atheris-") as scratch:
         corpus = options.corpus or Path(scratch)
-        found = [fuzz(r, options.seconds, corpus / r) for r in options.readers or READERS]
+        found = [
+            fuzz(r, options.seconds, corpus / r, options.seed) for r in options.readers or READERS
+        ]
     if options.json:
         print(json.dumps([dataclasses.asdict(outcome) for outcome in found]))
     else:

@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 COMMANDS = {
     "faults": "OMP_NUM_THREADS=1 python tests/faults.py --moments 50",
     "fuzz": "OMP_NUM_THREADS=1 python tests/fuzz.py --cases 4000",
-    "atheris": "OMP_NUM_THREADS=1 python tests/fuzz_atheris.py --seconds 120",
+    "atheris": "OMP_NUM_THREADS=1 python tests/fuzz_atheris.py --seconds 60",
 }
 TEXT = """\
 # Faults
