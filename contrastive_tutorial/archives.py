@@ -51,7 +51,7 @@ class Limits:
         member_bytes: size of one file.
         images: number of images (each takes 3,072 bytes once decoded).
         expansion: an archive may unpack to this multiple of its own size, plus 256 MiB. Of that,
-            the headers of a tar may take the same multiple, plus 32 MiB.
+            the headers of a tar may take a tenth of the multiple, plus 32 MiB.
     """
 
     image_pixels: int = 64_000_000
@@ -65,7 +65,7 @@ class Limits:
 
     def header_budget(self, archive_bytes: int) -> int:
         """Bytes of them that may be headers, each of which costs as much time as a kilobyte."""
-        return 32 * _MEBI + self.expansion * archive_bytes
+        return 32 * _MEBI + self.expansion * archive_bytes // 10
 
 
 def is_archive(path: Path) -> bool:
