@@ -33,6 +33,8 @@ Member = tuple[Name, bytes | None]
 _CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}
 _MEBI = 1 << 20
 _END_OF_TAR = bytes(tarfile.BLOCKSIZE)
+# Longer names and deeper folders belong to no image, and a small archive can hold a million.
+_NAME_CHARACTERS, _NAME_PARTS = 1_024, 32
 # What the standard library raises on broken archives, beyond OSError.
 _BROKEN = (
     tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, ValueError,
@@ -48,7 +50,8 @@ class Limits:
         image_pixels: width times height of one image, read from its header.
         member_bytes: size of one file.
         images: number of images (each takes 3,072 bytes once decoded).
-        expansion: an archive may unpack to this multiple of its own size, plus 256 MiB.
+        expansion: an archive may unpack to this multiple of its own size, plus 256 MiB. Of that,
+            the headers of a tar may take a tenth of the multiple, plus 32 MiB.
     """
 
     image_pixels: int = 64_000_000
@@ -59,6 +62,10 @@ class Limits:
     def budget(self, archive_bytes: int) -> int:
         """Bytes that an archive of this size may unpack to."""
         return 256 * _MEBI + self.expansion * archive_bytes
+
+    def header_budget(self, archive_bytes: int) -> int:
+        """Bytes of them that may be headers, each of which costs as much time as a kilobyte."""
+        return 32 * _MEBI + self.expansion * archive_bytes // 10
 
 
 def is_archive(path: Path) -> bool:
@@ -194,6 +201,11 @@ def _parts(path: Path, raw: str) -> Name | None:
             "from inside the folder",
         )  # fmt: skip
     parts = tuple(part for part in whole if part not in ("", "."))
+    if len(raw) > _NAME_CHARACTERS or len(parts) > _NAME_PARTS:
+        raise _refused(
+            path, raw, f"has a name of {len(raw):,} characters in {len(parts)} folders; at most "
+            f"{_NAME_CHARACTERS:,} in {_NAME_PARTS} are read",
+        )  # fmt: skip
     return None if not parts or any(map(_hidden, parts)) else parts
 
 
@@ -204,17 +216,33 @@ def _too_large(path: Path) -> InputError:
 
 
 class _Bounded(io.RawIOBase):
-    """A decompressed stream that refuses to go past a budget, or to give too much at once."""
+    """A decompressed stream with budgets: for everything, for headers, and for one header.
+
+    ``tarfile`` reads through :meth:`read`, and headers only. It takes an extended header, or a map
+    of a sparse file, as it comes, however long that is.
+    """
 
     def __init__(self, path: Path, stream: IO[bytes], limits: Limits):
         self._path, self._stream = path, stream
-        self._budget = limits.budget(path.stat().st_size)
-        self._at_once = max(limits.member_bytes, _MEBI)
+        size = path.stat().st_size
+        self._budget, self._headers = limits.budget(size), limits.header_budget(size)
+        self._header = _MEBI
         self.last = b""  # what was read last
 
+    def next_header(self) -> None:
+        """The header before this one has ended."""
+        self._header = _MEBI
+
     def read(self, size: int = -1) -> bytes:
-        # tarfile reads an extended header at once, however long the archive says that it is
-        if not 0 <= size <= self._at_once or self._stream.tell() > self._budget:
+        self._header -= size
+        self._headers -= size
+        if size < 0 or self._header < 0 or self._headers < 0:
+            raise _too_large(self._path)
+        return self.content(size)
+
+    def content(self, size: int) -> bytes:
+        """What is not a header."""
+        if self._stream.tell() + size > self._budget:
             raise _too_large(self._path)
         self.last = self._stream.read(size)
         return self.last
@@ -247,6 +275,7 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[Member]:
         with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:") as archive:
             while (member := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # or it keeps every header
+                bounded.next_header()
                 name = _parts(path, member.name)
                 if member.issym() or member.islnk():
                     raise _refused(path, member.name, "is a link; put its target in its place")
@@ -259,14 +288,14 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[Member]:
                     yield name, None
                     continue
                 bounded.seek(member.offset_data)
-                content = bounded.read(member.size)
+                content = bounded.content(member.size)
                 if len(content) != member.size:
                     raise EOFError("it ends in the middle of a file")
                 yield name, content
             # tarfile takes a cut or overwritten header for the end: only zeros are the end
             if bounded.last != _END_OF_TAR:
                 raise EOFError("it ends before its end mark")
-            while bounded.read(_MEBI):  # the checksum of a compressed stream stands at its end
+            while bounded.content(_MEBI):  # the checksum of a compressed stream stands at its end
                 pass
 
 
@@ -285,5 +314,13 @@ def _zip_members(path: Path, limits: Limits) -> Iterator[Member]:
                 # the other decompressors cannot be stopped at a size
                 raise _refused(path, member.filename, "uses an unusual compression; use deflate")
             _check_size(path, member.filename, member.file_size, limits)
-            if name is not None:
-                yield name, None if member.is_dir() else archive.read(member)
+            if name is None:
+                continue
+            if member.is_dir():
+                yield name, None
+                continue
+            with archive.open(member) as file:  # archive.read would inflate before it counts
+                content = file.read(member.file_size)
+                if len(content) != member.file_size or file.read(1):
+                    raise EOFError(f"{shown(name)} has another size than it says")
+            yield name, content

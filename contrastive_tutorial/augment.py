@@ -217,15 +217,16 @@ def _crop(images: Tensor, work: _Work, part: slice) -> Tensor:
     return _product(x.view(-1, 3 * size, size), matrix).view(-1, 3, size, size)
 
 
+# Asked here and not where it is used: torch 2.6 cannot compile the question.
+_AUTOCAST = [
+    kind for kind in ("cpu", "cuda", "mps", "xpu") if torch.amp.is_autocast_available(kind)
+]
+
+
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """a @ b in float32, also under autocast: bfloat16 has too few gray levels."""
     kind = a.device.type
-    full = (
-        torch.autocast(kind, enabled=False)
-        if torch.amp.is_autocast_available(kind)
-        else nullcontext()
-    )
-    with full:
+    with torch.autocast(kind, enabled=False) if kind in _AUTOCAST else nullcontext():
         return a @ b
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ from contrastive_tutorial.errors import InputError
 SIDE = 32
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _SMALL = 1 << 16  # bytes of a file
+_WEBP_PIXELS = 32_000_000  # its decoder holds five pictures of four bytes a pixel
+_SLOW_PIXELS = 2_000_000  # what Pillow decodes in Python takes microseconds a pixel
+_SLOW = ("ppm", "ppm_plain", "bmp_rle")
 _TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 _LARGE = threading.Lock()  # one large image at a time, whatever the number of threads
 
@@ -77,8 +81,8 @@ def decode(path: Path, name: Name, content: bytes, limits: Limits) -> Pixels:
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             size = image.width * image.height
-            if size > limits.image_pixels:
-                raise _too_large(path, name, f"{image.width} x {image.height}", limits)
+            if size > (limit := min(limits.image_pixels, _most_pixels(image))):
+                raise _too_large(path, name, f"{image.width} x {image.height}", limit)
             if image.format == "TIFF" and image.info.get("compression", "raw") != "raw":
                 # needs libtiff, the least robust of the decoders, which writes to stderr itself
                 raise InputError(
@@ -91,7 +95,7 @@ def decode(path: Path, name: Name, content: bytes, limits: Limits) -> Pixels:
     except InputError:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_large(path, name, "far too many", limits) from error
+        raise _too_large(path, name, "far too many", limits.image_pixels) from error
     except Exception as error:  # Pillow's decoders raise nearly everything on hostile bytes
         unknown = isinstance(error, Image.UnidentifiedImageError)
         raise InputError(
@@ -100,9 +104,17 @@ def decode(path: Path, name: Name, content: bytes, limits: Limits) -> Pixels:
         ) from error
 
 
-def _too_large(path: Path, name: Name, extent: str, limits: Limits) -> InputError:
+def _most_pixels(image: Image.Image) -> int:
+    """What an image of this kind may have without taking a gigabyte or ten seconds."""
+    if image.format == "WEBP":
+        return _WEBP_PIXELS
+    slow = any(tile[0] in _SLOW for tile in getattr(image, "tile", ()))
+    return _SLOW_PIXELS if slow else sys.maxsize
+
+
+def _too_large(path: Path, name: Name, extent: str, limit: int) -> InputError:
     return InputError(
-        f"{path}: image {shown(name)!r} has {extent} pixels; the limit is {limits.image_pixels:,}"
+        f"{path}: image {shown(name)!r} has {extent} pixels; the limit is {limit:,} for its kind"
     )
 
 
@@ -122,7 +134,9 @@ def _pixels(path: Path, name: Name, image: Image.Image) -> Pixels:
             f"{path}: image {shown(name)!r} has pixels of 32 bits; convert it to 8 or 16 bits"
         )
     if image.mode in _TRANSPARENT or "transparency" in image.info:
-        small = ImageOps.fit(image.convert("RGBA"), target, Image.Resampling.BILINEAR)
+        if image.mode != "RGBA":  # a conversion to what it is would be one more copy
+            image = image.convert("RGBA")
+        small = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
         white = Image.new("RGBA", target, (255, 255, 255, 255))
         return np.asarray(Image.alpha_composite(white, small).convert("RGB"))
     image = image.convert("RGB")

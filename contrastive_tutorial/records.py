@@ -11,6 +11,7 @@ import dataclasses
 import json
 import math
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -280,9 +281,11 @@ def load_record(path: str | Path) -> Record:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > MAX_RECORD_BYTES:
-            raise InputError(f"{path}: {size} bytes is too large for a record")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise InputError(f"{path}: expected a file; remove it")
+        if status.st_size > MAX_RECORD_BYTES:
+            raise InputError(f"{path}: {status.st_size} bytes is too large for a record")
         content = json.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -81,19 +81,29 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as packed:  # numpy reads no further than the sizes said here
             size = sum(member.file_size for member in packed.infolist())
-        if size > MAX_ARRAY_BYTES:
-            raise InputError(
-                f"{path}: unpacks to {size:,} bytes; arrays of one run have at most "
-                f"{MAX_ARRAY_BYTES:,}"
-            )
+            if size > MAX_ARRAY_BYTES:
+                raise InputError(
+                    f"{path}: unpacks to {size:,} bytes; arrays of one run have at most "
+                    f"{MAX_ARRAY_BYTES:,}"
+                )
+            for member in packed.infolist():
+                if not _is_array(packed, member):  # numpy would inflate it to any size
+                    raise InputError(
+                        f"{path}: holds other files than arrays ({member.filename!r:.100})"
+                    )
         with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-        if not all(isinstance(array, np.ndarray) for array in found.values()):
-            raise InputError(f"{path}: holds other files than arrays")  # numpy gives their bytes
-        return found
+            return {name: file[name] for name in file.files}
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damage
         raise InputError(f"{path}: damaged arrays ({type(error).__name__}: {error})") from error
+
+
+def _is_array(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    """Whether numpy would see an array, compressed in a way that can be unpacked piece by piece."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return False
+    with packed.open(member) as file:
+        return file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX

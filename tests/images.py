@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import io
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -65,11 +68,98 @@ def write_tar(path: Path, content: Iterable[File | tarfile.TarInfo]) -> Path:
     return path
 
 
-def write_zip(path: Path, content: Iterable[File], method: int = zipfile.ZIP_DEFLATED) -> Path:
+def write_zip(
+    path: Path,
+    content: Iterable[File | tuple[zipfile.ZipInfo, bytes]],
+    method: int = zipfile.ZIP_DEFLATED,
+) -> Path:
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, data in content:
             archive.writestr(name, data)
     return path
+
+
+def lying_zip(name: str, says: int, zeros: int, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of one member that says that it holds ``says`` bytes and holds a number of MiB."""
+    raw = {
+        zipfile.ZIP_DEFLATED: lambda: zlib.compressobj(9, zlib.DEFLATED, -15),
+        zipfile.ZIP_BZIP2: bz2.BZ2Compressor,
+    }[method]()
+    body = b"".join(raw.compress(bytes(1 << 20)) for _ in range(zeros)) + raw.flush()
+    # the checksum is that of what the reader should see, so that it does not save the reader
+    sizes = zlib.crc32(bytes(says)), len(body), says
+    encoded_name = name.encode()
+    local = struct.pack("<IHHHHHIIIHH", 0x04034B50, 46, 0, method, 0, 33, *sizes, len(name), 0)
+    entry = struct.pack(
+        "<IHHHHHHIIIHHHHHII", 0x02014B50, 46, 46, 0, method, 0, 33, *sizes, len(name), 0, 0, 0, 0,
+        0, 0,
+    )  # fmt: skip
+    content = local + encoded_name + body
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, 46 + len(name), len(content), 0)
+    return content + entry + encoded_name + end
+
+
+def tar_header(name: str = "x", kind: bytes = tarfile.REGTYPE, size: int = 0) -> bytes:
+    """The block that introduces a member."""
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+def extended(kind: bytes, body: bytes, member: bytes | None = None) -> bytes:
+    """A member with an extended header, or with a long name, before its own."""
+    own = tar_header() if member is None else member
+    return tar_header("x", kind, len(body)) + body + bytes(-len(body) % 512) + own
+
+
+def extended_name(name: bytes) -> bytes:
+    """A folder of this name, as an extended header."""
+    rest = b" path=" + name + b"\n"
+    length = next(n for n in range(len(rest), len(rest) + 9) if n == len(rest) + len(str(n)))
+    folder = tar_header("x", tarfile.DIRTYPE)
+    return extended(tarfile.XHDTYPE, str(length).encode() + rest, folder)
+
+
+def sparse_header() -> bytes:
+    """A sparse file as GNU tar wrote it, whose map goes on in the next block."""
+    header = bytearray(tar_header("x", tarfile.GNUTYPE_SPARSE))
+    header[482] = 1
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+def sparse_map(blocks: int) -> bytes:
+    """Blocks of such a map; each says that another one follows."""
+    block = bytearray(b"00000000001\0" * 42 + bytes(8))
+    block[504] = 1
+    return bytes(block) * blocks
+
+
+def bare_png(width: int, height: int, depth: int = 8, kind: int = 0, lines: bytes = b"") -> bytes:
+    """A PNG that promises a size; ``lines`` are its rows, each after a filter byte."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        body = name + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
+
+
+def run_lengths(width: int, height: int) -> bytes:
+    """A run-length encoded BMP, black, in runs of one pixel."""
+    data, palette = (b"\1\0" * width + b"\0\0") * height + b"\0\1", bytes(1024)
+    start = 14 + 40 + len(palette)
+    about = struct.pack(
+        "<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(data), 0, 0, 256, 0
+    )  # fmt: skip
+    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + about + palette + data
 
 
 def write(path: Path, content: Iterable[File]) -> Path:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import images
@@ -179,24 +177,32 @@ def test_cut_images_are_refused(kind: str) -> None:
 def _png(
     width: int, height: int, depth: int = 8, kind: int = 0, raw: np.ndarray | None = None
 ) -> bytes:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        body = name + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
     lines = b"" if raw is None else b"".join(b"\0" + row.tobytes() for row in raw)
-    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(lines))
-        + chunk(b"IEND", b"")
-    )
+    return images.bare_png(width, height, depth, kind, lines)
 
 
 @pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (50_000, 1_300), (8_001, 8_000)])
 def test_too_many_pixels_are_refused_from_the_header(width: int, height: int) -> None:
     """The file holds no pixels at all: nothing was decoded to find out."""
     assert "the limit is 64,000,000" in _refusal(_png(width, height))
+
+
+@pytest.mark.parametrize(
+    ("content", "limit"),
+    [
+        (b"P5 1500 1400 200\n" + bytes(2_100_000), "2,000,000"),  # neither 8 nor 16 bits
+        (b"P2 1500 1400 255\n" + b"0 " * 2_100_000, "2,000,000"),
+        (images.encoded(Image.new("RGB", (8_000, 4_001)), "WEBP", lossless=True), "32,000,000"),
+    ],
+    ids=["levels", "text", "webp"],
+)
+def test_kinds_that_take_more_time_or_memory_have_a_lower_limit(content: bytes, limit: str) -> None:
+    assert f"the limit is {limit} for its kind" in _refusal(content)
+
+
+def test_run_length_bitmaps_have_a_lower_limit() -> None:
+    assert _decode(images.run_lengths(40, 40)).max() == 0
+    assert "the limit is 2,000,000 for its kind" in _refusal(images.run_lengths(2_000, 1_001))
 
 
 def test_the_pixel_limit_is_exact() -> None:

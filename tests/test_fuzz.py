@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 CASES = os.environ.get("CONTRASTIVE_TUTORIAL_FUZZ", "150")
 
 
-@pytest.mark.parametrize("reader", ["image", "archive", "record", "arrays"])
+@pytest.mark.parametrize("reader", ["image", "archive", "record", "arrays", "checkpoint", "cache"])
 def test_no_traceback_no_hang_no_gigabyte(reader):
     """In a process of its own: what torch and the tests take would hide what a reader takes."""
     command = [sys.executable, HERE / "fuzz.py", "--json", "--cases", CASES, reader]
@@ -22,4 +22,4 @@ def test_no_traceback_no_hang_no_gigabyte(reader):
     assert outcome["failures"] == []
     assert outcome["cases"] >= int(CASES) // 2
     assert outcome["accepted"] > 0
-    assert outcome["refused"] > 0
+    assert (outcome["refused"] > 0) != (reader == "cache")  # what is wrong there is made anew

@@ -1,6 +1,7 @@
 """records: what goes in comes out, and damage is named."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -183,3 +184,10 @@ def test_summarize_groups_by_cell_and_subsets():
 def test_summarize_never_averages_over_unlike_records(other, message):
     with pytest.raises(InputError, match=message):
         summarize([make(), other], "cluster_accuracy")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_among_the_records_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "B0-K10-s0.json")
+    with pytest.raises(InputError, match=r"B0-K10-s0\.json: expected a file"):
+        load_records(tmp_path)

@@ -3,8 +3,10 @@
 import errno
 import os
 import stat
+import tracemalloc
 import zipfile
 
+import images
 import numpy as np
 import pytest
 
@@ -96,3 +98,17 @@ def test_arrays_that_unpack_to_gigabytes_are_refused_unread(tmp_path):
         file.infolist()[-1].file_size = 2 << 30  # what the directory promises
     with pytest.raises(InputError, match=r"unpacks to 2,147,483,648 bytes"):
         storage.load_arrays(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_arrays_that_lie_about_their_size_are_refused_unread(tmp_path, method):
+    """Sixty-four MiB behind a header that says a hundred bytes."""
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(images.lying_zip("a.txt", 100, 64, method))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"holds other files than arrays \('a.txt'\)"):
+            storage.load_arrays(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
