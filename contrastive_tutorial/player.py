@@ -17,13 +17,14 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from contrastive_tutorial import inline
 from contrastive_tutorial.choices import Control
+from contrastive_tutorial.dragging import Mark, check_marks, places
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.storage import atomic_write
 
@@ -50,6 +51,18 @@ class Part:
         return text if len(text) <= _MAX_SPOKEN else text[: _MAX_SPOKEN - 1] + "…"
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What one combination shows: numbers of parts, what is said, and where marks lie.
+
+    A mark's place is the part that shows it, counted within the frame, and where in it.
+    """
+
+    parts: tuple[int, ...]
+    spoken: str
+    marks: tuple[tuple[int, float, float] | None, ...] = ()
+
+
 class Player:
     """A widget that plays recorded frames; the last line of a cell shows it.
 
@@ -70,9 +83,10 @@ class Player:
         name: str,
         controls: Sequence[Control],
         parts: Sequence[Part],
-        frames: Sequence[tuple[tuple[int, ...], str]],
+        frames: Sequence[Frame],
         order: Sequence[int],
         png: bytes | None,
+        marks: Sequence[Mark] = (),
     ) -> None:
         self.name = name = inline.clean(name)
         self.controls = tuple(controls)
@@ -82,8 +96,9 @@ class Player:
         chosen = ", ".join(f"{c.label} = {c.labels[c.index]}" for c in controls)
         self.summary = inline.clean(
             f"{name}: recorded for {len(order)} combinations of "
-            f"{', '.join(c.label for c in controls)}. At {chosen}: {first[1]}"
+            f"{', '.join(c.label for c in controls)}. At {chosen}: {first.spoken}"
         )
+        note = f"Recorded: all {len(order)} positions were computed beforehand."
         content = {
             "controls": [
                 {
@@ -96,9 +111,13 @@ class Player:
                 for c in controls
             ],
             "parts": [_compact(part) for part in parts],
-            "frames": [{"parts": pieces, "spoken": spoken} for pieces, spoken in frames],
+            "frames": [
+                {"parts": f.parts, "spoken": f.spoken, **({"marks": f.marks} if marks else {})}
+                for f in frames
+            ],
             "order": order,
-            "note": f"Recorded: all {len(order)} positions were computed beforehand.",
+            "marks": [mark.follows for mark in marks],
+            "note": f"Drag what is ringed, or use the controls. {note}" if marks else note,
         }
         packed = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)
         state = {"title": name, "packed": base64.b64encode(packed).decode("ascii")}
@@ -125,14 +144,18 @@ def record(
     *,
     name: str,
     describe: Callable[..., str] | None = None,
+    marks: Sequence[Mark] = (),
     max_frames: int = MAX_FRAMES,
     max_bytes: int = MAX_BYTES,
 ) -> Player:
     """Call ``fn`` for every combination of the controls' values and keep what it shows.
 
+    ``marks`` are what a reader may drag in its figures.
+
     Raises:
         InputError: naming the widget, if there are more than ``max_frames`` combinations, the
-            HTML exceeds ``max_bytes``, a combination shows nothing, or every combination fails.
+            HTML exceeds ``max_bytes``, a combination shows nothing, every combination fails, or
+            no figure shows a mark.
     """
     combinations = math.prod(len(control.values) for control in controls)
     if combinations > max_frames:
@@ -142,7 +165,8 @@ def record(
             "offer fewer values, or raise max_frames"
         )
     parts: dict[Part, int] = {}
-    frames: dict[tuple[tuple[int, ...], str], int] = {}
+    frames: dict[Frame, int] = {}
+    seen: list[Mapping[str, Any]] = []
     order: list[int] = []
     size = 0
     first_png: bytes | None = None
@@ -150,12 +174,13 @@ def record(
     first = _first_combination(controls)
     for number, values in enumerate(itertools.product(*(c.values for c in controls))):
         arguments = {control.name: value for control, value in zip(controls, values, strict=True)}
-        shown, png, failure = _frame(fn, arguments, name, describe, number == first)
-        if failure is not None:
-            failures.append(failure)
+        shown = _call(fn, arguments, name, describe, marks, number == first)
+        seen.append(shown.places)
+        if shown.failure is not None:
+            failures.append(shown.failure)
         if number == first:
-            first_png = png
-        for part in shown:
+            first_png = shown.png
+        for part in shown.parts:
             if part not in parts:
                 parts[part] = len(parts)
                 size += _cost(part.data)
@@ -165,14 +190,19 @@ def record(
                 f"frames, more than {max_bytes / 1e6:.1f} MB; draw smaller or simpler figures, "
                 "offer fewer values, or raise max_bytes"
             )
-        frame = (tuple(parts[part] for part in shown), _spoken(shown, describe, arguments))
+        frame = Frame(
+            tuple(parts[part] for part in shown.parts),
+            _spoken(shown.parts, describe, arguments),
+            tuple(shown.places.get(mark.gid) for mark in marks),
+        )
         order.append(frames.setdefault(frame, len(frames)))
     if len(failures) == combinations:
         raise InputError(
             f"widget {name!r}: every combination fails, the first with "
             f"{type(failures[0]).__name__}: {failures[0]}"
         ) from failures[0]
-    player = Player(name, controls, list(parts), list(frames), order, first_png)
+    check_marks(name, marks, seen)
+    player = Player(name, controls, list(parts), list(frames), order, first_png, marks)
     if len(player.html.encode()) > max_bytes:
         raise InputError(
             f"widget {name!r}: {len(player.html) / 1e6:.2f} MB of HTML, more than "
@@ -188,45 +218,58 @@ def _first_combination(controls: Sequence[Control]) -> int:
     return position
 
 
-def _frame(
+@dataclass
+class _Shown:
+    """What one call of the function left behind; ``places`` of marks with their part, by gid."""
+
+    parts: list[Part] = field(default_factory=list)
+    png: bytes | None = None
+    failure: Exception | None = None
+    places: dict[str, tuple[int, float, float]] = field(default_factory=dict)
+
+
+def _call(
     fn: Callable[..., Any],
     arguments: dict[str, Any],
     name: str,
     describe: Callable[..., str] | None,
+    marks: Sequence[Mark],
     need_png: bool,
-) -> tuple[list[Part], bytes | None, Exception | None]:
-    """What one combination shows, its picture as PNG, and the exception if it failed.
+) -> _Shown:
+    """What one combination shows.
 
     Pixels take as long to draw as the figure itself: without ``need_png`` there may be no PNG.
     """
+    from matplotlib.figure import Figure
+
     alt = None if describe is None else str(describe(**arguments))
-    failure: Exception | None = None
+    shown = _Shown()
     with captured() as outputs:
         try:
             result = fn(**arguments)
         except Exception as error:
-            failure, result = error, None
+            shown.failure, result = error, None
     items = outputs.items
-    if failure is not None:
+    if shown.failure is not None:
         outputs.close_figures()
     else:
         items = items + outputs.figures(result)
-    parts: list[Part] = []
-    png: bytes | None = None
-    for item in items:
+    for number, item in enumerate(items):
         part, picture = _part(item, alt, name, need_png)
-        parts.append(part)
-        png = png or picture
-    if failure is not None:
-        message = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
-        parts.append(Part("error", inline.clean(message)[:300]))
-    if not parts:
+        shown.parts.append(part)
+        shown.png = shown.png or picture
+        if isinstance(item, Figure):  # drawn by now, so that its layout is final
+            shown.places |= {gid: (number, *at) for gid, at in places(item, marks).items()}
+    if shown.failure is not None:
+        message = f"{type(shown.failure).__name__}: {' '.join(str(shown.failure).split())}"
+        shown.parts.append(Part("error", inline.clean(message)[:300]))
+    if not shown.parts:
         given = ", ".join(f"{key}={value!r}"[:60] for key, value in arguments.items())
         raise InputError(
             f"widget {name!r}: the function showed nothing for {given}; return a figure or a "
             "value, draw with matplotlib, or print"
         )
-    return parts, png, failure
+    return shown
 
 
 class Captured:

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from contrastive_tutorial.choices import Control, read_choices
+from contrastive_tutorial.dragging import read_drag
 from contrastive_tutorial.exercises import check_function, check_number
 from contrastive_tutorial.explorer import EmbeddingExplorer
 from contrastive_tutorial.player import MAX_BYTES, MAX_FRAMES, Player, captured, figure_text, record
@@ -29,6 +30,7 @@ def interact(
     name: str | None = None,
     labels: Mapping[str, str] | None = None,
     describe: Callable[..., str] | None = None,
+    drag: Mapping[str, str | Sequence[str]] | None = None,
     max_frames: int = MAX_FRAMES,
     max_bytes: int = MAX_BYTES,
     **choices: Any,
@@ -50,6 +52,11 @@ def interact(
         labels: what to call an argument, by its name.
         describe: called like ``fn``; returns what a reader who cannot see the picture should know.
             By default a picture is described by its own title.
+        drag: what a recording lets the reader drag in its figure, besides the sliders: the ``gid``
+            of a marker that ``fn`` plots, and the name or names of the choices that follow it.
+            ``axes.plot(mean, height, "o", gid="peak")`` with
+            ``drag={"peak": ["mean", "std"]}`` makes the marker draggable: it goes to the recorded
+            position that lies nearest to the pointer. Alive, there are sliders alone.
         max_frames, max_bytes: budget of a recording: combinations and bytes of HTML.
         choices: by argument name, a list of values, a dict of labels and values, a ``range``,
             ``True`` or ``False``, or numbers ``(min, max)`` or ``(min, max, step)``.
@@ -59,13 +66,15 @@ def interact(
 
     Raises:
         InputError: naming the argument or the widget: a choice is missing, unknown or empty, the
-            budget is exceeded, or ``fn`` shows nothing.
+            budget is exceeded, ``fn`` shows nothing, or a mark of ``drag`` is not drawn, does not
+            move, or follows no choice.
 
     >>> player = interact(lambda k: f"{k} subsets", static=True, name="subsets", k=[1, 2, 5])
     >>> player.num_frames
     3
     """
     controls = read_choices(fn, choices, labels)
+    marks = read_drag(drag, controls)
     name = str(name or getattr(fn, "__name__", type(fn).__name__))
     if static is None:
         static = not _is_live()
@@ -75,6 +84,7 @@ def interact(
             controls,
             name=name,
             describe=describe,
+            marks=marks,
             max_frames=max_frames,
             max_bytes=max_bytes,
         )

@@ -7,6 +7,7 @@ import functools
 import gzip
 import http.server
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from headless import EXECUTABLE, needs_chromium
-from test_book import BUILT, PAGES
+from test_book import BUILT, PAGES, source
 from test_book import EXECUTABLE as RUNNING
 
 pytestmark = [pytest.mark.browser, needs_chromium]
@@ -313,6 +314,38 @@ def test_every_widget_answers_the_mouse(browser: Any, address: str, name: str) -
             after = widget.screenshot(), widget.evaluate(SPOKEN)
             assert after[0] != before[0], "moved, and drew nothing"
             assert after[1] != before[1], "moved, and said nothing"
+
+
+DRAGGED = [name for name in RUNNING if re.search(r"\bgid=", source(name))]
+
+
+def test_the_book_has_something_to_drag() -> None:
+    assert len(DRAGGED) >= 2
+
+
+@pytest.mark.parametrize("name", DRAGGED)
+def test_every_mark_can_be_dragged(browser: Any, address: str, name: str) -> None:
+    """In at least one of four directions, and picture, slider and words go with it."""
+    with visit(browser, f"{address}book/{name}.html") as page:
+        widget = page.locator(".player", has=page.locator(".mark")).first
+        widget.scroll_into_view_if_needed()
+        marks = widget.locator(".mark").all()
+        assert len(marks) >= 2
+        for mark in marks:
+            before = widget.locator(".stage").screenshot(), widget.evaluate(SPOKEN)
+            for across, down in [(80, 0), (-160, 0), (80, 80), (0, -160)]:
+                box = mark.bounding_box()
+                x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+                page.mouse.move(x, y)
+                page.mouse.down()
+                page.mouse.move(x + across, y + down, steps=3)
+                page.mouse.up()
+                page.wait_for_timeout(300)
+                if widget.evaluate(SPOKEN) != before[1]:
+                    break
+            after = widget.locator(".stage").screenshot(), widget.evaluate(SPOKEN)
+            assert after[1] != before[1], "dragged, and said nothing"
+            assert after[0] != before[0], "dragged, and drew nothing"
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from contrastive_tutorial.choices import read_choices
+from contrastive_tutorial.dragging import read_drag
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.inline import clean
 from contrastive_tutorial.player import record
@@ -25,13 +26,23 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
-def play(fn, *, name="widget", describe=None, max_frames=200, max_bytes=2_000_000, **choices):
+def play(
+    fn,
+    *,
+    name="widget",
+    describe=None,
+    drag=None,
+    max_frames=200,
+    max_bytes=2_000_000,
+    **choices,
+):
     controls = read_choices(fn, choices)
     return record(
         fn,
         controls,
         name=name,
         describe=describe,
+        marks=read_drag(drag, controls),
         max_frames=max_frames,
         max_bytes=max_bytes,
     )
@@ -215,6 +226,37 @@ def test_the_bundle_serves_every_kind_of_reader():
     assert set(play(lambda k: k, k=[1])._repr_mimebundle_()) == {"text/html", "text/plain"}
 
 
+def dot(x, y, shown=True):
+    if not shown:
+        raise ValueError("hidden")
+    print("first the text")
+    figure, axes = plt.subplots(figsize=(4, 2), layout="none")
+    axes.set_position([0, 0, 1, 1])
+    axes.set(xlim=(0, 4), ylim=(0, 2))
+    axes.plot(x, y, "o", markersize=12, gid="dot")
+    return figure
+
+
+def test_marks_are_kept_with_the_part_that_shows_them():
+    player = play(dot, drag={"dot": ["x", "y"]}, x=[1, 2, 3], y=[0.5, 1.5], shown=[True, False])
+    recorded = content(player)
+    assert recorded["marks"] == [[0, 1]]
+    places = [recorded["frames"][frame]["marks"][0] for frame in recorded["order"]]
+    expected = [[1, x / 4, 1 - y / 2] for x in (1, 2, 3) for y in (0.5, 1.5)]
+    assert places == [place for one in expected for place in (one, None)]
+    assert recorded["note"].startswith("Drag what is ringed")
+    plain = content(play(dot, x=[1], y=[1]))
+    assert plain["marks"] == []
+    assert "marks" not in plain["frames"][0]
+
+
+def test_a_mark_that_nobody_could_drag_fails_the_build():
+    with pytest.raises(InputError, match=r"'widget': drag: no figure shows a mark 'dto'"):
+        play(dot, drag={"dto": "x"}, x=[1, 2], y=[1])
+    with pytest.raises(InputError, match=r"drag: the mark 'dot' lies in one place whatever"):
+        play(lambda x: dot(1, 1), drag={"dot": "x"}, x=[1, 2])
+
+
 hostile = st.text(max_size=30) | st.sampled_from(
     ["</script>", "<!--", "\"'`", "🐸", "שלום", "\u202e", "\x00", "\ud800", "&amp;"]
 )
@@ -333,3 +375,75 @@ def test_it_fits_a_phone_and_may_stand_twice(page, tmp_path):
         assert tab.evaluate(overflow) <= 0
         tab.get_by_role("slider").nth(1).press("ArrowRight")
         assert tab.locator("output").all_inner_texts() == ["1", "2"]
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory):
+    player = play(
+        dot,
+        name="field",
+        describe=lambda x, y: f"dot at {x}, {y}",
+        drag={"dot": ["x", "y"]},
+        x=[1, 2, 3],
+        y={"low": 0.5, "high": 1.5},
+    )
+    return player.save_html(tmp_path_factory.mktemp("player") / "field.html")
+
+
+def drag(tab, across, down, steps=4):
+    """Press on the mark, move it by parts of the picture's size, and do not let go."""
+    picture = tab.locator(".stage svg").bounding_box()
+    mark = tab.locator(".mark").bounding_box()
+    x, y = mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2
+    tab.mouse.move(x + 3, y + 3)
+    tab.mouse.down()
+    tab.mouse.move(x + 3 + across * picture["width"], y + 3 + down * picture["height"], steps=steps)
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_mark_follows_the_mouse_and_takes_the_controls_along(field):
+    with opened(field) as tab:
+        tab.locator(".stage svg").wait_for()
+        slider, select = tab.get_by_role("slider", name="x"), tab.get_by_label("y", exact=True)
+        first = picture(tab)
+        assert tab.locator(".mark").evaluate("node => getComputedStyle(node).cursor") == "grab"
+        drag(tab, 0.09, 0)  # a third of the way to the next value: not yet
+        assert slider.get_attribute("aria-valuetext") == "1"
+        tab.mouse.up()
+        drag(tab, 0.25, -0.5)
+        assert tab.locator(".mark").evaluate("node => getComputedStyle(node).cursor") == "grabbing"
+        assert slider.get_attribute("aria-valuetext") == "2"
+        assert select.input_value() == "1"
+        assert "x = 2" not in tab.locator("[aria-live]").inner_text()  # it speaks when let go
+        tab.mouse.up()
+        spoken(tab, "x = 2, y = high. first the text dot at 2, 1.5")
+        assert picture(tab) != first
+        drag(tab, 3, 3)  # far out of the picture: the nearest there is
+        tab.mouse.up()
+        spoken(tab, "x = 3, y = low")
+        before = tab.locator(".mark").bounding_box()
+        tab.mouse.move(5, 5)  # let go, it stays
+        assert tab.locator(".mark").bounding_box() == before
+        slider.press("ArrowLeft")
+        spoken(tab, "x = 2, y = low")
+        assert tab.locator(".mark").bounding_box()["x"] < before["x"]
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_mark_follows_a_finger_and_the_page_still_scrolls(field):
+    with opened(field, viewport={"width": 320, "height": 300}, has_touch=True) as tab:
+        tab.locator(".stage svg").wait_for()
+        tab.locator(".mark").scroll_into_view_if_needed()
+        mark = tab.locator(".mark").bounding_box()
+        across = tab.locator(".stage svg").bounding_box()["width"] / 4
+        x, y = mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2
+        touch = tab.context.new_cdp_session(tab)
+        for kind, dx in [("Start", 0), ("Move", across / 2), ("Move", 2 * across), ("End", None)]:
+            points = [] if dx is None else [{"x": x + dx, "y": y}]
+            touch.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+        spoken(tab, "x = 3, y = low")
+        styles = "node => getComputedStyle(node).touchAction"
+        assert tab.locator(".mark").evaluate(styles) == "none"
+        assert tab.locator(".stage").evaluate(styles) == "auto"

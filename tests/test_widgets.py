@@ -76,3 +76,10 @@ def test_arguments_reach_the_recording():
     )
     assert player.controls[0].label == "subsets"
     assert "K is 1" in player.summary
+
+
+def test_what_can_be_dragged_is_checked_and_alive_there_are_sliders(monkeypatch):
+    with pytest.raises(InputError, match="the mark 'dot' should follow"):
+        widgets.interact(lambda k: k, static=False, drag={"dot": "n"}, k=[1, 2])
+    live = widgets.interact(lambda k: k, static=False, drag={"dot": "k"}, k=[1, 2])
+    assert len(live.children) == 2  # the slider and the output
