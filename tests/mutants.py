@@ -1,143 +1,219 @@
-"""Do the tests notice a wrong sign? Small faults are put into a module, and its own tests run.
+"""Do the tests notice a wrong sign? ``mutmut`` puts small faults into losses, norms and metrics.
 
-    OMP_NUM_THREADS=1 python tests/mutants.py --module clustering kl --sample 10 --seed 0
+    OMP_NUM_THREADS=1 python tests/mutants.py [--module NAME ...] [--again] [--children N]
 
-A mutant is one change: a comparison, an arithmetic operator or a sign swapped, a ``not`` taken
-away, a number one larger or smaller, ``and`` for ``or``. It is killed when ``test_<module>.py``
-fails or takes too long on a copy of the package, and has survived when the tests pass.
+A mutant is one change: an operator swapped, a number one larger, an argument left out, a value
+replaced by ``None``. It is killed when one of the tests that reach it fails or takes too long, and
+has survived when all pass. ``[tool.mutmut]`` in ``pyproject.toml`` says which modules and which
+tests; the words of error messages are left alone.
+
+Works on a copy in ``_build/mutants``, where what was found is kept: a run that was interrupted goes
+on, ``--again`` tries the survivors anew after tests were added, deleting the folder starts afresh.
+The summary is ``tests/mutants.json``. Why a survivor is let live stands there too, written by hand
+and kept from run to run; one without a reason ends the command with an error.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import copy
+import importlib.metadata
+import json
 import os
-import random
-import shutil
+import platform
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
+import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "contrastive_tutorial"
-MODULES = ("clustering", "ntxent", "kl", "geometry", "norm_renorm")
-SWAPS: dict[type, type] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.MatMult: ast.Mult,
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
-    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
-    ast.USub: ast.UAdd,
-}  # fmt: skip
+REPORT = ROOT / "tests" / "mutants.json"
+COMMAND = "make mutants"
+PLAIN = "_plain"  # ending of a function that has lost its decorators
+KILLED = {1, 3}  # a test failed
+TOO_LONG = {24, 36, 152, 255, -24, -9}  # stopped by mutmut
+SURVIVED, UNREACHED = {0}, {5, 33}
 
 
-def _variants(node: ast.AST) -> Iterator[ast.AST]:
-    """What may stand in the place of a node."""
-    if isinstance(node, ast.BinOp | ast.BoolOp | ast.UnaryOp) and type(node.op) in SWAPS:
-        other = copy.deepcopy(node)
-        other.op = SWAPS[type(node.op)]()
-        yield other
-    elif isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
-        other = copy.deepcopy(node)
-        other.ops[0] = SWAPS[type(node.ops[0])]()
-        yield other
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield node.operand
-    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield ast.Constant(not node.value)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        yield ast.Constant(node.value + 1)
-        yield ast.Constant(node.value - 1)
+def modules() -> list[str]:
+    """The modules that ``pyproject.toml`` names, in its order."""
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
+    return [Path(name).stem for name in options["only_mutate"]]
 
 
-def _skipped(tree: ast.AST) -> set[int]:
-    """Nodes whose change does nothing here: annotations, and the words of error messages."""
-    found = set()
-    for node in ast.walk(tree):
-        parts: list[ast.AST | None] = []
-        if isinstance(node, ast.arg | ast.AnnAssign):
-            parts = [node.annotation]
-        elif isinstance(node, ast.FunctionDef):
-            parts = [node.returns]
-        elif isinstance(node, ast.Raise | ast.JoinedStr):
-            parts = [node]
-        found |= {id(inner) for part in parts if part for inner in ast.walk(part)}
-    return found
+def spelled_out(source: str) -> str:
+    """``@d def f(): ...`` as ``def f_plain(): ...`` and ``f = d(f_plain)``.
 
-
-def mutants(source: str) -> Iterator[tuple[str, str]]:
-    """Every mutant of a module: where and what, and its source."""
+    mutmut leaves decorated functions alone, and with them half of what the norms do. A lone
+    ``staticmethod`` or ``classmethod`` it can deal with.
+    """
+    lines = source.splitlines()
     tree = ast.parse(source)
-    skipped = _skipped(tree)
-    for parent in ast.walk(tree):
-        for name, value in ast.iter_fields(parent):
-            places = value if isinstance(value, list) else [value]
-            for i, node in enumerate(places):
-                if not isinstance(node, ast.expr) or id(node) in skipped:
-                    continue
-                for other in _variants(node):
-                    _put(parent, name, i, other)
-                    changed = f"{ast.unparse(node)} -> {ast.unparse(other)}"
-                    yield f"line {node.lineno}: {changed}", ast.unparse(tree)
-                    _put(parent, name, i, node)
+    bodies = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.ClassDef))]
+    decorated = [
+        node
+        for body in bodies
+        for node in body
+        if isinstance(node, ast.FunctionDef) and node.decorator_list
+    ]
+    for node in sorted(decorated, key=lambda node: -node.lineno):  # from the end: lines stay right
+        decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+        if decorators in (["staticmethod"], ["classmethod"]):
+            continue
+        indent = " " * node.col_offset
+        plain = node.name + PLAIN
+        value = plain
+        for decorator in reversed(decorators):
+            value = f"{decorator}({value})"
+        lines.insert(node.end_lineno or 0, f"{indent}{node.name} = {value}")
+        lines[node.lineno - 1] = lines[node.lineno - 1].replace(
+            f"def {node.name}", f"def {plain}", 1
+        )
+        first = node.decorator_list[0].lineno - 1
+        lines[first : node.lineno - 1] = (
+            [f"{indent}@staticmethod"] if "staticmethod" in decorators else []
+        )
+    return "\n".join(lines) + "\n"
 
 
-def _put(parent: ast.AST, name: str, i: int, node: ast.AST) -> None:
-    value = getattr(parent, name)
-    if isinstance(value, list):
-        value[i] = node
-    else:
-        setattr(parent, name, node)
+def prepare(folder: Path) -> None:
+    """Bring the copy up to date. A file that is the same stays untouched, and so do its mutants."""
+    mutated = {f"{PACKAGE}/{name}.py" for name in modules()}
+    wanted = {"pyproject.toml": (ROOT / "pyproject.toml").read_bytes()}
+    for part in (PACKAGE, "tests"):
+        for path in sorted((ROOT / part).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                wanted[path.relative_to(ROOT).as_posix()] = path.read_bytes()
+    for name, content in wanted.items():
+        path = folder / name
+        new = spelled_out(content.decode()).encode() if name in mutated else content
+        if not path.is_file() or path.read_bytes() != new:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(new)
 
 
-def passes(folder: Path, module: str, timeout: float) -> bool:
-    """Whether the module's tests pass on the package in ``folder``."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+def mutmut(folder: Path, *arguments: str) -> None:
+    """Run mutmut on the copy; it prints how far it is."""
+    code = "from mutmut.__main__ import cli; cli()"
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", code, *arguments]
+    status = subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+    if status:
+        sys.exit(f"mutmut {arguments[0]}: exit status {status}")
+
+
+def results(folder: Path, module: str) -> dict[str, int | None]:
+    """mutmut's exit code of every mutant of a module, by its name; ``None``: not tried."""
+    path = folder / "mutants" / PACKAGE / f"{module}.py.meta"
+    return json.loads(path.read_text())["exit_code_by_key"] if path.is_file() else {}
+
+
+def what(folder: Path, module: str, name: str) -> str:
+    """The change, in one line: the function, what stood there, and what stands there."""
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+    from mutmut.utils.format_utils import orig_function_and_class_names_from_key
+
+    function, of = orig_function_and_class_names_from_key(name)
+    before = os.getcwd()
+    os.chdir(folder)
     try:
-        return not subprocess.run(
-            [*command, f"tests/test_{module}.py"], cwd=folder, env=environment, timeout=timeout,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-        ).returncode  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return False
+        lines = get_diff_for_mutant(name, path=f"{PACKAGE}/{module}.py").splitlines()[3:]
+    finally:
+        os.chdir(before)
+    old, new = (
+        " ".join(line[1:].strip() for line in lines if line[:1] == sign) for sign in ("-", "+")
+    )
+    where = f"{of}.{function}" if of else function
+    return f"{where.removesuffix(PLAIN)}: {old} → {new}"
+
+
+def reasons() -> dict[tuple[str, str], str]:
+    """Why a survivor is let live, from the last report."""
+    if not REPORT.is_file():
+        return {}
+    return {
+        (part["module"], survivor["what"]): survivor["why"]
+        for part in json.loads(REPORT.read_text())["modules"]
+        for survivor in part["survivors"]
+    }
+
+
+def report(folder: Path) -> dict[str, Any]:
+    """The summary of all that was found."""
+    known = reasons()
+    parts = []
+    for module in modules():
+        codes = results(folder, module)
+        survivors = []
+        for name, code in codes.items():
+            if code in SURVIVED | UNREACHED:
+                change = what(folder, module, name)
+                survivors.append({"what": change, "why": known.get((module, change), "")})
+            elif code is not None and code not in KILLED | TOO_LONG:
+                sys.exit(f"{name}: ended with {code}, which is neither killed nor survived")
+        tried = sum(code is not None for code in codes.values())
+        parts.append({
+            "module": module, "mutants": len(codes), "tried": tried,
+            "killed": tried - len(survivors), "survivors": survivors,
+        })  # fmt: skip
+    return {
+        "command": COMMAND,
+        "commit": _commit(),
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in ("mutmut", "torch", "hypothesis")},
+        "modules": parts,
+    }
+
+
+def _commit() -> str:
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", PACKAGE, "tests", ":!tests/mutants.json")
+    return git("rev-parse", "HEAD") + (" and changes" if changed else "")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--module", nargs="+", default=MODULES, metavar="NAME")
-    parser.add_argument("--sample", type=int, help="so many of each module; default: all")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--module", nargs="+", choices=modules(), metavar="NAME")
+    parser.add_argument("--again", action="store_true", help="only what has survived so far")
+    parser.add_argument("--report", action="store_true", help="run nothing, sum up what is there")
+    parser.add_argument("--children", type=int, default=1, metavar="N", help="processes at a time")
+    parser.add_argument("--folder", type=Path, default=ROOT / "_build" / "mutants")
     options = parser.parse_args()
-    for module in options.module:
-        with tempfile.TemporaryDirectory(prefix="mutants-") as name:
-            folder = Path(name)
-            for part in (PACKAGE, "tests"):
-                shutil.copytree(ROOT / part, folder / part)
-            shutil.copy(ROOT / "pyproject.toml", folder)
-            path = folder / PACKAGE / f"{module}.py"
-            found = list(mutants(path.read_text()))
-            tried = found
-            if options.sample and options.sample < len(found):
-                tried = random.Random(options.seed).sample(found, options.sample)
-            began = time.monotonic()
-            if not passes(folder, module, 600):
-                print(f"{module}: its tests fail without a mutant")
-                return 1
-            limit = 30 + 5 * (time.monotonic() - began)
-            survived = []
-            for what, source in tried:
-                path.write_text(source)
-                if passes(folder, module, limit):
-                    survived.append(what)
-            killed = len(tried) - len(survived)
-            print(f"{module}: {killed} of {len(tried)} killed ({len(found)} in all)", flush=True)
-            print(*(f"  survived {what}" for what in survived), sep="\n", flush=True)
-    return 0
+    folder = options.folder.resolve()
+    children = f"--max-children={options.children}"
+    if not options.report:
+        prepare(folder)
+    if options.again:
+        (folder / "mutants" / "mutmut-stats.json").unlink(
+            missing_ok=True
+        )  # which test reaches what
+        names = [
+            name
+            for module in options.module or modules()
+            for name, code in results(folder, module).items()
+            if code in SURVIVED | UNREACHED
+        ]
+        if names:
+            mutmut(folder, "run", children, *names)
+    elif options.module:
+        mutmut(folder, "run", children, *(f"{PACKAGE}.{name}.*" for name in options.module))
+    elif not options.report:
+        mutmut(folder, "run", children)
+    summary = report(folder)
+    REPORT.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    unexplained = 0
+    for part in summary["modules"]:
+        print("{module}: {killed} of {tried} killed, {mutants} in all".format(**part))
+        for survivor in part["survivors"]:
+            if not survivor["why"]:
+                unexplained += 1
+                print(f"  survived, and no reason given: {survivor['what']}")
+    return 1 if unexplained else 0
 
 
 if __name__ == "__main__":

@@ -192,13 +192,17 @@ def test_bad_clustering_requests():
         cluster(x * np.nan, x, 2)
 
 
-def test_doubled_asks_for_twice_as_many_clusters(monkeypatch):
+def test_what_the_scores_ask_of_k_means(monkeypatch):
     asked = []
 
-    def record(train, test, num_clusters, *_):
-        asked.append(num_clusters)
+    def record(train, test, *arguments):
+        asked.append(arguments)
         return np.array([0, 0, 1, 1])
 
     monkeypatch.setattr("contrastive_tutorial.clustering.cluster", record)
-    clustering_scores(np.zeros((4, 2)), np.zeros((4, 2)), [0, 0, 0, 1], 3, doubled=True)
-    assert asked == [3, 6]
+    data = np.zeros((4, 2)), np.zeros((4, 2)), [0, 0, 0, 1]
+    clustering_scores(*data, 3, 5, 2, doubled=True)
+    assert asked == [(3, 5, 2), (6, 5, 2)]  # twice as many clusters, the same seed and restarts
+    asked.clear()
+    assert "purity_10" in clustering_scores(*data)
+    assert asked == [(10, 0, 10)]
