@@ -1,6 +1,7 @@
 """clustering: brute force over all maps, peers, chance levels, invariance to names and order."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -131,6 +132,32 @@ def test_separate_blobs_are_clustered_perfectly_whatever_their_length():
     assert clusters.dtype == np.int64
     assert cluster_accuracy(labels, clusters) == 1.0
     np.testing.assert_array_equal(clusters, cluster(torch.tensor(train), test, 4))
+
+
+def test_k_means_is_asked_for_what_the_docstring_says(monkeypatch):
+    import sklearn.cluster
+
+    made = []
+
+    class Recorded(sklearn.cluster.KMeans):
+        def fit(self, x):
+            made.append((self.n_clusters, self.random_state, self.n_init))
+            warnings.warn("another warning than that of few points", UserWarning, stacklevel=1)
+            return super().fit(x)
+
+    monkeypatch.setattr(sklearn.cluster, "KMeans", Recorded)
+    train, _ = blobs(20)
+    with pytest.warns(UserWarning, match="another warning"):
+        cluster(train, train, 4)
+    with pytest.warns(UserWarning, match="another warning"):
+        cluster(train, train, 4, 7, 3)
+    assert made == [(4, 0, 10), (4, 7, 3)]
+
+
+def test_one_cluster_and_as_many_as_points():
+    x = np.eye(3)
+    assert cluster(x, x, 1, n_init=1).tolist() == [0, 0, 0]
+    assert sorted(cluster(x, x, 3).tolist()) == [0, 1, 2]
 
 
 def test_test_points_go_to_the_nearest_centroid_of_train_points():

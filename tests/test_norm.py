@@ -108,7 +108,7 @@ def test_conversion_keeps_the_evaluated_function(kind: str) -> None:
         torch.testing.assert_close(back.state_dict()[name], tensor, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("first", "second"), itertools.permutations(KINDS, 2))
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(KINDS, 2)))
 def test_any_kind_leads_to_any_other(first: str, second: str) -> None:
     model = convert_norm(convert_norm(small(), first, 2), second, 4)
     one, two = CLASSES[second]

@@ -20,7 +20,7 @@ from contrastive_tutorial.norm import (
     precise_bn,
     reestimate,
 )
-from contrastive_tutorial.norm_statistics import num_branches
+from contrastive_tutorial.norm_statistics import _Moments, num_branches
 
 F64 = torch.float64
 K, EACH, C = 3, 8, 4
@@ -38,9 +38,9 @@ def batch(seed: int = 0, each: int = EACH) -> Tensor:
     return (x * (1 + k) + 2 * k).flatten(0, 1)
 
 
-def layer(kind: str) -> nn.Module:
+def layer(kind: str, eps: float = 0.01) -> nn.Module:
     """A converted layer with random affine and statistics of a training batch, in eval mode."""
-    norm = convert_norm(nn.BatchNorm2d(C, dtype=F64), kind, K)
+    norm = convert_norm(nn.BatchNorm2d(C, eps=eps, dtype=F64), kind, K)
     for i, parameter in enumerate(norm.parameters()):
         parameter.data.copy_(randn(*parameter.shape, seed=10 + i) + 1)
     for seed in range(3):
@@ -50,7 +50,7 @@ def layer(kind: str) -> nn.Module:
 
 def by_hand(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     mean, std, weight, bias = (
-        t.view(1, -1, 1, 1) for t in (mean, (var + 1e-5).sqrt(), weight, bias)
+        t.view(1, -1, 1, 1) for t in (mean, (var + 0.01).sqrt(), weight, bias)
     )
     return (x - mean) / std * weight + bias
 
@@ -226,6 +226,24 @@ def test_compiled_models(in_place: bool, nested: bool) -> None:
 
 def flat(x: Tensor) -> Tensor:
     return x.transpose(0, 1).flatten(1)
+
+
+def test_moments_are_merged_in_float64_and_from_single_values_too() -> None:
+    values = randn(5, C, seed=40).float() + 100
+    moments = _Moments()
+    for row in values:
+        moments.add(row[None], torch.zeros(1, C), 1)
+    assert moments.mean.dtype == moments.sum_of_squares.dtype == F64
+    exact = values.double()
+    torch.testing.assert_close(moments.mean[0], exact.mean(0), rtol=1e-13, atol=0)
+    torch.testing.assert_close(
+        moments.sum_of_squares[0], 5 * exact.var(0, correction=0), rtol=1e-11, atol=0
+    )
+    # A variance that float32 would round away beside a large one.
+    moments = _Moments()
+    moments.add(torch.zeros(1, 1), torch.full((1, 1), 2.0**24), 1)
+    moments.add(torch.zeros(1, 1), torch.ones(1, 1), 1)
+    assert float(moments.sum_of_squares) == 2**24 + 1
 
 
 def test_precise_bn_is_the_statistics_of_the_pooled_data() -> None:

@@ -179,6 +179,16 @@ def test_kinds_broadcast():
     assert triplet_kind(torch.tensor([1, 2]), 1.5, 0.3).tolist() == [0, 2]
 
 
+def test_triplet_kind_keeps_every_digit_of_numbers_and_stays_on_the_device_of_tensors():
+    # float32 would not tell the two distances apart, and a tie is hard.
+    assert triplet_kind(0.1, 0.1 + 1e-12, 0.3) == TripletKind.SEMI_HARD
+    elsewhere = torch.empty(2, device="meta")
+    assert triplet_kind(elsewhere, elsewhere, 0.3).device.type == "meta"
+    assert triplet_kind(elsewhere, 0.5, 0.3).device.type == "meta"
+    with pytest.raises(InputError, match="got -1"):  # the bad one, not the first one
+        triplet_kind(torch.tensor([0.0, 0.5, -1.0]), 0.5, 0.3)
+
+
 # Mined batches
 
 
