@@ -11,6 +11,10 @@ Works on a copy in ``_build/mutants``, where what was found is kept: a run that 
 on, ``--again`` tries the survivors anew after tests were added, deleting the folder starts afresh.
 ``--sample N`` tries N of each module, chosen uniformly with a fixed seed, a larger N adding to a
 smaller one; the summary then counts these alone.
+mutmut makes the mutants and finds out which tests reach which function. The runs themselves are
+ours: its own start pytest anew for each mutant, which takes ten times as long as the tests do.
+Here a process that has collected all tests splits off one for each mutant.
+
 The summary is ``tests/mutants.json``. Why a survivor is let live stands there too, written by hand
 and kept from run to run; one without a reason ends the command with an error.
 """
@@ -19,17 +23,24 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import importlib.metadata
 import json
 import os
 import platform
 import random
+import resource
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import hypothesis
+import pytest
+from hypothesis import Phase
 from scipy.stats import binomtest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,8 +48,8 @@ PACKAGE = "contrastive_tutorial"
 REPORT = ROOT / "tests" / "mutants.json"
 COMMAND = "make mutants"
 PLAIN = "_plain"  # ending of a function that has lost its decorators
-KILLED = {1, 3}  # a test failed
-TOO_LONG = {24, 36, 152, -24, -9}  # stopped by mutmut
+KILLED = {1, 3, -11}  # a test failed, or the process fell over
+TOO_LONG = {-24, -14, -9}  # stopped at its limit
 SURVIVED, UNREACHED = {0}, {5, 33}
 BROKEN = {255}  # pytest could not run the tests
 
@@ -100,19 +111,113 @@ def prepare(folder: Path) -> None:
             path.write_bytes(new)
 
 
-def mutmut(folder: Path, *arguments: str) -> None:
-    """Run mutmut on the copy; it prints how far it is."""
+def make(folder: Path) -> None:
+    """Let mutmut make the mutants, run all tests without one, and see which reach what."""
     code = "from mutmut.__main__ import cli; cli()"
+    first = f"{PACKAGE}.{modules()[0]}.x_*__mutmut_1"
+    command = [sys.executable, "-c", code, "run", "--max-children=1", first]
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-c", code, *arguments]
     status = subprocess.run(command, cwd=folder, env=environment, check=False).returncode
     if status:
-        sys.exit(f"mutmut {arguments[0]}: exit status {status}")
+        sys.exit(f"mutmut: exit status {status}")
+
+
+class Runs:
+    """A pytest plugin: once all tests are collected, tries mutants, each in a process of its own.
+
+    No test runs in the process that is split, so that torch's threads, which do not survive a
+    split, are not there yet.
+    """
+
+    def __init__(self, folder: Path, wanted: list[tuple[str, str]], children: int) -> None:
+        self.folder, self.wanted, self.children = folder, wanted, children
+        stats = json.loads((folder / "mutants" / "mutmut-stats.json").read_text())
+        self.durations = stats["duration_by_test"]
+        self.reaching = stats["tests_by_mangled_function_name"]
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        session.config.pluginmanager.unregister(name="terminalreporter")
+        gc.collect()
+        gc.freeze()  # what is never looked at again is never copied
+        running: dict[int, tuple[str, str]] = {}
+        for i, (module, name) in enumerate(self.wanted):
+            tests = self.reaching.get(name.partition("__mutmut_")[0], [])
+            tests = sorted(
+                (test for test in tests if test in items),
+                key=lambda test: (self.durations[test], test),  # most die at once
+            )
+            pid = os.fork()
+            if not pid:
+                self._try(session, name, [items[test] for test in tests])
+            running[pid] = module, name
+            while len(running) >= self.children:
+                self._collect(running)
+            if i % 20 == 0:
+                print(f"\r{i} of {len(self.wanted)}", end="", file=sys.__stderr__, flush=True)
+        while running:
+            self._collect(running)
+        return True
+
+    def _try(self, session: pytest.Session, name: str, items: list[pytest.Item]) -> None:
+        """In the split process: run the tests until one fails; does not return."""
+        from mutmut.mutation.trampoline import set_mutant_under_test
+
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        expected = sum(self.durations[item.nodeid] for item in items)
+        limit = int(time.process_time() + 10 + 5 * expected)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        signal.alarm(limit * 10)  # for what waits without computing
+        set_mutant_under_test(name)
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                os._exit(1)
+        os._exit(0 if items else 33)
+
+    def _collect(self, running: dict[int, tuple[str, str]]) -> None:
+        pid, status = os.wait()
+        module, name = running.pop(pid)
+        path = meta(self.folder, module)
+        found = json.loads(path.read_text())
+        found["exit_code_by_key"][name] = os.waitstatus_to_exitcode(status)
+        path.write_text(json.dumps(found, indent=4))
+
+
+def run(folder: Path, wanted: list[tuple[str, str]], children: int) -> None:
+    """Try mutants, given as module and name; what becomes of them is kept at once."""
+    options = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["mutmut"]
+    runs = Runs(folder, wanted, children)
+    os.chdir(folder / "mutants")
+    sys.path.insert(0, str(folder / "mutants"))
+    arguments = [*options["pytest_add_cli_args"], *options["pytest_add_cli_args_test_selection"]]
+    # The first failure will do: nobody reads about it, and no smaller example is wanted.
+    hypothesis.settings.register_profile(
+        "mutants",
+        phases=(Phase.explicit, Phase.generate),
+        database=None,
+        report_multiple_bugs=False,
+    )
+    hypothesis.settings.load_profile("mutants")
+    arguments += ["--rootdir=.", "--tb=no", "-q"]
+    status = pytest.main(arguments, plugins=[runs])
+    os.chdir(ROOT)
+    if status:
+        sys.exit(f"pytest: exit status {status}")
+    loaded = Path(sys.modules[PACKAGE].__file__ or "")
+    assert folder in loaded.parents, f"the tests ran on {loaded}"
+
+
+def meta(folder: Path, module: str) -> Path:
+    """mutmut's file of what became of a module's mutants."""
+    return folder / "mutants" / PACKAGE / f"{module}.py.meta"
 
 
 def results(folder: Path, module: str) -> dict[str, int | None]:
     """mutmut's exit code of every mutant of a module, by its name; ``None``: not tried."""
-    path = folder / "mutants" / PACKAGE / f"{module}.py.meta"
+    path = meta(folder, module)
     return json.loads(path.read_text())["exit_code_by_key"] if path.is_file() else {}
 
 
@@ -205,26 +310,21 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / "_build" / "mutants")
     options = parser.parse_args()
     folder = options.folder.resolve()
-    children = f"--max-children={options.children}"
+    chosen = options.module or modules()
     if not options.report:
         prepare(folder)
-    chosen = options.module or modules()
-    if options.again:  # which test reaches what may have changed with the tests
-        (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
-    known = all(results(folder, name) for name in chosen)
-    if not options.report and not known:  # mutmut makes the mutants before it runs what it is told
-        first = modules()[0]
-        mutmut(folder, "run", children, f"{PACKAGE}.{first}.x_*__mutmut_1")
-    if not options.report:
-        wanted = SURVIVED | UNREACHED | BROKEN if options.again else {None} | BROKEN
+        if options.again:  # which test reaches what may have changed with the tests
+            (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
+        make(folder)
+        wanted = SURVIVED | UNREACHED if options.again else {None}
         names = [
-            name
+            (module, name)
             for module in chosen
             for name in sample(folder, module, options.sample)
-            if results(folder, module)[name] in wanted
+            if results(folder, module)[name] in wanted | BROKEN
         ]
         if names:
-            mutmut(folder, "run", children, *names)
+            run(folder, names, options.children)
     summary = report(folder, options.sample)
     REPORT.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     unexplained = 0

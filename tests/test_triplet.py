@@ -351,13 +351,15 @@ def test_extreme_inputs_stay_finite(mining, scale, dtype):
 @pytest.mark.parametrize("mining", MINED)
 def test_inside_bfloat16_autocast_the_loss_is_that_of_float32(mining):
     embeddings, labels = draw(24, 8, seed=23).float(), classes(24, 4, seed=23)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        for distance in DISTANCES:
+    for distance in DISTANCES:
+        exact = MINED[mining](embeddings.double(), labels, 0.5, distance=distance)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
             inside = MINED[mining](embeddings, labels, 0.5, distance=distance)
             with torch.autocast("cpu", enabled=False):
                 assert torch.equal(
                     inside, MINED[mining](embeddings, labels, 0.5, distance=distance)
                 )
+        assert float(inside) == pytest.approx(float(exact), rel=1e-5)
 
 
 class LargestTensor(TorchDispatchMode):
@@ -492,7 +494,13 @@ NAN = torch.full((6, 4), math.nan)
         (lambda: triplet_loss(GOOD.long(), GOOD, GOOD), "anchor"),
         (lambda: triplet_loss(GOOD[:0], GOOD[:0], GOOD[:0]), "anchor"),
         (lambda: triplet_loss(GOOD[0, 0], GOOD[0, 0], GOOD[0, 0]), "anchor"),
+        (lambda: triplet_loss(NAN, GOOD, GOOD), "anchor"),
         (lambda: triplet_loss(GOOD, NAN, GOOD), "positive"),
+        (lambda: triplet_loss(GOOD, GOOD, NAN), "negative"),
+        (lambda: triplet_loss(GOOD.tolist(), GOOD, GOOD), "anchor"),
+        (lambda: triplet_loss(GOOD, GOOD.tolist(), GOOD), "positive"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD.tolist()), "negative"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD[:2]), "negative"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, -1), "margin"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, distance="l1"), "distance"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, reduction="sum"), "reduction"),
@@ -506,6 +514,33 @@ NAN = torch.full((6, 4), math.nan)
 def test_other_bad_arguments_are_named(call, named):
     with pytest.raises(InputError, match=rf"^{named}: expected .*got"):
         call()
+
+
+def test_what_is_not_said():
+    a, p, n = (2 * draw(8, 3, seed=s) for s in (40, 41, 42))
+    said = triplet_loss(a, p, n, 0.2, distance="euclidean", reduction="mean")
+    assert torch.equal(triplet_loss(a, p, n), said)
+    embeddings, labels = draw(13, 3, seed=43), classes(13, 3, seed=43)
+    for mine in (batch_all_triplet_loss, batch_hard_triplet_loss, semi_hard_triplet_loss):
+        said = mine(embeddings, labels, 0.2, distance="euclidean")
+        assert torch.equal(mine(embeddings, labels), said)
+    said = semi_hard_triplet_loss(embeddings, labels, negatives="all")
+    assert torch.equal(semi_hard_triplet_loss(embeddings, labels), said)
+
+
+def test_without_validation_bad_values_propagate():
+    assert torch.isnan(triplet_loss(GOOD, NAN, GOOD, validate=False))
+    for mining in ("all", "hard"):
+        MINED[mining](NAN, LABELS, validate=False)  # whatever comes out: nothing is raised
+
+
+def test_given_triplets_inside_bfloat16_autocast_are_those_of_float32():
+    a, p, n = (draw(8, 16, seed=s).float() for s in (44, 45, 46))
+    for distance in DISTANCES:
+        exact = triplet_loss(a.double(), p.double(), n.double(), 1.0, distance=distance)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = triplet_loss(a, p, n, 1.0, distance=distance)
+        assert float(inside) == pytest.approx(float(exact), rel=1e-6)
 
 
 def test_given_triplets_and_batch_hard_read_no_value_from_a_gpu():
