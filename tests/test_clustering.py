@@ -199,7 +199,7 @@ def test_collapsed_features_cluster_without_a_warning(recwarn):
     [
         (([], []), "at least one label"),
         (([0, 1], [0, 1, 2]), "clusters: expected one id for each of the 2 labels"),
-        (([[0, 1]], [[0, 1]]), "labels"),
+        (([[0, 1]], [[0, 1]]), "labels: expected one id for each of the 2 samples, got shape"),
         (([0.5, 1.0], [0, 1]), "integer ids"),
     ],
 )

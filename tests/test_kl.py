@@ -333,6 +333,13 @@ def test_univariate_values_are_checked_and_named(which, value, as_tensor):
             function(**arguments)
 
 
+def test_shapes_that_do_not_broadcast_are_listed():
+    with pytest.raises(
+        InputError, match=r"got mean_p \(3,\), std_p \(2,\), mean_q \(\), std_q \(\)$"
+    ):
+        kl_normal(ONE, ONE[:2], 0, 1)
+
+
 def test_what_is_wrong_with_a_covariance_is_said():
     with pytest.raises(InputError, match=r"^mean_q: expected shape \(\.\.\., d\), got \(2,\)$"):
         kl_multivariate_normal(ZERO, EYE, ZERO[:2], EYE)

@@ -205,6 +205,7 @@ def test_details_are_kept() -> None:
     for without in ("gn", "none"):  # which have no momentum to keep: PyTorch's own
         back = convert_norm(convert_norm(nn.BatchNorm2d(4, momentum=0.7), without), "bn")
         assert back.momentum == 0.1
+        assert back.affine
     for kind in ("bn", "renorm", "ghost", "split", "dsbn", "affine"):
         assert convert_norm(nn.BatchNorm2d(4, momentum=0.7), kind, 2).momentum == 0.7
         assert convert_norm(nn.BatchNorm2d(4, eps=0.3), kind, 2).eps == 0.3

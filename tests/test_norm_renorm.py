@@ -216,6 +216,15 @@ def test_what_is_not_said_and_where_it_is(kind: type) -> None:
     assert layer.bias is None
 
 
+def test_float64_input_of_a_float32_layer() -> None:
+    x = randn(6, 4, 3, 3)
+    layer = BatchRenorm2d(4, total_steps=0)
+    y = layer(x)
+    assert y.dtype == F64
+    assert layer.running_mean.dtype == layer.running_std.dtype == torch.float32
+    torch.testing.assert_close(layer.running_mean, (0.1 * x.mean((0, 2, 3))).float())
+
+
 def test_moments_take_eps_out_again_and_are_no_less_than_zero() -> None:
     layer = BatchRenorm2d(3, eps=0.25, dtype=F64)
     layer.running_std.copy_(torch.tensor([0.25, 0.5, 1.5]))  # the first: less than eps alone

@@ -91,6 +91,31 @@ def test_columns_that_vary_by_rounding_only_become_zero_everywhere():
     torch.testing.assert_close(train[:, 0].square().mean(), torch.tensor(1.0))
 
 
+def test_features_that_are_all_zero_say_nothing_whatever_comes_later():
+    train, test = probes._standardized(torch.zeros(3, 2), torch.tensor([[1e-3, 5.0]]))
+    assert train.abs().max() == test.abs().max() == 0
+
+
+def test_of_equally_good_penalties_the_strongest_is_taken(monkeypatch):
+    tried, used = [], []
+
+    def fit(features, classes, num_classes, c, start, max_iter):
+        tried.append((c, float(start[0, 0])))
+        return torch.full_like(start, c)
+
+    def predict(parameters, features):
+        used.append(float(parameters[0, 0]))
+        return torch.zeros(len(features), dtype=torch.int64)
+
+    monkeypatch.setattr(probes, "_logistic_regression", fit)
+    monkeypatch.setattr(probes, "_predict", predict)
+    train, labels, test, test_labels = problem()
+    linear_probe(train, labels, test, test_labels, test, test_labels)
+    # Each fit starts where the one before it ended; all are equally good, and the first counts.
+    assert tried == [(0.001, 0), (0.01, 0.001), (0.1, 0.01), (1, 0.1)]
+    assert used == pytest.approx([0.001, 0.01, 0.1, 1, 0.001])
+
+
 def test_dead_and_collapsed_columns_are_harmless():
     train, labels, test, test_labels = problem(noise=0.3)
     base = linear_probe(train, labels, test, test_labels)
@@ -184,14 +209,17 @@ def test_two_images_are_enough_and_one_policy_to_train_on_is_not():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train_labels": np.zeros(400, int)}, "two classes"),
-        ({"train_labels": np.zeros(3, int)}, "train_labels"),
-        ({"test_labels": np.zeros(3, int)}, "test_labels"),
+        ({"train_labels": np.zeros(400, int)}, "^train_labels: expected at least two classes"),
+        ({"train_labels": np.zeros(3, int)}, "^train_labels: .* each of the 400 train points,"),
+        ({"test_labels": np.zeros(3, int)}, "^test_labels: .* each of the 200 test points,"),
         ({"c": 0.0}, "c and max_iter"),
         ({"c": float("nan")}, "c and max_iter"),
         ({"max_iter": 0}, "c and max_iter"),
         ({"val_labels": np.zeros(3, int)}, "both or neither"),
-        ({"val_features": np.ones((3, 6)), "val_labels": np.zeros(2, int)}, "val_labels"),
+        (
+            {"val_features": np.ones((3, 6)), "val_labels": np.zeros(2, int)},
+            "^val_labels: .* each of the 3 val points,",
+        ),
         ({"test_features": np.ones((200, 5))}, "6 columns"),
         ({"train_features": np.full((400, 6), np.inf)}, "infinity"),
     ],

@@ -528,6 +528,22 @@ def test_what_is_not_said():
     assert torch.equal(semi_hard_triplet_loss(embeddings, labels), said)
 
 
+def test_a_single_active_triplet_is_its_own_mean():
+    # From 0 the negative is far enough away, from 1 it is not: d_ap 1, d_an 1.05, margin 0.1.
+    embeddings, labels = torch.tensor([[0.0], [1.0], [2.05]]).double(), torch.tensor([0, 0, 1])
+    for mine in MINED.values():
+        assert float(mine(embeddings, labels, 0.1)) == pytest.approx(0.05)
+
+
+def test_what_all_embeddings_share_costs_no_digits_of_the_gradient():
+    embeddings, labels = (draw(16, 4, seed=47) + 1e5).float(), classes(16, 4, seed=47)
+    wide, narrow = embeddings.double().requires_grad_(), embeddings.clone().requires_grad_()
+    batch_all_triplet_loss(wide, labels, 1.0).backward()
+    batch_all_triplet_loss(narrow, labels, 1.0).backward()
+    error = (narrow.grad - wide.grad).norm() / wide.grad.norm()
+    assert error < 1e-4
+
+
 def test_without_validation_bad_values_propagate():
     assert torch.isnan(triplet_loss(GOOD, NAN, GOOD, validate=False))
     for mining in ("all", "hard"):
