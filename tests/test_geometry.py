@@ -243,7 +243,7 @@ def test_bad_input():
     for metric in (dot_product_similarity, contrastive_accuracy):
         with pytest.raises(InputError, match="at least 2 rows"):
             metric(z0[:1], z1[:1])
-    with pytest.raises(InputError, match="at least 2 rows"):
+    with pytest.raises(InputError, match=r"^z: expected at least 2 rows"):
         uniformity(z0[:1])
     with pytest.raises(InputError, match="subset_ids: expected one id for each of the 12 images"):
         nearest_negative_same_subset(z0, z1, np.zeros(3, int))
