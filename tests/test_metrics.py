@@ -63,6 +63,15 @@ def test_pca_is_fitted_on_train_alone_and_keeps_what_it_can():
             metrics.pca_features(train, test, n)
 
 
+def test_the_randomised_solver_starts_from_seed_zero():
+    from sklearn.decomposition import PCA
+
+    train = np.random.default_rng(0).normal(size=(510, 100))  # where scikit-learn draws
+    expected = PCA(5, svd_solver="randomized", random_state=0).fit(train).transform(train)
+    found = metrics.pca_features(train, train, 5)[0]
+    assert torch.equal(found, torch.from_numpy(expected).float())
+
+
 def test_article_metrics_on_one_clustering_span_its_whole_range():
     """One perfect clustering reads as 1.0, as about 0.1, or as 0, by the protocol alone."""
     labels = np.arange(1000) % 10

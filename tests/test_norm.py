@@ -214,6 +214,7 @@ def test_details_are_kept() -> None:
         assert kept.weight.dtype == kept.running_mean.dtype == torch.float64
     assert convert_norm(nn.BatchNorm2d(4), "ghost").num_groups == 1
     assert convert_norm(nn.BatchNorm2d(4), "renorm").total_steps == REFERENCE_STEPS
+    assert [convert_norm(bn(4), "gn").dims for bn in (nn.BatchNorm1d, nn.BatchNorm2d)] == [1, 2]
     for kind in KINDS:
         bare = convert_norm(nn.BatchNorm2d(4, affine=False), kind, 2)
         if kind != "affine":  # whose point is an affine

@@ -111,6 +111,13 @@ def test_row_moments_match_float64(on_cpu: bool, dtype: torch.dtype, tolerance: 
     )
 
 
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_row_moments_of_a_single_row(on_cpu: bool) -> None:
+    x = torch.tensor([[[1.0, 3.0]]], dtype=torch.bfloat16)
+    mean, var, _ = row_moments(x, [2], on_cpu)
+    assert (float(mean), float(var)) == (2, 1)
+
+
 def test_pooled_moments_are_those_of_all_values() -> None:
     x = torch.randn(3, 7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = (

@@ -456,6 +456,23 @@ def test_state_dict_and_deepcopy(make: object) -> None:
     assert "4, 3" in repr(layer)
 
 
+def test_the_cumulative_average_is_exact_in_float64() -> None:
+    layer = SplitBatchNorm1d(2, 1, momentum=None, dtype=F64)
+    batches = [randn(5, 2, seed=seed) for seed in range(3)]
+    for x in batches:
+        layer(x)
+    expected = torch.stack([x.mean(0) for x in batches]).mean(0)
+    torch.testing.assert_close(layer.running_mean[0], expected, rtol=1e-14, atol=1e-14)
+
+
+def test_gradients_of_half_precision_are_summed_in_float32() -> None:
+    layer = SplitBatchNorm2d(2, 2)
+    x = randn(4, 2, 5, 61).bfloat16()
+    layer(x).backward(torch.ones_like(x))
+    # Ones, 305 in a row of pixels: bfloat16 knows 304 and 306.
+    assert layer.bias.grad.tolist() == [4 * 305] * 2
+
+
 def test_large_mean_stays_accurate() -> None:
     """A mean a thousand times the standard deviation, in float32, as well as nn.BatchNorm2d."""
     x = randn(8, 2, 8, 8) + 1000
