@@ -168,6 +168,8 @@ def test_forward_and_backward_match_autograd(
         inputs += [weight, bias]
     order = shuffled_order(batch, torch.tensor(seed)) if grouping == "shuffled" else None
     y, mean, var = GroupedNormalize.apply(x, weight, bias, groups, pooled, grouping, order, eps)
+    assert not mean.requires_grad  # statistics are for remembering
+    assert not var.requires_grad
 
     ids = group_ids(batch, groups, grouping, order)
     expected = torch.empty_like(x)
