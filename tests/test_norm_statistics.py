@@ -273,6 +273,25 @@ def test_precise_bn_of_one_set_of_statistics(kind: str) -> None:
         torch.testing.assert_close(norm.running_var, own.var(1), rtol=1e-12, atol=1e-12)
 
 
+def test_precise_bn_of_ghost_groups_in_one_channel() -> None:
+    norm = convert_norm(nn.BatchNorm2d(1, dtype=F64), "ghost", 2)
+    x = randn(8, 1, 3, 3, seed=41)
+    precise_bn(norm, [x])
+    torch.testing.assert_close(norm.running_mean, x.mean().view(1))
+    torch.testing.assert_close(norm.running_var, x.var().view(1))
+
+
+def test_an_ensemble_of_two_and_the_dtype_of_what_is_measured() -> None:
+    norm = convert_norm(nn.BatchNorm2d(C), "dsbn", 2)
+    norm(batch(0, 4).float()[:8])
+    x = randn(2, C, 3, 3, seed=42).float()
+    model = nn.Sequential(norm, nn.Flatten())
+    parts = [F.normalize(evaluate(model, f"branch:{k}", x), dim=1) for k in range(2)]
+    torch.testing.assert_close(evaluate(model, "ensemble", x), (parts[0] + parts[1]) / 2)
+    reestimate(norm, [x])
+    assert norm.reestimated_mean.dtype == norm.reestimated_var.dtype == torch.float32
+
+
 def test_precise_bn_equals_one_training_step_with_momentum_one() -> None:
     """Through a deep network: layers below normalise as in training while those above measure."""
     torch.manual_seed(0)
