@@ -283,7 +283,7 @@ def report(folder: Path, size: int | None) -> dict[str, Any]:
             part["interval"] = [round(interval.low, 3), round(interval.high, 3)]
         parts.append(part | {"survivors": survivors})
     return {
-        "command": COMMAND,
+        "command": COMMAND if size is None else f"{COMMAND} SAMPLE={size}",
         "commit": _commit(),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in ("mutmut", "torch", "hypothesis")},
