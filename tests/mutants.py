@@ -47,6 +47,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "contrastive_tutorial"
 REPORT = ROOT / "tests" / "mutants.json"
 COMMAND = "make mutants"
+CAVEAT = "Gaps that these mutants showed have been closed by new tests: of mutants not tried, more survive."
 PLAIN = "_plain"  # ending of a function that has lost its decorators
 KILLED = {1, 3, -11}  # a test failed, or the process fell over
 TOO_LONG = {-24, -14, -9}  # stopped at its limit
@@ -285,6 +286,7 @@ def report(folder: Path, size: int | None) -> dict[str, Any]:
     return {
         "command": COMMAND if size is None else f"{COMMAND} SAMPLE={size}",
         "commit": _commit(),
+        "caveat": CAVEAT,
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in ("mutmut", "torch", "hypothesis")},
         "modules": parts,
