@@ -47,7 +47,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "contrastive_tutorial"
 REPORT = ROOT / "tests" / "mutants.json"
 COMMAND = "make mutants"
-CAVEAT = "Gaps that these mutants showed have been closed by new tests: of mutants not tried, more survive."
+CAVEAT = (
+    "Gaps that these mutants showed have been closed by new tests: "
+    "of mutants not tried, more survive."
+)
 PLAIN = "_plain"  # ending of a function that has lost its decorators
 KILLED = {1, 3, -11}  # a test failed, or the process fell over
 TOO_LONG = {-24, -14, -9}  # stopped at its limit
