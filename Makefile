@@ -89,9 +89,13 @@ coverage: $(VENV)/.test
 faults: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/make_faults.py --run
 
-# Small faults in losses, norms and metrics: do the tests notice? Prints what survives. Takes hours.
-mutants: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants.py
+# Small faults in losses, norms and metrics: do the tests notice? Writes tests/mutants.json and prints
+# what survives without a reason. Takes hours on one core; goes on where it was interrupted.
+# make mutants SAMPLE=80 tries so many of each module.
+mutants:
+	test -d $(SCRATCH)/mutants || $(PYTHON) -m venv $(SCRATCH)/mutants
+	$(SCRATCH)/mutants/bin/python -m pip install --quiet -c constraints.txt '.[test]' 'mutmut>=3.8.1'
+	OMP_NUM_THREADS=1 $(SCRATCH)/mutants/bin/python tests/mutants.py $(if $(SAMPLE),--sample $(SAMPLE))
 
 LATEX := latexmk xelatex
 LATEX_PACKAGES := latexmk texlive-xetex texlive-latex-extra texlive-fonts-recommended fonts-freefont-otf

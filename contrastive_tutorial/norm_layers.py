@@ -152,7 +152,7 @@ class GroupedBatchNorm(nn.Module):
         """Fold means and biased variances ``(K or 1, C)`` of ``count`` values each into ours."""
         self.num_batches_tracked.add_(1)
         if self.momentum is None:
-            factor: Tensor | float = (1 / self.num_batches_tracked).to(self.running_mean.dtype)
+            factor: Tensor | float = 1 / self.num_batches_tracked.to(self.running_mean.dtype)
         else:
             factor = self.momentum
         var = var * (count / (count - 1))

@@ -1,6 +1,7 @@
 """clustering: brute force over all maps, peers, chance levels, invariance to names and order."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -133,6 +134,32 @@ def test_separate_blobs_are_clustered_perfectly_whatever_their_length():
     np.testing.assert_array_equal(clusters, cluster(torch.tensor(train), test, 4))
 
 
+def test_k_means_is_asked_for_what_the_docstring_says(monkeypatch):
+    import sklearn.cluster
+
+    made = []
+
+    class Recorded(sklearn.cluster.KMeans):
+        def fit(self, x):
+            made.append((self.n_clusters, self.random_state, self.n_init))
+            warnings.warn("another warning than that of few points", UserWarning, stacklevel=1)
+            return super().fit(x)
+
+    monkeypatch.setattr(sklearn.cluster, "KMeans", Recorded)
+    train, _ = blobs(20)
+    with pytest.warns(UserWarning, match="another warning"):
+        cluster(train, train, 4)
+    with pytest.warns(UserWarning, match="another warning"):
+        cluster(train, train, 4, 7, 3)
+    assert made == [(4, 0, 10), (4, 7, 3)]
+
+
+def test_one_cluster_and_as_many_as_points():
+    x = np.eye(3)
+    assert cluster(x, x, 1, n_init=1).tolist() == [0, 0, 0]
+    assert sorted(cluster(x, x, 3).tolist()) == [0, 1, 2]
+
+
 def test_test_points_go_to_the_nearest_centroid_of_train_points():
     train, _ = blobs(noise=1.0)
     test, _ = blobs(50, seed=1, noise=1.0)
@@ -172,7 +199,7 @@ def test_collapsed_features_cluster_without_a_warning(recwarn):
     [
         (([], []), "at least one label"),
         (([0, 1], [0, 1, 2]), "clusters: expected one id for each of the 2 labels"),
-        (([[0, 1]], [[0, 1]]), "labels"),
+        (([[0, 1]], [[0, 1]]), "labels: expected one id for each of the 2 samples, got shape"),
         (([0.5, 1.0], [0, 1]), "integer ids"),
     ],
 )
@@ -192,13 +219,17 @@ def test_bad_clustering_requests():
         cluster(x * np.nan, x, 2)
 
 
-def test_doubled_asks_for_twice_as_many_clusters(monkeypatch):
+def test_what_the_scores_ask_of_k_means(monkeypatch):
     asked = []
 
-    def record(train, test, num_clusters, *_):
-        asked.append(num_clusters)
+    def record(train, test, *arguments):
+        asked.append(arguments)
         return np.array([0, 0, 1, 1])
 
     monkeypatch.setattr("contrastive_tutorial.clustering.cluster", record)
-    clustering_scores(np.zeros((4, 2)), np.zeros((4, 2)), [0, 0, 0, 1], 3, doubled=True)
-    assert asked == [3, 6]
+    data = np.zeros((4, 2)), np.zeros((4, 2)), [0, 0, 0, 1]
+    clustering_scores(*data, 3, 5, 2, doubled=True)
+    assert asked == [(3, 5, 2), (6, 5, 2)]  # twice as many clusters, the same seed and restarts
+    asked.clear()
+    assert "purity_10" in clustering_scores(*data)
+    assert asked == [(10, 0, 10)]

@@ -46,7 +46,7 @@ def test_train_and_test_features_share_a_dtype():
         (np.ones((0, 3)), "at least 1 rows, got 0"),
         (np.ones((2, 3), int), "floating point"),
         (np.array([[1, np.nan], [0, 1], [np.inf, 0]]), "2 of 3 rows hold NaN"),
-        (np.array([["a", "b"]]), "numeric array"),
+        (np.array([["a", "b"]]), "^h: expected a tensor or a numeric array, got ndarray of <U1"),
         (None, "numeric array"),
     ],
 )
@@ -61,6 +61,8 @@ def test_bad_features(value, message):
         (np.zeros(3, int), r"each of the 4 images, got shape \(3,\)"),
         (np.zeros((4, 1), int), r"shape \(4, 1\)"),
         (np.zeros(4), "integer ids"),
+        (np.zeros(4, complex), "integer ids, got torch.complex128"),
+        (np.array(["a"] * 4), "^labels: expected a tensor or a numeric array"),
     ],
 )
 def test_bad_ids(value, message):
@@ -79,6 +81,18 @@ def test_one_class_cannot_be_told_apart():
     assert check_classes("labels", torch.tensor([7, 3, 7])).tolist() == [3, 7]
     with pytest.raises(InputError, match=r"at least two classes, got only \[5\]"):
         check_classes("labels", torch.tensor([5, 5]))
+
+
+def test_two_views_take_the_dtype_of_the_first_and_two_rows_are_enough():
+    first, second = check_views(np.ones((2, 3), np.float32), np.ones((2, 3)))
+    assert first.dtype == second.dtype == torch.float32
+    assert check_features("h", np.ones((1, 1))).shape == (1, 1)
+    with pytest.raises(InputError, match=r"^z0: expected at least 2 rows, got 1$"):
+        check_views(np.ones((1, 3)), np.ones((1, 3)))
+    with pytest.raises(InputError, match=r"^train_features: expected features of shape"):
+        check_train_test(np.ones(3), np.ones((2, 3)))
+    with pytest.raises(InputError, match=r"^test_features: expected features of shape"):
+        check_train_test(np.ones((2, 3)), np.ones(3))
 
 
 def test_views_and_splits_must_match():

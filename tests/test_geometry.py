@@ -229,6 +229,10 @@ def test_torch_and_numpy_give_equal_floats():
     assert isinstance(rankme(z0), float)
 
 
+def test_a_single_pair_has_an_alignment():
+    assert alignment(np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]])) == pytest.approx(2.0)
+
+
 def test_bad_input():
     z0, z1 = views()
     for metric in (dot_product_similarity, alignment, contrastive_accuracy):
@@ -239,9 +243,9 @@ def test_bad_input():
     for metric in (dot_product_similarity, contrastive_accuracy):
         with pytest.raises(InputError, match="at least 2 rows"):
             metric(z0[:1], z1[:1])
-    with pytest.raises(InputError, match="at least 2 rows"):
+    with pytest.raises(InputError, match=r"^z: expected at least 2 rows"):
         uniformity(z0[:1])
     with pytest.raises(InputError, match="subset_ids: expected one id for each of the 12 images"):
         nearest_negative_same_subset(z0, z1, np.zeros(3, int))
-    with pytest.raises(InputError, match="NaN"):
+    with pytest.raises(InputError, match=r"^features: 3 of 3 rows hold NaN"):
         rankme(np.full((3, 3), np.nan))

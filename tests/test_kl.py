@@ -244,6 +244,21 @@ def test_extreme_covariances_stay_finite(scale):
         assert float(kl) == pytest.approx(1.5 * (math.log(2) - 0.5), rel=1e-4)
 
 
+def test_shapes_with_two_leading_axes():
+    mean_p, mean_q = draw(2, 4, 3, seed=60), draw(2, 4, 3, seed=61)
+    std_p, std_q = draw(2, 4, 3, seed=62).exp(), draw(2, 4, 3, seed=63).exp()
+    terms = kl_diagonal_normal_terms(mean_p, std_p, mean_q, std_q)
+    full = kl_multivariate_normal_terms(
+        mean_p, torch.diag_embed(std_p**2), mean_q, torch.diag_embed(std_q**2)
+    )
+    for found, expected in zip(terms, full, strict=True):
+        assert found.shape == (2, 4)
+        torch.testing.assert_close(found, expected)
+    p, q = mean_p.softmax(-1), mean_q.softmax(-1)
+    assert kl_categorical(p, q).shape == (2, 4)
+    torch.testing.assert_close(kl_categorical(p, q)[1, 2], kl_categorical(p[1, 2], q[1, 2]))
+
+
 # Categorical
 
 
@@ -318,6 +333,68 @@ def test_univariate_values_are_checked_and_named(which, value, as_tensor):
             function(**arguments)
 
 
+def test_shapes_that_do_not_broadcast_are_listed():
+    with pytest.raises(
+        InputError, match=r"got mean_p \(3,\), std_p \(2,\), mean_q \(\), std_q \(\)$"
+    ):
+        kl_normal(ONE, ONE[:2], 0, 1)
+
+
+def test_what_is_wrong_with_a_covariance_is_said():
+    with pytest.raises(InputError, match=r"^mean_q: expected shape \(\.\.\., d\), got \(2,\)$"):
+        kl_multivariate_normal(ZERO, EYE, ZERO[:2], EYE)
+    with pytest.raises(
+        InputError, match=r"^cov_p: expected shape \(\.\.\., d, d\) with d = 3 as m"
+    ):
+        kl_multivariate_normal(ZERO, EYE[:2], ZERO, EYE)
+    # Symmetric, if only just: all zeros.
+    with pytest.raises(InputError, match=r"^cov_q: expected a positive definite"):
+        kl_multivariate_normal(ZERO, EYE, ZERO, 0 * EYE)
+    # What counts as symmetric is relative to the entries, however small they are.
+    bent = torch.tensor([[1.0, 0.0], [0.01, 1.0]]) * 1e-3
+    with pytest.raises(InputError, match=r"^cov_p: expected a symmetric matrix"):
+        kl_multivariate_normal(ZERO[:2], bent, ZERO[:2], EYE[:2, :2])
+
+
+@pytest.mark.parametrize("name", ["mean_p", "cov_p", "mean_q", "cov_q"])
+def test_multivariate_values_that_are_not_finite_are_named(name):
+    arguments = {"mean_p": ZERO, "cov_p": EYE, "mean_q": ZERO, "cov_q": EYE}
+    arguments[name] = arguments[name] * math.nan
+    with pytest.raises(InputError, match=rf"^{name}: expected finite values, got nan"):
+        kl_multivariate_normal(**arguments)
+
+
+def test_no_value_is_read_on_a_device():
+    mean, cov = ZERO.to("meta"), EYE.to("meta")
+    assert kl_multivariate_normal(mean, cov, mean, cov).device.type == "meta"
+    assert kl_normal(mean, 1.0, 0.0, 1.0).device.type == "meta"
+    assert kl_categorical(mean, mean).device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("p", "message"),
+    [
+        ([0.5, 0.55], "sum to 1 along the last axis, got a sum of 1.05;"),
+        ([[0.2, 0.3], [0.5, 0.7]], "got a sum of 0.5;"),  # the worst row, if below one
+        ([[0.4, 0.5], [0.7, 0.8]], "got a sum of 1.5;"),  # and if above
+        ([1.5, 0.0], r"in \[0, 1\], got 1.5"),
+    ],
+)
+def test_the_worst_sum_is_named(p, message):
+    with pytest.raises(InputError, match=rf"^p: expected probabilities .*{message}"):
+        kl_categorical(f64(p), f64([0.5, 0.5]))
+
+
+def test_how_far_rounding_may_move_a_sum():
+    # Four units in the last place of bfloat16, 1/32, pass; the next number above does not.
+    one = torch.ones(1, dtype=torch.bfloat16)
+    assert torch.isfinite(kl_categorical(one + 1 / 32, one))
+    for above in ([1 + 5 / 128], [0.515625, 0.51953125]):
+        p = torch.tensor(above, dtype=torch.bfloat16)
+        with pytest.raises(InputError, match=r"^p: expected probabilities"):
+            kl_categorical(p, torch.full_like(p, 1 / len(p)))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 4), st.floats(0.01, 5), st.sampled_from(["cov_p", "cov_q"]))
 def test_a_covariance_that_is_not_positive_definite_is_named(d, amount, which):
@@ -365,6 +442,10 @@ def test_sums_other_than_one_are_named(outcomes, excess, which, seed):
         (lambda: kl_multivariate_normal(ZERO[0], EYE, ZERO, EYE), "mean_p"),
         (lambda: kl_multivariate_normal(ZERO, EYE, ZERO, EYE.double()), "cov_q"),
         (lambda: kl_multivariate_normal(ZERO, EYE * math.nan, ZERO, EYE), "cov_p"),
+        (lambda: kl_multivariate_normal(ZERO.tolist(), EYE, ZERO, EYE), "mean_p"),
+        (lambda: kl_multivariate_normal(ZERO, EYE.tolist(), ZERO, EYE), "cov_p"),
+        (lambda: kl_multivariate_normal(ZERO, EYE, ZERO.tolist(), EYE), "mean_q"),
+        (lambda: kl_multivariate_normal(ZERO, EYE, ZERO, EYE.tolist()), "cov_q"),
         (
             lambda: kl_multivariate_normal(ZERO.expand(2, 3), EYE, ZERO.expand(4, 3), EYE),
             "mean_p, cov_p, mean_q, cov_q",
@@ -384,7 +465,14 @@ def test_bad_arguments_are_named(call, named):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "univariate", [kl_normal, kl_normal_terms, kl_diagonal_normal, kl_diagonal_normal_terms]
+)
+def test_without_validation_bad_values_propagate_through_normals(univariate):
+    found = univariate(ZERO, -ONE, ZERO, ONE, validate=False)
+    assert torch.isnan(found if isinstance(found, torch.Tensor) else found.total).all()
+
+
 def test_without_validation_bad_values_propagate():
-    assert torch.isnan(kl_normal(0.0, -1.0, 0.0, 1.0, validate=False))
     assert kl_categorical(ONE, ONE / 3, validate=False) > 0
     assert not torch.isfinite(kl_multivariate_normal(ZERO, -EYE, ZERO, EYE, validate=False))

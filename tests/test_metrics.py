@@ -33,6 +33,8 @@ def test_raw_pixels_are_flattened_to_the_unit_interval():
     for bad in (torch.zeros(3, 4, 4), torch.zeros(0, 3, 4, 4)):
         with pytest.raises(InputError, match="images"):
             metrics.raw_pixel_features(bad)
+    with pytest.raises(InputError, match=r"^images: expected a tensor or a numeric array"):
+        metrics.raw_pixel_features([[["a"]]])
 
 
 def test_pca_is_fitted_on_train_alone_and_keeps_what_it_can():
@@ -52,9 +54,23 @@ def test_pca_is_fitted_on_train_alone_and_keeps_what_it_can():
     assert (a.var(0).diff() < 0).all()
     again = metrics.pca_features(torch.tensor(train), torch.tensor(test + 5), 3)
     torch.testing.assert_close(again[1], b)
+    assert torch.equal(again[0], a)  # the randomised solver starts from a fixed seed
+    assert metrics.pca_features(train, test, 1)[0].shape == (200, 1)
+    assert metrics.pca_features(train, test, 20)[0].shape == (200, 20)
+    assert metrics.pca_features(rng.normal(size=(130, 140)), test[:, [0] * 140])[1].shape[1] == 128
     for n in (0, 21):
         with pytest.raises(InputError, match="n: expected 1 to 20"):
             metrics.pca_features(train, test, n)
+
+
+def test_the_randomised_solver_starts_from_seed_zero():
+    from sklearn.decomposition import PCA
+
+    train = np.random.default_rng(0).normal(size=(510, 100))  # where scikit-learn draws
+    expected = PCA(5, svd_solver="randomized", random_state=0).fit(train).transform(train)
+    np.random.seed(5)  # noqa: NPY002 - what scikit-learn would draw from without a seed
+    found = metrics.pca_features(train, train, 5)[0]
+    assert torch.equal(found, torch.from_numpy(expected).float())
 
 
 def test_article_metrics_on_one_clustering_span_its_whole_range():

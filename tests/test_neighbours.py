@@ -109,7 +109,9 @@ def test_a_class_that_only_the_test_set_has_is_always_wrong():
     assert knn_accuracy(train, labels, test, np.full(len(test), 77), 5) == 0.0
 
 
-def test_retrieval_against_a_loop_and_its_ends():
+@pytest.mark.parametrize("rows", [512, 16])  # in one block, and in blocks of which one is short
+def test_retrieval_against_a_loop_and_its_ends(monkeypatch, rows):
+    monkeypatch.setattr(neighbours, "BLOCK_ROWS", rows)
     rng = np.random.default_rng(0)
     a = rng.normal(size=(40, 6))
     b = a + 0.8 * rng.normal(size=(40, 6))
@@ -117,6 +119,8 @@ def test_retrieval_against_a_loop_and_its_ends():
     naive = np.mean([(unit @ row).argmax() == i for i, row in enumerate(a)])
     assert retrieval_top1(a, b) == pytest.approx(naive)
     assert 0 < naive < 1
+    with pytest.raises(InputError, match=r"^a and b: expected the same shape"):
+        retrieval_top1(a, b[:39])
     assert retrieval_top1(a, 5 * a) == 1.0
     assert retrieval_top1(a, np.ones((40, 6))) == 0.0  # all tied: nothing was found
 
@@ -128,9 +132,9 @@ def test_retrieval_against_a_loop_and_its_ends():
         ({"k": 0}, "at least 1 neighbour"),
         ({"temperature": 0}, "temperature: expected a positive number"),
         ({"temperature": float("nan")}, "temperature"),
-        ({"train_labels": np.zeros(120, int)}, "two classes"),
-        ({"train_labels": np.zeros(119, int)}, "train_labels: expected one id"),
-        ({"test_labels": np.zeros(3, int)}, "test_labels: expected one id"),
+        ({"train_labels": np.zeros(120, int)}, "^train_labels: expected at least two classes"),
+        ({"train_labels": np.zeros(119, int)}, "^train_labels: .* each of the 120 train points,"),
+        ({"test_labels": np.zeros(3, int)}, "^test_labels: .* each of the 50 test points,"),
         ({"test_features": np.full((50, 5), np.nan)}, "test_features: 50 of 50 rows"),
         ({"train_features": np.zeros((0, 5))}, "at least 1 rows"),
     ],

@@ -26,6 +26,7 @@ from contrastive_tutorial.norm import (
     SubsetAffineBatchNorm2d,
     convert_norm,
 )
+from contrastive_tutorial.norm_renorm import REFERENCE_STEPS
 
 CLASSES = {
     "bn": (nn.BatchNorm1d, nn.BatchNorm2d),
@@ -108,7 +109,7 @@ def test_conversion_keeps_the_evaluated_function(kind: str) -> None:
         torch.testing.assert_close(back.state_dict()[name], tensor, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("first", "second"), itertools.permutations(KINDS, 2))
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(KINDS, 2)))
 def test_any_kind_leads_to_any_other(first: str, second: str) -> None:
     model = convert_norm(convert_norm(small(), first, 2), second, 4)
     one, two = CLASSES[second]
@@ -201,6 +202,19 @@ def test_details_are_kept() -> None:
     assert split.bias.requires_grad
     assert not split.training
     assert convert_norm(nn.BatchNorm2d(4, momentum=None), "renorm").momentum == 0.1
+    for without in ("gn", "none"):  # which have no momentum to keep: PyTorch's own
+        back = convert_norm(convert_norm(nn.BatchNorm2d(4, momentum=0.7), without), "bn")
+        assert back.momentum == 0.1
+        assert back.affine
+    for kind in ("bn", "renorm", "ghost", "split", "dsbn", "affine"):
+        assert convert_norm(nn.BatchNorm2d(4, momentum=0.7), kind, 2).momentum == 0.7
+        assert convert_norm(nn.BatchNorm2d(4, eps=0.3), kind, 2).eps == 0.3
+        kept = convert_norm(layer, kind, 2)
+        assert kept.num_batches_tracked == 7
+        assert kept.weight.dtype == kept.running_mean.dtype == torch.float64
+    assert convert_norm(nn.BatchNorm2d(4), "ghost").num_groups == 1
+    assert convert_norm(nn.BatchNorm2d(4), "renorm").total_steps == REFERENCE_STEPS
+    assert [convert_norm(bn(4), "gn").dims for bn in (nn.BatchNorm1d, nn.BatchNorm2d)] == [1, 2]
     for kind in KINDS:
         bare = convert_norm(nn.BatchNorm2d(4, affine=False), kind, 2)
         if kind != "affine":  # whose point is an affine

@@ -19,6 +19,23 @@ from contrastive_tutorial.norm_kernels import (
 GROUPINGS = ("contiguous", "interleaved", "shuffled")
 
 
+def split_mix_64(counter: int) -> int:
+    """Steele et al. 2014 in unbounded integers, cut to 64 bits; read as signed at the end."""
+    z = counter % 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    z ^= z >> 31
+    return z - 2**64 if z >= 2**63 else z
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 1000, 2**40])
+def test_shuffled_order_sorts_the_hashes_of_counters(step: int) -> None:
+    batch = 200
+    hashes = [split_mix_64(i + (step + 1) * 0x9E3779B97F4A7C15) for i in range(batch)]
+    expected = sorted(range(batch), key=hashes.__getitem__)
+    assert shuffled_order(batch, torch.tensor(step)).tolist() == expected
+
+
 def group_ids(batch: int, groups: int, grouping: str, order: torch.Tensor | None) -> torch.Tensor:
     """Group of every row, from the definitions."""
     rows = torch.arange(batch)
@@ -94,6 +111,13 @@ def test_row_moments_match_float64(on_cpu: bool, dtype: torch.dtype, tolerance: 
     )
 
 
+@pytest.mark.parametrize("on_cpu", [True, False])
+def test_row_moments_of_a_single_row(on_cpu: bool) -> None:
+    x = torch.tensor([[[1.0, 3.0]]], dtype=torch.bfloat16)
+    mean, var, _ = row_moments(x, [2], on_cpu)
+    assert (float(mean), float(var)) == (2, 1)
+
+
 def test_pooled_moments_are_those_of_all_values() -> None:
     x = torch.randn(3, 7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = (
@@ -144,6 +168,8 @@ def test_forward_and_backward_match_autograd(
         inputs += [weight, bias]
     order = shuffled_order(batch, torch.tensor(seed)) if grouping == "shuffled" else None
     y, mean, var = GroupedNormalize.apply(x, weight, bias, groups, pooled, grouping, order, eps)
+    assert not mean.requires_grad  # statistics are for remembering
+    assert not var.requires_grad
 
     ids = group_ids(batch, groups, grouping, order)
     expected = torch.empty_like(x)

@@ -391,6 +391,52 @@ def test_half_precision_gradient_of_the_input(make: object) -> None:
     assert error < 0.01
 
 
+CLASSES = [
+    SplitBatchNorm1d, SplitBatchNorm2d, SubsetAffineBatchNorm1d, SubsetAffineBatchNorm2d,
+    GhostBatchNorm1d, GhostBatchNorm2d,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_what_is_not_said_is_as_in_pytorch(kind: type) -> None:
+    layer, plain = kind(4, 3), nn.BatchNorm2d(4)
+    assert (layer.eps, layer.momentum) == (plain.eps, plain.momentum)
+    assert layer.grouping == "contiguous"
+    assert getattr(layer, "views", 1) == 1
+    shared = not issubclass(kind, SubsetAffineBatchNorm2d)
+    assert layer.weight.shape == layer.bias.shape == ((4,) if shared else (3, 4))
+    for name, tensor in layer.state_dict().items():
+        assert tensor.dtype == plain.state_dict()[name].dtype
+        assert (tensor == plain.state_dict()[name]).all()  # zeros and ones at the start
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_device_and_dtype_are_those_asked_for(kind: type) -> None:
+    layer = kind(4, 3, device="meta", dtype=torch.float64)
+    assert all(tensor.is_meta for tensor in layer.state_dict().values())
+    counted = layer.state_dict().pop("num_batches_tracked")
+    assert counted.dtype == torch.int64
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        assert layer.state_dict()[name].dtype == torch.float64
+    shuffled = GhostBatchNorm2d(4, 3, "shuffled", 2, device="meta")
+    assert shuffled.order(12).is_meta
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_numbers_of_features_and_groups_are_positive_integers(kind: type) -> None:
+    with pytest.raises(InputError, match=r"^num_features: expected an integer"):
+        kind(0, 2)
+    with pytest.raises(InputError, match=r"^num_(subsets|groups): expected an integer"):
+        kind(4, True)
+    assert kind(1, 1).num_features == 1
+
+
+def test_groups_that_share_their_moments_may_have_one_value_each() -> None:
+    x = randn(3, 4)
+    layer = SubsetAffineBatchNorm1d(4, 3, dtype=F64)
+    torch.testing.assert_close(layer(x), nn.BatchNorm1d(4, dtype=F64)(x))
+
+
 @pytest.mark.parametrize("make", LAYERS)
 def test_state_dict_and_deepcopy(make: object) -> None:
     layer = randomize(make())  # type: ignore[operator]
@@ -404,9 +450,27 @@ def test_state_dict_and_deepcopy(make: object) -> None:
         assert other.num_batches_tracked == 1
     layer.reset_running_stats()
     fresh = make()  # type: ignore[operator]
+    assert torch.equal(layer.running_mean, fresh.running_mean)
     assert torch.equal(layer.running_var, fresh.running_var)
     assert layer.num_batches_tracked == 0
     assert "4, 3" in repr(layer)
+
+
+def test_the_cumulative_average_is_exact_in_float64() -> None:
+    layer = SplitBatchNorm1d(2, 1, momentum=None, dtype=F64)
+    batches = [randn(5, 2, seed=seed) for seed in range(3)]
+    for x in batches:
+        layer(x)
+    expected = torch.stack([x.mean(0) for x in batches]).mean(0)
+    torch.testing.assert_close(layer.running_mean[0], expected, rtol=1e-14, atol=1e-14)
+
+
+def test_gradients_of_half_precision_are_summed_in_float32() -> None:
+    layer = SplitBatchNorm2d(2, 2)
+    x = randn(4, 2, 5, 61).bfloat16()
+    layer(x).backward(torch.ones_like(x))
+    # Ones, 305 in a row of pixels: bfloat16 knows 304 and 306.
+    assert layer.bias.grad.tolist() == [4 * 305] * 2
 
 
 def test_large_mean_stays_accurate() -> None:

@@ -200,6 +200,40 @@ def test_channels_last_and_mixed_gradients() -> None:
     torch.testing.assert_close(a.grad, b.grad)
 
 
+@pytest.mark.parametrize("kind", [BatchRenorm1d, BatchRenorm2d])
+def test_what_is_not_said_and_where_it_is(kind: type) -> None:
+    layer = kind(4)
+    assert (layer.total_steps, layer.r_max, layer.d_max) == (REFERENCE_STEPS, 3, 5)
+    assert (layer.eps, layer.momentum) == (1e-5, 0.1)
+    start = {"weight": 1, "bias": 0, "running_mean": 0, "running_std": 1, "num_batches_tracked": 0}
+    for name, tensor in layer.state_dict().items():
+        assert (tensor == start[name]).all()
+    layer = kind(4, device="meta", dtype=F64)
+    assert all(tensor.is_meta for tensor in layer.state_dict().values())
+    assert {tensor.dtype for tensor in layer.state_dict().values()} == {F64, torch.int64}
+    layer = kind(1, total_steps=0, r_max=1, d_max=0, affine=False, device="meta", dtype=F64)
+    assert layer.weight is None
+    assert layer.bias is None
+
+
+def test_float64_input_of_a_float32_layer() -> None:
+    x = randn(6, 4, 3, 3)
+    layer = BatchRenorm2d(4, total_steps=0)
+    y = layer(x)
+    assert y.dtype == F64
+    assert layer.running_mean.dtype == layer.running_std.dtype == torch.float32
+    torch.testing.assert_close(layer.running_mean, (0.1 * x.mean((0, 2, 3))).float())
+
+
+def test_moments_take_eps_out_again_and_are_no_less_than_zero() -> None:
+    layer = BatchRenorm2d(3, eps=0.25, dtype=F64)
+    layer.running_std.copy_(torch.tensor([0.25, 0.5, 1.5]))  # the first: less than eps alone
+    layer.running_mean.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    mean, var = layer.moments()
+    assert mean.tolist() == [1, 2, 3]
+    assert var.tolist() == [0, 0, 2]
+
+
 def test_state_dict_resumes_the_schedule() -> None:
     layer = BatchRenorm2d(3, total_steps=64)
     for step in range(9):
@@ -215,6 +249,7 @@ def test_state_dict_resumes_the_schedule() -> None:
     assert torch.equal(again.eval()(x[:1]), layer.eval()(x[:1]))
     layer.reset_running_stats()
     assert layer.num_batches_tracked == 0
+    assert torch.equal(layer.running_mean, torch.zeros(3))
     assert torch.equal(layer.running_std, torch.ones(3))
     assert "total_steps=64" in repr(layer)
 

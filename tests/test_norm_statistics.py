@@ -20,7 +20,7 @@ from contrastive_tutorial.norm import (
     precise_bn,
     reestimate,
 )
-from contrastive_tutorial.norm_statistics import num_branches
+from contrastive_tutorial.norm_statistics import _Moments, num_branches
 
 F64 = torch.float64
 K, EACH, C = 3, 8, 4
@@ -38,9 +38,9 @@ def batch(seed: int = 0, each: int = EACH) -> Tensor:
     return (x * (1 + k) + 2 * k).flatten(0, 1)
 
 
-def layer(kind: str) -> nn.Module:
+def layer(kind: str, eps: float = 0.01) -> nn.Module:
     """A converted layer with random affine and statistics of a training batch, in eval mode."""
-    norm = convert_norm(nn.BatchNorm2d(C, dtype=F64), kind, K)
+    norm = convert_norm(nn.BatchNorm2d(C, eps=eps, dtype=F64), kind, K)
     for i, parameter in enumerate(norm.parameters()):
         parameter.data.copy_(randn(*parameter.shape, seed=10 + i) + 1)
     for seed in range(3):
@@ -50,7 +50,7 @@ def layer(kind: str) -> nn.Module:
 
 def by_hand(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     mean, std, weight, bias = (
-        t.view(1, -1, 1, 1) for t in (mean, (var + 1e-5).sqrt(), weight, bias)
+        t.view(1, -1, 1, 1) for t in (mean, (var + 0.01).sqrt(), weight, bias)
     )
     return (x - mean) / std * weight + bias
 
@@ -228,6 +228,24 @@ def flat(x: Tensor) -> Tensor:
     return x.transpose(0, 1).flatten(1)
 
 
+def test_moments_are_merged_in_float64_and_from_single_values_too() -> None:
+    values = randn(5, C, seed=40).float() + 100
+    moments = _Moments()
+    for row in values:
+        moments.add(row[None], torch.zeros(1, C), 1)
+    assert moments.mean.dtype == moments.sum_of_squares.dtype == F64
+    exact = values.double()
+    torch.testing.assert_close(moments.mean[0], exact.mean(0), rtol=1e-13, atol=0)
+    torch.testing.assert_close(
+        moments.sum_of_squares[0], 5 * exact.var(0, correction=0), rtol=1e-11, atol=0
+    )
+    # A variance that float32 would round away beside a large one.
+    moments = _Moments()
+    moments.add(torch.zeros(1, 1), torch.full((1, 1), 2.0**24), 1)
+    moments.add(torch.zeros(1, 1), torch.ones(1, 1), 1)
+    assert float(moments.sum_of_squares) == 2**24 + 1
+
+
 def test_precise_bn_is_the_statistics_of_the_pooled_data() -> None:
     norm = layer("split").train()
     batches = [batch(seed, each) for seed, each in ((20, 8), (21, 3), (22, 5))]  # sizes differ
@@ -253,6 +271,25 @@ def test_precise_bn_of_one_set_of_statistics(kind: str) -> None:
         torch.testing.assert_close(norm.running_std, expected, rtol=1e-12, atol=1e-12)
     else:
         torch.testing.assert_close(norm.running_var, own.var(1), rtol=1e-12, atol=1e-12)
+
+
+def test_precise_bn_of_ghost_groups_in_one_channel() -> None:
+    norm = convert_norm(nn.BatchNorm2d(1, dtype=F64), "ghost", 2)
+    x = randn(8, 1, 3, 3, seed=41)
+    precise_bn(norm, [x])
+    torch.testing.assert_close(norm.running_mean, x.mean().view(1))
+    torch.testing.assert_close(norm.running_var, x.var().view(1))
+
+
+def test_an_ensemble_of_two_and_the_dtype_of_what_is_measured() -> None:
+    norm = convert_norm(nn.BatchNorm2d(C), "dsbn", 2)
+    norm(batch(0, 4).float()[:8])
+    x = randn(2, C, 3, 3, seed=42).float()
+    model = nn.Sequential(norm, nn.Flatten())
+    parts = [F.normalize(evaluate(model, f"branch:{k}", x), dim=1) for k in range(2)]
+    torch.testing.assert_close(evaluate(model, "ensemble", x), (parts[0] + parts[1]) / 2)
+    reestimate(norm, [x])
+    assert norm.reestimated_mean.dtype == norm.reestimated_var.dtype == torch.float32
 
 
 def test_precise_bn_equals_one_training_step_with_momentum_one() -> None:

@@ -192,6 +192,23 @@ def test_inside_bfloat16_autocast_the_loss_is_that_of_float32():
         assert (z0 @ z1.T).dtype == torch.bfloat16  # autocast is on: the check above can fail
     assert inside.dtype == torch.float32
     assert torch.equal(inside, nt_xent(z0, z1, 0.1))
+    assert float(inside) == pytest.approx(float(nt_xent(z0.double(), z1.double(), 0.1)), rel=1e-5)
+
+
+def test_inside_bfloat16_autocast_the_bridge_is_that_of_float32():
+    a, p, n = (draw(16, 8, seed=60 + i, dtype=torch.float32) for i in range(3))
+    exact = info_nce(a.double(), p.double(), n.double(), 0.1), n_pair_loss(a.double(), p.double())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert float(info_nce(a, p, n, 0.1)) == pytest.approx(float(exact[0]), rel=1e-5)
+        assert float(n_pair_loss(a, p)) == pytest.approx(float(exact[1]), rel=1e-5)
+
+
+def test_a_long_vector_leaves_the_others_of_its_batch_alone():
+    # Divided by the largest value of the batch, the short ones would vanish in float32.
+    z0, z1 = draw(6, 4, seed=63, dtype=torch.float32), draw(6, 4, seed=64, dtype=torch.float32)
+    stretch = torch.ones(6, 1)
+    stretch[2] = 1e30
+    torch.testing.assert_close(nt_xent(z0 * stretch, z1), nt_xent(z0, z1))
 
 
 def test_float32_is_close_to_float64_at_a_low_temperature():
@@ -235,7 +252,15 @@ def test_floors_known_values():
     assert nt_xent_floor(500, 10, temperature=0) == pytest.approx(4.595, abs=5e-4)
     assert nt_xent_floor(500, 10, temperature=0.5) == pytest.approx(5.397, abs=5e-4)
     assert nt_xent_floor(500) - nt_xent_floor(500, 10, 0) == pytest.approx(2.31, abs=5e-3)
+    assert nt_xent_floor(500, 10) == nt_xent_floor(500, 10, temperature=0.5)
     assert nt_xent_floor(500, 500, temperature=0) == 0
+
+
+def test_floors_at_the_ends_of_what_is_allowed():
+    assert nt_xent_floor(2) == pytest.approx(math.log(3))  # the smallest batch: two images
+    # Two groups of two images at opposite poles: 3 candidates at cosine 1, 4 at cosine -1.
+    opposite = math.log(3 + 4 * math.exp(-2 / 0.5))
+    assert nt_xent_floor(4, 2, between=-1) == pytest.approx(opposite)
 
 
 @pytest.mark.parametrize(("n", "k"), [(12, 1), (12, 3), (12, 4), (12, 12), (500, 10)])
@@ -263,7 +288,9 @@ def test_floors_are_the_loss_of_such_codes(n, k, temperature):
         ({"num_images": 500, "num_groups": 0}, "num_groups"),
         ({"num_images": 500, "temperature": -0.1}, "temperature"),
         ({"num_images": 500, "temperature": math.nan}, "temperature"),
+        ({"num_images": 500, "temperature": math.inf}, "temperature"),
         ({"num_images": 500, "between": 1.0}, "between"),
+        ({"num_images": 500, "between": -1.001}, "between"),
     ],
 )
 def test_floor_refuses(arguments, named):
@@ -286,6 +313,15 @@ def test_info_nce_is_a_naive_loop():
         wrong = sum(math.exp(cosine(a[i], n[i, m]) / 0.2) for m in range(5))
         expected -= math.log(right / (right + wrong)) / 4
     assert float(info_nce(a, p, n, 0.2)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_smallest_problems_there_are():
+    one = torch.ones(1, 1, dtype=torch.float64)
+    assert float(info_nce(one, one, -one)) == pytest.approx(math.log(1 + math.exp(-4)))
+    assert float(info_nce(one, one, -one)) == float(info_nce(one, one, -one, temperature=0.5))
+    pair = torch.tensor([[1.0], [2.0]], dtype=torch.float64)  # a_i . p_j: 1, 2; 2, 4
+    expected = (math.log(1 + math.exp(1)) + math.log(1 + math.exp(-2))) / 2
+    assert float(n_pair_loss(pair, pair)) == pytest.approx(expected)
 
 
 def test_shared_negatives_are_own_negatives_repeated():
@@ -381,8 +417,16 @@ GOOD = torch.ones(4, 3)
         (lambda: info_nce(GOOD, GOOD, GOOD[:0]), "negatives"),
         (lambda: info_nce(GOOD, GOOD, GOOD.half()), "negatives"),
         (lambda: info_nce(GOOD[0], GOOD[0], GOOD), "anchor"),
+        (lambda: info_nce(GOOD[:0], GOOD[:0], GOOD), "anchor"),
+        (lambda: info_nce(GOOD.long(), GOOD.long(), GOOD), "anchor"),
+        (lambda: info_nce(GOOD.tolist(), GOOD, GOOD), "anchor"),
+        (lambda: info_nce(GOOD, GOOD.tolist(), GOOD), "positive"),
+        (lambda: info_nce(GOOD, GOOD[:2], GOOD), "positive"),
         (lambda: info_nce(GOOD, GOOD, GOOD, 0.0), "temperature"),
         (lambda: n_pair_loss(GOOD[:1], GOOD[:1]), "anchor"),
+        (lambda: n_pair_loss(GOOD[:, :0], GOOD[:, :0]), "anchor"),
+        (lambda: n_pair_loss(GOOD.tolist(), GOOD), "anchor"),
+        (lambda: n_pair_loss(GOOD, GOOD.tolist()), "positive"),
         (lambda: n_pair_loss(GOOD, GOOD[:2]), "positive"),
     ],
 )
@@ -408,10 +452,16 @@ def test_values_that_are_not_finite_are_named(value, row, column, which, dtype):
     assert not torch.isfinite(unchecked)
 
 
-def test_the_bridge_refuses_nan():
+@pytest.mark.parametrize("name", ["anchor", "positive", "negatives"])
+def test_the_bridge_refuses_nan_unless_told_not_to_look(name):
     bad = GOOD.clone()
     bad[0, 0] = math.nan
-    with pytest.raises(InputError, match=r"^negatives: expected finite"):
-        info_nce(GOOD, GOOD, bad)
-    with pytest.raises(InputError, match=r"^positive: expected finite"):
-        n_pair_loss(GOOD, bad)
+    three = {"anchor": GOOD, "positive": GOOD, "negatives": GOOD} | {name: bad}
+    with pytest.raises(InputError, match=rf"^{name}: expected finite"):
+        info_nce(**three)
+    assert not torch.isfinite(info_nce(**three, validate=False))
+    del three["negatives"]
+    if name in three:
+        with pytest.raises(InputError, match=rf"^{name}: expected finite"):
+            n_pair_loss(**three)
+        assert not torch.isfinite(n_pair_loss(**three, validate=False))

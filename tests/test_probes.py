@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contrastive_tutorial import probes
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.probes import linear_probe, policy_probe
+from contrastive_tutorial.probes import linear_probe, policy_probe, policy_probe_recalls
 
 
 def problem(seed=0, n=400, m=200, d=6, classes=4, noise=1.0):
@@ -91,6 +91,31 @@ def test_columns_that_vary_by_rounding_only_become_zero_everywhere():
     torch.testing.assert_close(train[:, 0].square().mean(), torch.tensor(1.0))
 
 
+def test_features_that_are_all_zero_say_nothing_whatever_comes_later():
+    train, test = probes._standardized(torch.zeros(3, 2), torch.tensor([[1e-3, 5.0]]))
+    assert train.abs().max() == test.abs().max() == 0
+
+
+def test_of_equally_good_penalties_the_strongest_is_taken(monkeypatch):
+    tried, used = [], []
+
+    def fit(features, classes, num_classes, c, start, max_iter):
+        tried.append((c, float(start[0, 0])))
+        return torch.full_like(start, c)
+
+    def predict(parameters, features):
+        used.append(float(parameters[0, 0]))
+        return torch.zeros(len(features), dtype=torch.int64)
+
+    monkeypatch.setattr(probes, "_logistic_regression", fit)
+    monkeypatch.setattr(probes, "_predict", predict)
+    train, labels, test, test_labels = problem()
+    linear_probe(train, labels, test, test_labels, test, test_labels)
+    # Each fit starts where the one before it ended; all are equally good, and the first counts.
+    assert tried == [(0.001, 0), (0.01, 0.001), (0.1, 0.01), (1, 0.1)]
+    assert used == pytest.approx([0.001, 0.01, 0.1, 1, 0.001])
+
+
 def test_dead_and_collapsed_columns_are_harmless():
     train, labels, test, test_labels = problem(noise=0.3)
     base = linear_probe(train, labels, test, test_labels)
@@ -140,27 +165,61 @@ def test_policy_probe_splits_by_image(monkeypatch):
         return torch.zeros(len(test), dtype=torch.bool)
 
     monkeypatch.setattr(probes, "linear_probe_hits", spy)
-    for seed, fraction in ((0, 0.5), (1, 0.5), (0, 0.2), (0, 0.001)):
+    for seed, fraction in ((0, 0.5), (1, 0.5), (0, 0.2), (0, 0.001), (0, 0.999)):
         policy_probe(views, policy, image, seed, fraction)
+        again = seen.pop()
+        policy_probe(views, policy, image, seed, fraction)
+        assert seen[-1] == again  # the seed decides, and nothing else
+    for call in (policy_probe, policy_probe_recalls):
+        call(views, policy, image)
+        assert seen.pop() == seen[0]  # half of the images and seed 0, unless told
     for train, test, rows in seen:
         assert not train & test
         assert len(train | test) == 60
         assert rows == 10 * len(test)
-    assert [len(test) for _, test, _ in seen] == [30, 30, 12, 1]
+    assert [len(test) for _, test, _ in seen] == [30, 30, 12, 1, 59]
     assert seen[0][1] != seen[1][1]
+
+
+def test_recalls_are_the_hits_of_each_policy(monkeypatch):
+    views, policy, image = policy_views(1.0, images=4, policies=3)
+    given = []
+
+    def spy(train, train_labels, test, test_labels):
+        given.append((train_labels, test_labels))
+        return test_labels == torch.tensor([0, 1, 1])[test_labels]  # takes 2 for 1
+
+    monkeypatch.setattr(probes, "linear_probe_hits", spy)
+    accuracy, recalls = policy_probe_recalls(views, policy, image)
+    assert accuracy == pytest.approx(2 / 3)
+    assert recalls == {0: 1.0, 1: 1.0, 2: 0.0}
+    # Both sides get the labels of their own rows: two images of each policy.
+    assert [sorted(labels.tolist()) for labels in given[0]] == [[0, 0, 1, 1, 2, 2]] * 2
+    assert policy_probe(views, policy, image) == accuracy
+
+
+def test_two_images_are_enough_and_one_policy_to_train_on_is_not():
+    traces = np.eye(3)[[0, 0, 1, 1, 2, 2]]
+    assert policy_probe(traces, [0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1]) == 1.0
+    with pytest.raises(InputError, match=r"^policy_ids: expected at least two classes"):
+        # Whichever image is held out, the other one was shown under one policy alone.
+        policy_probe(np.ones((4, 2)), [0, 0, 1, 1], [0, 0, 1, 1])
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train_labels": np.zeros(400, int)}, "two classes"),
-        ({"train_labels": np.zeros(3, int)}, "train_labels"),
-        ({"test_labels": np.zeros(3, int)}, "test_labels"),
+        ({"train_labels": np.zeros(400, int)}, "^train_labels: expected at least two classes"),
+        ({"train_labels": np.zeros(3, int)}, "^train_labels: .* each of the 400 train points,"),
+        ({"test_labels": np.zeros(3, int)}, "^test_labels: .* each of the 200 test points,"),
         ({"c": 0.0}, "c and max_iter"),
         ({"c": float("nan")}, "c and max_iter"),
         ({"max_iter": 0}, "c and max_iter"),
         ({"val_labels": np.zeros(3, int)}, "both or neither"),
-        ({"val_features": np.ones((3, 6)), "val_labels": np.zeros(2, int)}, "val_labels"),
+        (
+            {"val_features": np.ones((3, 6)), "val_labels": np.zeros(2, int)},
+            "^val_labels: .* each of the 3 val points,",
+        ),
         ({"test_features": np.ones((200, 5))}, "6 columns"),
         ({"train_features": np.full((400, 6), np.inf)}, "infinity"),
     ],
@@ -174,9 +233,18 @@ def test_bad_input_to_the_linear_probe(change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_ids": np.zeros(600, int)}, "two images"),
-        ({"policy_ids": np.zeros(600, int)}, "two classes"),
-        ({"policy_ids": np.zeros(5, int)}, "policy_ids"),
+        ({"features": np.ones(600)}, "^features: expected features of shape"),
+        ({"image_ids": np.zeros(600, int)}, "^image_ids: expected at least two images"),
+        (
+            {"image_ids": np.zeros(5, int)},
+            "^image_ids: expected one id for each of the 600 rows of f",
+        ),
+        ({"policy_ids": np.zeros(600, int)}, "^policy_ids: expected at least two classes"),
+        (
+            {"policy_ids": np.zeros(5, int)},
+            "^policy_ids: expected one id for each of the 600 rows of f",
+        ),
+        ({"test_fraction": 0.0}, "test_fraction"),
         ({"test_fraction": 1.0}, "test_fraction"),
     ],
 )

@@ -179,6 +179,16 @@ def test_kinds_broadcast():
     assert triplet_kind(torch.tensor([1, 2]), 1.5, 0.3).tolist() == [0, 2]
 
 
+def test_triplet_kind_keeps_every_digit_of_numbers_and_stays_on_the_device_of_tensors():
+    # float32 would not tell the two distances apart, and a tie is hard.
+    assert triplet_kind(0.1, 0.1 + 1e-12, 0.3) == TripletKind.SEMI_HARD
+    elsewhere = torch.empty(2, device="meta")
+    assert triplet_kind(elsewhere, elsewhere, 0.3).device.type == "meta"
+    assert triplet_kind(elsewhere, 0.5, 0.3).device.type == "meta"
+    with pytest.raises(InputError, match="got -1"):  # the bad one, not the first one
+        triplet_kind(torch.tensor([0.0, 0.5, -1.0]), 0.5, 0.3)
+
+
 # Mined batches
 
 
@@ -341,13 +351,15 @@ def test_extreme_inputs_stay_finite(mining, scale, dtype):
 @pytest.mark.parametrize("mining", MINED)
 def test_inside_bfloat16_autocast_the_loss_is_that_of_float32(mining):
     embeddings, labels = draw(24, 8, seed=23).float(), classes(24, 4, seed=23)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        for distance in DISTANCES:
+    for distance in DISTANCES:
+        exact = MINED[mining](embeddings.double(), labels, 0.5, distance=distance)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
             inside = MINED[mining](embeddings, labels, 0.5, distance=distance)
             with torch.autocast("cpu", enabled=False):
                 assert torch.equal(
                     inside, MINED[mining](embeddings, labels, 0.5, distance=distance)
                 )
+        assert float(inside) == pytest.approx(float(exact), rel=1e-5)
 
 
 class LargestTensor(TorchDispatchMode):
@@ -482,7 +494,13 @@ NAN = torch.full((6, 4), math.nan)
         (lambda: triplet_loss(GOOD.long(), GOOD, GOOD), "anchor"),
         (lambda: triplet_loss(GOOD[:0], GOOD[:0], GOOD[:0]), "anchor"),
         (lambda: triplet_loss(GOOD[0, 0], GOOD[0, 0], GOOD[0, 0]), "anchor"),
+        (lambda: triplet_loss(NAN, GOOD, GOOD), "anchor"),
         (lambda: triplet_loss(GOOD, NAN, GOOD), "positive"),
+        (lambda: triplet_loss(GOOD, GOOD, NAN), "negative"),
+        (lambda: triplet_loss(GOOD.tolist(), GOOD, GOOD), "anchor"),
+        (lambda: triplet_loss(GOOD, GOOD.tolist(), GOOD), "positive"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD.tolist()), "negative"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD[:2]), "negative"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, -1), "margin"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, distance="l1"), "distance"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, reduction="sum"), "reduction"),
@@ -496,6 +514,49 @@ NAN = torch.full((6, 4), math.nan)
 def test_other_bad_arguments_are_named(call, named):
     with pytest.raises(InputError, match=rf"^{named}: expected .*got"):
         call()
+
+
+def test_what_is_not_said():
+    a, p, n = (2 * draw(8, 3, seed=s) for s in (40, 41, 42))
+    said = triplet_loss(a, p, n, 0.2, distance="euclidean", reduction="mean")
+    assert torch.equal(triplet_loss(a, p, n), said)
+    embeddings, labels = draw(13, 3, seed=43), classes(13, 3, seed=43)
+    for mine in (batch_all_triplet_loss, batch_hard_triplet_loss, semi_hard_triplet_loss):
+        said = mine(embeddings, labels, 0.2, distance="euclidean")
+        assert torch.equal(mine(embeddings, labels), said)
+    said = semi_hard_triplet_loss(embeddings, labels, negatives="all")
+    assert torch.equal(semi_hard_triplet_loss(embeddings, labels), said)
+
+
+def test_a_single_active_triplet_is_its_own_mean():
+    # From 0 the negative is far enough away, from 1 it is not: d_ap 1, d_an 1.05, margin 0.1.
+    embeddings, labels = torch.tensor([[0.0], [1.0], [2.05]]).double(), torch.tensor([0, 0, 1])
+    for mine in MINED.values():
+        assert float(mine(embeddings, labels, 0.1)) == pytest.approx(0.05)
+
+
+def test_what_all_embeddings_share_costs_no_digits_of_the_gradient():
+    embeddings, labels = (draw(16, 4, seed=47) + 1e5).float(), classes(16, 4, seed=47)
+    wide, narrow = embeddings.double().requires_grad_(), embeddings.clone().requires_grad_()
+    batch_all_triplet_loss(wide, labels, 1.0).backward()
+    batch_all_triplet_loss(narrow, labels, 1.0).backward()
+    error = (narrow.grad - wide.grad).norm() / wide.grad.norm()
+    assert error < 1e-4
+
+
+def test_without_validation_bad_values_propagate():
+    assert torch.isnan(triplet_loss(GOOD, NAN, GOOD, validate=False))
+    for mining in ("all", "hard"):
+        MINED[mining](NAN, LABELS, validate=False)  # whatever comes out: nothing is raised
+
+
+def test_given_triplets_inside_bfloat16_autocast_are_those_of_float32():
+    a, p, n = (draw(8, 16, seed=s).float() for s in (44, 45, 46))
+    for distance in DISTANCES:
+        exact = triplet_loss(a.double(), p.double(), n.double(), 1.0, distance=distance)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = triplet_loss(a, p, n, 1.0, distance=distance)
+        assert float(inside) == pytest.approx(float(exact), rel=1e-6)
 
 
 def test_given_triplets_and_batch_hard_read_no_value_from_a_gpu():
