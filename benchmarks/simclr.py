@@ -2,6 +2,7 @@
 
     python benchmarks/simclr.py [--preset cpu] [--batch 500] [--rounds 5] [--json FILE]
     python benchmarks/simclr.py --profile [--preset resnet-100] [--device cuda] [--json FILE]
+    python benchmarks/simclr.py --to-knn 0.42 --data PATH [--every 25] [--json FILE]
 
 Side by side, in one run, on one machine: *ours* is the package's own training step, from uint8
 images in memory to an optimiser step. *lightly's* is its documented pipeline: `SimCLRTransform` on
@@ -11,6 +12,11 @@ rounds of a few steps; figures are medians over rounds, warm-up excluded. An ima
 in two views. On a machine that others use, `--cpu-time` compares by the processor time that each
 pipeline takes with one thread and no worker. Peak memory: of this process on a CPU (workers not
 counted), of the device on a GPU.
+
+`--to-knn` trains both from the same weights of the encoder until the kNN accuracy (k = 10, cosine,
+clean test images, running statistics) reaches the value, or the preset's steps are done. It is
+measured every few steps with the clock stopped, for both by the same code. A curve that never gets
+there has no time. `time_to_knn.py` reads the same off the records of whole runs.
 
 `--profile` takes the step apart instead: augmentation, forward pass, backward pass, optimiser,
 each timed by itself with the device synchronised, beside the whole step, and beside two floors: the
@@ -28,6 +34,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -38,8 +45,8 @@ from contrastive_tutorial import data
 from contrastive_tutorial.cells import Preset, preset
 from contrastive_tutorial.encoders import seeded
 from contrastive_tutorial.experiments import Experiment
-from contrastive_tutorial.optimizers import make_optimizer
-from contrastive_tutorial.training import resolve_device
+from contrastive_tutorial.optimizers import learning_rate, make_optimizer
+from contrastive_tutorial.training import resolve_device, supports_bf16
 
 
 class Timer:
@@ -71,13 +78,21 @@ def ours(experiment: Experiment, steps: int) -> Callable[[], object]:
 
     def job() -> None:
         for _ in range(steps):
+            step = next(count)
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                loss = experiment.loss(next(count), generator)
+            with torch.autocast(device.type, torch.bfloat16, enabled=supports_bf16(device)):
+                loss = experiment.loss(step, generator)
             loss.backward()
+            for group in optimizer.param_groups:
+                group["lr"] = rate(experiment.preset, step)
             optimizer.step()
 
     return job
+
+
+def rate(what: Preset, step: int) -> float:
+    """The preset's schedule; beyond its end (a benchmark may go on) that of its last step."""
+    return learning_rate(what, min(step, what.steps - 1))
 
 
 class Pictures(torch.utils.data.Dataset):
@@ -102,7 +117,7 @@ class Pictures(torch.utils.data.Dataset):
 
 def lightlys(
     images: torch.Tensor, what: Preset, device: torch.device, steps: int, workers: int
-) -> Callable[[], object]:
+) -> tuple[Callable[[], object], nn.Module]:
     from lightly.loss import NTXentLoss
     from lightly.models.modules import SimCLRProjectionHead
 
@@ -123,18 +138,21 @@ def lightlys(
         while True:
             yield from loader
 
-    stream = batches()
+    endless, count = batches(), iter(range(10**9))
+    stream = chain([next(endless)], endless)  # the workers have begun before any clock does
 
     def job() -> None:
         for _ in range(steps):
             first, second = (view.to(device, non_blocking=True) for view in next(stream))
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=supports_bf16(device)):
                 loss = criterion(model(first), model(second))
             loss.backward()
+            for group in optimizer.param_groups:
+                group["lr"] = rate(what, next(count))
             optimizer.step()
 
-    return job
+    return job, encoder
 
 
 def memory_gb(device: torch.device) -> float:
@@ -146,9 +164,8 @@ def memory_gb(device: torch.device) -> float:
 def compare(sets: tuple, what: Preset, timer: Timer, rounds: int, steps: int, workers: int) -> dict:
     device = timer.device
     figures: dict[str, float] = {}
-    theirs = lightlys(
-        sets[0].images, what, device, steps, workers
-    )  # its workers start before our threads
+    # Its workers start before our threads.
+    theirs, _ = lightlys(sets[0].images, what, device, steps, workers)
     theirs()
     figures["lightly_peak_memory_gb"] = memory_gb(device)
     if device.type == "cuda":
@@ -172,6 +189,42 @@ def compare(sets: tuple, what: Preset, timer: Timer, rounds: int, steps: int, wo
     return figures
 
 
+def to_knn(
+    sets: tuple, what: Preset, timer: Timer, wanted: list[float], every: int, workers: int
+) -> dict:
+    """Seconds of training until the kNN accuracy of each pipeline reaches each wanted value."""
+    device, figures = timer.device, {}
+    theirs, their_encoder = lightlys(sets[0].images, what, device, every, workers)
+    experiment = Experiment("B0", sets, what, device=device)
+    jobs = {
+        "lightly": (theirs, their_encoder),
+        "ours": (ours(experiment, every), experiment.model.encoder),
+    }  # fmt: skip
+    for name, (job, encoder) in jobs.items():
+        seconds, best, reached = 0.0, 0.0, dict.fromkeys(wanted)
+        for _ in range(every, what.steps + 1, every):
+            seconds += timer(job)
+            # In our model's shell: one measurement for both.
+            shell = experiment.model if name == "ours" else nn.Module()
+            shell.encoder = encoder
+            accuracy = experiment._evaluator().quick_knn(shell)  # type: ignore[arg-type]
+            encoder.train()
+            best = max(best, accuracy)
+            for value in wanted:
+                if reached[value] is None and accuracy >= value:
+                    reached[value] = seconds
+            if None not in reached.values():
+                break
+        figures[f"{name}_best_knn"] = best
+        for value, at in reached.items():
+            figures[f"{name}_seconds_to_{value}"] = at if at is not None else "not reached"
+    for value in wanted:
+        one, other = (figures[f"{name}_seconds_to_{value}"] for name in ("ours", "lightly"))
+        if isinstance(one, float) and isinstance(other, float):
+            figures[f"lightly_over_ours_to_{value}"] = other / one
+    return figures
+
+
 def profile(sets: tuple, what: Preset, timer: Timer, rounds: int) -> dict:
     """Milliseconds of each part of a step, and the two floors."""
     device = timer.device
@@ -180,7 +233,7 @@ def profile(sets: tuple, what: Preset, timer: Timer, rounds: int) -> dict:
     experiment = Experiment("B0", sets, what, device=device)
     optimizer = make_optimizer(experiment.trained, experiment.config)
     generator = torch.Generator(device=device).manual_seed(0)
-    bf16 = device.type == "cuda"
+    bf16 = supports_bf16(device)
     experiment.trained.train()
     kept: dict[str, torch.Tensor] = {}
     whole = ours(experiment, 1)
@@ -262,6 +315,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2_000, help="shapes in memory")
     parser.add_argument("--device")
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--to-knn", nargs="+", type=float, metavar="ACCURACY")
+    parser.add_argument("--every", type=int, default=25, help="steps between measurements of kNN")
+    parser.add_argument("--data", help="with --to-knn: archive or folder (default: shapes)")
     parser.add_argument("--cpu-time", action="store_true", help="processor time of one thread")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
@@ -274,9 +330,14 @@ def main() -> None:
         timer, workers = Timer(device, time.process_time), 0
     if options.batch:
         what = replace(what, batch_size=options.batch)
-    counts = {"train": options.images, "val": 100, "test": 100}
+    tested = 1_000 if options.to_knn else 100
+    counts = {"train": options.images, "val": 100, "test": tested}
     sets = tuple(data.load("shapes", s, device, num_images=n) for s, n in counts.items())
-    if options.profile:
+    if options.to_knn:
+        if options.data:
+            sets = tuple(data.load(options.data, s, device) for s in counts)
+        figures = to_knn(sets, what, timer, options.to_knn, options.every, workers)
+    elif options.profile:
         figures = profile(sets, what, timer, options.rounds)
     else:
         figures = compare(sets, what, timer, options.rounds, options.steps, workers)
@@ -286,6 +347,9 @@ def main() -> None:
         "measured": "processor time of one thread" if options.cpu_time else "wall time",
     }  # fmt: skip
     title = "Where a step's time goes" if options.profile else "A whole step beside lightly's"
+    if options.to_knn:
+        title = "Training time to a kNN accuracy, beside lightly's"
+        settings |= {"images": sets[0].name, "steps between measurements": options.every}
     write(title, figures, settings, device, options.json, ("lightly",))
 
 

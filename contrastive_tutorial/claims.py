@@ -154,7 +154,8 @@ def _checked(check: dict[str, Any]) -> str:
     """What answers a claim, as HTML."""
     parts = []
     if "test" in check:
-        parts.append(f"<code>{html.escape(check['test'])}</code>")
+        # A long name in a narrow column breaks between its words, not inside them.
+        parts.append(f"<code>{html.escape(check['test']).replace('_', '_<wbr>')}</code>")
     if "records" in check:
         parts.append(f"records, by {html.escape(check['records'])}")
     if "contrast" in check:

@@ -279,7 +279,7 @@ def _run(options: argparse.Namespace) -> int:
 
     wanted = Run(options.cell, options.preset, options.seed, options.subsets)
     wanted.check(World(*requested()))  # before waiting for other processes
-    with processes() as world:
+    with processes(options.device) as world:
         record = run(
             options.cell,
             options.data,

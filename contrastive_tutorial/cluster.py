@@ -9,6 +9,7 @@ checkpoint if the host still has it.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ from contrastive_tutorial.experiments import Run
 from contrastive_tutorial.records import Record, load_record
 from contrastive_tutorial.storage import atomic_write
 
+#: How often Ray begins a task again whose process or host went away.
+_RETRIES = 2
+
 
 def _ray() -> Any:
     try:
@@ -29,6 +33,13 @@ def _ray() -> Any:
             "ray: not installed; `pip install 'contrastive-tutorial[cluster]'`, or use --shard"
         ) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at ``host:port``: Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def work(
@@ -68,7 +79,8 @@ def study_on_ray(
         arrays, budget: as in :func:`contrastive_tutorial.experiments.study`.
 
     Raises:
-        InputError: if Ray is missing or not found, and whatever a run's bad input is.
+        InputError: if Ray is missing or not found, if a run's process was lost again and again,
+            and whatever a run's bad input is.
     """
     ray = _ray()
     source = str(Path(images).resolve()) if Path(images).exists() else images
@@ -79,13 +91,12 @@ def study_on_ray(
     owner = not ray.is_initialized()
     if owner:
         try:
-            ray.init(
-                None if address == "local" else address, include_dashboard=False,
-                log_to_driver=False, configure_logging=False,
-            )  # fmt: skip
-        except ConnectionError as error:
+            _knock(address)
+            ray.init(address, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        except (OSError, ValueError) as error:  # nobody there; not an address
             raise InputError(
-                f"ray: no cluster at {address!r}; start one, or use `--ray`"
+                f"ray: no cluster at {address!r} ({error}); start one with `ray start --head`, "
+                "or use `--ray` alone"
             ) from error
     try:
         yield from _spread(ray, left, source, Path(results).resolve(), name, device, arrays, budget)
@@ -100,7 +111,7 @@ def _spread(
 ) -> Iterator[Record]:  # fmt: skip
     gpus = 0 if device == "cpu" else int(ray.cluster_resources().get("GPU", 0))
     slots = gpus or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    task = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_retries=2)(work)
+    task = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_retries=_RETRIES)(work)
     started, longest = time.monotonic(), 0.0
     running: dict[Any, tuple[Run, float]] = {}
     try:
@@ -124,11 +135,17 @@ def _spread(
                 if isinstance(error.cause, InputError):
                     raise InputError(str(error.cause)) from error
                 raise
+            except ray.exceptions.RayError as error:  # the task's process or host is gone
+                raise InputError(
+                    f"ray: {wanted.cell} K={wanted.num_subsets} seed {wanted.seed} was lost "
+                    f"{_RETRIES + 1} times ({type(error).__name__}: a host that went away, or "
+                    "too little memory); the same command continues"
+                ) from error
             target = wanted.file(results, name)
-            for file, content in files.items():
-                if not (target.parent / file).exists():  # the task's folder is not this one
+            if files and not target.exists():  # the task's folder is not this one
+                for file, content in files.items():
                     atomic_write(target.parent / file, content)
-                    is_new = True
+                is_new = True
             if is_new:
                 yield load_record(target)
     finally:

@@ -80,16 +80,6 @@ class World:
             assert p.grad is not None
             p.grad.copy_(part.view_as(p))
 
-    @torch.no_grad()
-    def average_buffers(self, model: nn.Module) -> None:
-        """Replace running statistics by their mean over processes (local BN keeps one set each)."""
-        if self.size == 1:
-            return
-        for buffer in model.buffers():
-            if buffer.is_floating_point():
-                dist.all_reduce(buffer)
-                buffer /= self.size
-
 
 class _Gather(torch.autograd.Function):
     @staticmethod
@@ -170,20 +160,26 @@ def requested() -> tuple[int, int]:
 
 
 @contextmanager
-def processes() -> Iterator[World]:
+def processes(device: str | None = None) -> Iterator[World]:
     """Join the processes that ``torchrun`` started; alone, a world of one.
 
     Each process on a machine with GPUs takes the one of its local rank, and talks over NCCL;
-    otherwise over gloo.
+    otherwise, or when ``device`` is ``"cpu"``, over gloo.
 
     Raises:
-        InputError: if there are GPUs, but fewer than processes on this machine.
+        InputError: if there are GPUs, but fewer than processes on this machine, or if ``device``
+            names a single one for all of them.
     """
     if requested()[1] == 1:
         yield World()
         return
+    if device is not None and ":" in device:
+        raise InputError(
+            f"device: {device!r} names one device for every process; use --device cuda, which "
+            "gives each process its own, or cpu"
+        )
     local = int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")))
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = torch.cuda.device_count() if torch.cuda.is_available() and device != "cpu" else 0
     if count and local >= count:
         raise InputError(
             f"device: process {local} of this machine has no GPU ({count} found); start at most "

@@ -174,7 +174,8 @@ def _gpu(_results: Path) -> Lines:
             name = torch.cuda.get_device_name(index)
             memory = torch.cuda.get_device_properties(index).total_memory / _GIB
             yield "ok", f"cuda:{index}: {name}, {memory:.0f} GiB"
-        precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bfloat16" if native else "float32"
         yield "ok", f"torch was built for CUDA {torch.version.cuda}; training uses {precision}"
     elif shutil.which("nvidia-smi") is None:
         yield "note", "no NVIDIA GPU was found: everything runs on the CPU"

@@ -23,6 +23,7 @@ from contrastive_tutorial.diagnostics import cluster_protocols, first_norm_shift
 from contrastive_tutorial.encoders import ContrastiveModel
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.subsets import SubsetBatches, partition
+from contrastive_tutorial.training import supports_bf16
 from contrastive_tutorial.views import (
     Layout,
     contrastive_loss,
@@ -332,11 +333,11 @@ class Evaluator:
 
     def quick_knn(self, model: ContrastiveModel) -> float:
         """kNN accuracy (k = 10, cosine) under the headline statistics as they are, whole bank."""
-        device = self.test.images.device.type
-        bf16 = device == "cuda" and torch.cuda.is_bf16_supported()
+        device = self.test.images.device
+        bf16 = supports_bf16(device)
         with (
             norm.evaluation_statistics(model.encoder, self.cell.headline_statistics) as forward,
-            torch.autocast(device, torch.bfloat16, enabled=bf16),
+            torch.autocast(device.type, torch.bfloat16, enabled=bf16),
         ):
             bank, test = features(forward, self.bank_images), features(forward, self.test.images)
         return metrics.knn_accuracy(  # in float32: bfloat16 has too many ties

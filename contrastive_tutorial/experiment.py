@@ -32,6 +32,7 @@ from contrastive_tutorial.training import (
     TrainConfig,
     device_name,
     resolve_device,
+    supports_bf16,
     train,
 )
 from contrastive_tutorial.views import Layout, contrastive_loss, layout, make_views, project
@@ -96,6 +97,11 @@ class Experiment:
         self.subset_ids = subset_ids.to(self.device)
         self.model: ContrastiveModel = self._build_model()
         self.world, self.batch_norm = world or World(), batch_norm
+        if self.world.size > 1 and self.cell.early_steps:
+            raise InputError(
+                f"{self.cell.name}: is measured while it trains, which needs the whole batch in "
+                "one process; run it without torchrun"
+            )
         self.share = share(self.order, self.world, self.device)
         # What training moves: the model itself, or its like whose norms know of other processes.
         self.trained = self.model
@@ -190,7 +196,7 @@ class Experiment:
 
     def memory_need(self) -> memory.Need:
         """Bytes that a step takes; see :mod:`contrastive_tutorial.memory`."""
-        bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        bf16 = supports_bf16(self.device)
         groups = self.order.groups
         return memory.measure(self.model, 4 * groups, self.preset.optimizer, bf16)
 
@@ -206,7 +212,8 @@ class Experiment:
             InputError: also if a step does not fit the memory, naming a batch size that does.
         """
         each, groups = self.share.order.num_images, self.share.order.groups
-        memory.require(self.memory_need(), each, self.device, groups)
+        need = self.memory_need()
+        memory.require(need, each, self.device, groups)
         early = self._early_accuracy() if self.cell.early_steps else None
         if early is not None:
             self.model.early = early
@@ -225,7 +232,7 @@ class Experiment:
                 world=self.world,
             )
         except (RuntimeError, MemoryError) as error:
-            explained = memory.explain(error, self.memory_need, each, self.device, groups)
+            explained = memory.explain(error, need, each, self.device, groups)
             if explained is None:
                 raise
             raise explained from error

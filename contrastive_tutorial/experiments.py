@@ -64,6 +64,8 @@ class Run:
         Raises:
             InputError: for unknown names, and where it cannot.
         """
+        if self.num_subsets < 1:
+            raise InputError(f"num_subsets: expected 1 or more, got {self.num_subsets}")
         share(
             layout(get_cell(self.cell), get_preset(self.preset).batch_size, self.num_subsets), world
         )
@@ -275,10 +277,15 @@ def missing_runs(runs: Sequence[Run], results: str | Path, train_set: ImageSet) 
 def plan(
     cells: Sequence[str], seeds: Sequence[int], num_subsets: Sequence[int], preset: str
 ) -> list[Run]:
-    """Every run of a study, seeds outermost: an interrupted study has complete seeds to compare."""
-    for name in cells:
-        get_cell(name)
-    get_preset(preset)
+    """Every run of a study, seeds outermost: an interrupted study has complete seeds to compare.
+
+    Raises:
+        InputError: for unknown names, and for a batch that some K does not divide: before the first
+            run, not hours later when its turn comes.
+    """
+    for cell in cells:
+        for k in num_subsets:
+            Run(cell, preset, 0, k).check(World())
     return [Run(cell, preset, seed, k) for seed in seeds for k in num_subsets for cell in cells]
 
 

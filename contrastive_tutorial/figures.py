@@ -32,6 +32,10 @@ METRIC_LABELS = {
 }
 
 
+#: Strokes of the reference lines, in the order of the registry.
+_STROKES = (":", "--", "-.")
+
+
 def cell_label(name: str) -> str:
     """``"Split (S-P1)"`` for the three experiments, the plain name for other cells."""
     return f"{THREE[name]} ({name})" if name in THREE else name
@@ -89,7 +93,8 @@ def metric_dots(
 ) -> Figure:
     """Every seed as a dot, with mean and 95% t interval: one panel a metric, one row a cell.
 
-    ``references`` (raw pixels, PCA, untrained) are drawn as dotted vertical lines with their name.
+    ``references`` (raw pixels, PCA, untrained) are vertical lines, each with a stroke of its own,
+    at the mean over their seeds.
     """
     import matplotlib.pyplot as plt
 
@@ -107,18 +112,26 @@ def metric_dots(
             if summary.interval:
                 ax.plot(summary.interval, [row + 0.28] * 2, color=colour, lw=2)
             ax.plot([summary.mean], [row + 0.28], "|", color=colour, ms=9, mew=2)
-        for reference in references:
-            if metric in reference.metrics:
-                value = reference.metrics[metric]
-                ax.axvline(value, color=INK, ls=":", lw=1)
-                ax.annotate(
-                    reference.cell, (value, -0.7), rotation=90, fontsize=8, color=INK,
-                    ha="right", va="top", annotation_clip=False,
-                )  # fmt: skip
+        for name, stroke in zip(_ordered(references), _STROKES, strict=False):
+            known = [
+                r.metrics[metric] for r in references if r.cell == name and metric in r.metrics
+            ]
+            if known:
+                ax.axvline(float(np.mean(known)), color=INK, ls=stroke, lw=1.3, label=name)
         ax.set_xlabel(METRIC_LABELS.get(metric, metric), fontsize=9)
     axes[0][0].set_yticks(range(len(cells)), [cell_label(cell) for cell in cells])
     axes[0][0].set_ylim(len(cells) - 0.3, -0.8)
-    fig.suptitle(f"{setting}; dots: seeds; bar: mean and 95% t interval", fontsize=10)
+    lines = {
+        label: line
+        for ax in axes[0]
+        for line, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    if lines:
+        fig.legend(lines.values(), lines, loc="outside lower center", ncols=3, handlelength=3)
+    fig.suptitle(
+        f"{setting}, {_seeds(records, cells)}; dots: seeds; bar: mean and 95% t interval",
+        fontsize=10 if len(metrics) > 1 else 8,
+    )
     return fig
 
 
@@ -145,8 +158,11 @@ def metric_by_subsets(records: Sequence[Record], metric: str) -> Figure:
         )  # fmt: skip
     ax.set_xticks(range(len(counts)), [str(k) for k in counts])
     ax.set(xlabel="number of subsets K", ylabel=METRIC_LABELS.get(metric, metric))
-    ax.set_title(f"{setting}; dots: seeds; lines: means", fontsize=10)
-    ax.legend(fontsize=9)
+    sizes = sorted({sum((r.cell, r.num_subsets) == (c, k) for r in records)
+                    for c in cells for k in counts} - {0})  # fmt: skip
+    n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]}-{sizes[-1]}"
+    fig.suptitle(f"{setting}, n = {n} seeds a point; dots: seeds; lines: means", fontsize=10)
+    fig.legend(fontsize=9, loc="outside lower center", ncols=3)
     return fig
 
 

@@ -8,7 +8,7 @@ pass (the *activations*) grows with the batch, and is nearly all of it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,37 +46,77 @@ class Need:
         return low * multiple
 
 
-@torch.enable_grad()
 def measure(
     model: nn.Module, images: int, optimizer: str = "sgd", bf16: bool = False, size: int = 32
 ) -> Need:
-    """The need of ``model``, from what a forward pass of ``images`` (two views each) keeps.
+    """The need of ``model``, from what forward passes of ``images`` and of half as many keep.
+
+    Two batches tell what grows with the batch from what does not: under autocast every weight has
+    a copy in bfloat16, which a single small batch would take for activations.
 
     Works on a copy: no running statistic moves, no random number is drawn from outside.
+
+    Args:
+        model: as it will be trained.
+        images: even, two views each; as small as the model's groups allow.
+        optimizer: a name of :data:`contrastive_tutorial.optimizers.OPTIMIZERS`.
+        bf16: as in training.
+        size: pixels, height and width.
+    """
+    few, many = (kept(model, n, bf16, size) for n in (images // 2, images))
+    per_image = (many - few) / (images - images // 2)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    fixed = weights * (2 + _STATES.get(optimizer, 1)) + max(0.0, many - per_image * images)
+    return Need(round(fixed), per_image)
+
+
+@torch.enable_grad()
+def kept(model: nn.Module, images: int, bf16: bool = False, size: int = 32) -> int:
+    """Bytes that a forward pass of ``images``, two views each, leaves for the backward pass.
+
+    With the views themselves; each piece of memory counts once, the parameters not at all.
     """
     twin = copy.deepcopy(model)
     device = next(twin.parameters()).device
-    parameters = {p.data_ptr() for p in twin.parameters()}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if tensor.data_ptr() not in parameters:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    # Of both views, as in training; zeros keep as much as pictures do.
+    # Zeros keep as much as pictures do.
     x = torch.zeros(2 * images, 3, size, size, device=device)
     x = x.contiguous(memory_format=torch.channels_last)
     with (
         torch.random.fork_rng(devices=[]),
-        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+        Saved(twin) as saved,
         torch.autocast(device.type, torch.bfloat16, enabled=bf16),
     ):
+        saved.add(x)
         twin(x)
-    weights = sum(p.numel() * p.element_size() for p in twin.parameters())
-    fixed = weights * (2 + _STATES.get(optimizer, 1))
-    return Need(fixed, (sum(kept.values()) + x.nbytes) / images)
+    return saved.bytes
+
+
+class Saved(torch.autograd.graph.saved_tensors_hooks):
+    """Adds up what autograd saves inside a ``with`` block, parameters of ``model`` left out.
+
+    The tensors must outlive the block's last forward pass, as they do until its backward pass.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        self._found: dict[int, int] = {}
+        super().__init__(self.add, lambda tensor: tensor)
+
+    def __enter__(self) -> Saved:  # type: ignore[override]
+        super().__enter__()
+        return self
+
+    def add(self, tensor: Tensor) -> Tensor:
+        """Count the memory of ``tensor``, once."""
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._parameters:
+            self._found[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    @property
+    def bytes(self) -> int:
+        """The sum so far."""
+        return sum(self._found.values())
 
 
 def available(device: torch.device) -> int | None:
@@ -154,9 +194,12 @@ def message(need: Need, images: int, there: float, device: torch.device, multipl
 
 
 def explain(
-    error: BaseException, need: Callable[[], Need], images: int, device: torch.device, multiple: int
+    error: BaseException, need: Need, images: int, device: torch.device, multiple: int
 ) -> InputError | None:
-    """What to tell of an error that is about memory; ``None`` for any other error."""
+    """What to tell of an error that is about memory; ``None`` for any other error.
+
+    Lets go of what the frames of ``error`` still hold: what is free is asked for afterwards.
+    """
     text = str(error)
     short = isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
@@ -164,10 +207,11 @@ def explain(
     )
     if not short:
         return None
+    traceback.clear_frames(error.__traceback__)
     if device.type == "cuda":
         torch.cuda.empty_cache()
     there = available(device)
     # What was free was not enough, whatever the estimate says.
     return InputError(
-        message(need(), images, min(there or 0, need().of(images) * 0.9), device, multiple)
+        message(need, images, min(there or 0, need.of(images) * 0.9), device, multiple)
     )

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import torch
 from torch import nn
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.presets import OPTIMIZERS, Schedule
 
-OPTIMIZERS = ("adam", "adamw", "sgd", "nesterov", "lars")
-
-
-class Schedule(Protocol):
-    """What is read of a :class:`contrastive_tutorial.training.TrainConfig`."""
-
-    @property
-    def optimizer(self) -> str: ...
-    @property
-    def lr(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def steps(self) -> int: ...
-    @property
-    def warmup(self) -> float: ...
+__all__ = ["OPTIMIZERS", "Schedule", "learning_rate", "make_optimizer"]
 
 
 def make_optimizer(model: nn.Module, config: Schedule) -> torch.optim.Optimizer:
     """The optimiser that ``config.optimizer`` names; weight decay on matrices only.
+
+    Biases and norm affines are vectors and spared. The affines of domain-specific BN, one for each
+    subset, form a matrix ``(K, C)`` and are not.
 
     ``adam``, ``adamw``, ``sgd`` and ``nesterov`` (SGD with momentum 0.9) are torch's fused
     kernels. ``lars`` (You et al. 2017, arXiv 1708.03888; trust coefficient 0.001, momentum 0.9) is

@@ -34,11 +34,52 @@ validation images stay out of training. An epoch is therefore 87 steps.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
+from typing import Protocol
 
 from contrastive_tutorial.errors import InputError
 
 COMPILE_MODES = ("no", "default", "reduce-overhead", "max-autotune")
+OPTIMIZERS = ("adam", "adamw", "sgd", "nesterov", "lars")
+_MOST_STEPS = 10**9
+
+
+class Schedule(Protocol):
+    """How to optimise: what a preset and a ``training.TrainConfig`` have in common."""
+
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def lr(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def checkpoint_every(self) -> int: ...
+
+
+def require_schedule(given: Schedule) -> None:
+    """Refuse values that no training can use, before it begins.
+
+    Raises:
+        InputError: naming the value.
+    """
+    if not 0 <= given.steps <= _MOST_STEPS:
+        raise InputError(f"steps: expected 0 to {_MOST_STEPS:,}, got {given.steps}")
+    if given.optimizer not in OPTIMIZERS:
+        raise InputError(f"optimizer: expected one of {OPTIMIZERS}, got {given.optimizer!r}")
+    if not 0 < given.lr < math.inf:
+        raise InputError(f"lr: expected a positive number, got {given.lr}")
+    if not 0 <= given.weight_decay < math.inf:
+        raise InputError(f"weight_decay: expected 0 or more, got {given.weight_decay}")
+    if not 0 <= given.warmup <= 1:
+        raise InputError(f"warmup: expected a fraction of the run from 0 to 1, got {given.warmup}")
+    if given.checkpoint_every < 1:
+        raise InputError(f"checkpoint_every: expected at least 1, got {given.checkpoint_every}")
 
 
 @dataclass(frozen=True)
@@ -85,12 +126,23 @@ class Preset:
     compile: str = "no"
 
     def __post_init__(self) -> None:
+        require_schedule(self)
+        if self.batch_size < 2:
+            raise InputError(
+                f"batch_size: a contrastive batch needs at least 2 images, got {self.batch_size}"
+            )
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"temperature: expected a positive number, got {self.temperature}")
+        for name in ("bank", "menu_bank", "kmeans_restarts"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}: expected at least 1, got {value}")
         if self.passes not in (1, 2):
             raise InputError(f"passes: expected 1 or 2 forward passes, got {self.passes}")
         if self.grayscale is not None and not 0 <= self.grayscale <= 1:
             raise InputError(f"grayscale: expected a probability, got {self.grayscale}")
-        if self.knn_every < 0 or self.checkpoint_every < 1:
-            raise InputError("knn_every: expected 0 or more steps, and checkpoint_every 1 or more")
+        if self.knn_every < 0:
+            raise InputError(f"knn_every: expected 0 or more steps, got {self.knn_every}")
         if self.compile not in COMPILE_MODES:
             raise InputError(f"compile: expected one of {COMPILE_MODES}, got {self.compile!r}")
 

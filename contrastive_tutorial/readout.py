@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.figures import cell_label
 from contrastive_tutorial.hypotheses import load_hypotheses
 from contrastive_tutorial.pairing import NotRecordedError, value
 from contrastive_tutorial.records import Record, Summary, mean_interval
-from contrastive_tutorial.verdicts import PartVerdict, decide
+from contrastive_tutorial.verdicts import PartVerdict, decide, primary_results
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -81,6 +82,63 @@ def missing_cells(records: Sequence[Record], cells: Sequence[str]) -> str:
     return "No record yet: " + ", ".join(absent) + "."
 
 
+def provenance(records: Sequence[Record]) -> str:
+    """One sentence on where records come from: how many, on what, with which code.
+
+    Raises:
+        InputError: for no records.
+    """
+    if not records:
+        raise InputError("provenance: expected at least one record, got none")
+
+    def all_of(name: str) -> str:
+        return ", ".join(sorted({str(getattr(r, name)) for r in records}))
+
+    commits = ", ".join(sorted({(r.git_commit or "unknown")[:9] for r in records}))
+    return (
+        f"{len(records)} recorded runs on {all_of('data')}, preset {all_of('preset')},\nmade on "
+        f"{all_of('device')} with version {all_of('package_version')}, commit {commits}."
+    )
+
+
+#: The registered sensitivity analyses of the primary family: label, metric, evaluation statistics.
+SENSITIVITY = (
+    ("cluster accuracy", "cluster_accuracy", None),
+    ("re-estimated statistics", "cluster_accuracy", "reestimated"),
+    ("NMI", "nmi", None),
+    ("ARI", "ari", None),
+    ("kNN, k = 200", "knn200", None),
+    ("linear probe", "linear_probe", None),
+)
+
+
+def sensitivity_table(
+    records: Sequence[Record], preset: str | None = None, data: str | None = None
+) -> DataFrame:
+    """The primary contrasts under every registered metric: mean and 95% interval.
+
+    Args:
+        records: any.
+        preset, data: ``None`` for the registered ones.
+
+    Raises:
+        InputError: as :func:`contrastive_tutorial.verdicts.primary_results`.
+    """
+    import pandas as pd
+
+    rules = load_hypotheses().rules
+    rows: dict[str, dict[str, str]] = {label: {} for label, _, _ in SENSITIVITY}
+    for label, metric, how in SENSITIVITY:
+        found = primary_results(rules, cast(Any, records), preset, data, metric=metric, how=how)
+        for name, result in found.items():
+            column = f"{name}: {' − '.join(rules.primary[name])}"
+            rows[label][column] = "too few runs yet"
+            if result.contrast is not None:
+                low, high = result.contrast.interval.low, result.contrast.interval.high
+                rows[label][column] = f"{result.contrast.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
     """What the registered rules say: a row for every hypothesis, and one for each of its parts.
 
@@ -104,4 +162,5 @@ def _measured(part: PartVerdict) -> str:
     if part.mean is None or part.interval is None:
         return "too few runs yet"
     low, high = part.interval.low, part.interval.high
-    return f"{part.mean:+.3f} [{low:+.3f}, {high:+.3f}], n = {part.n}"
+    share = f"{part.interval.confidence:.0%}"
+    return f"{part.mean:+.3f} [{low:+.3f}, {high:+.3f}] ({share}), n = {part.n}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from contrastive_tutorial import figures, study_figures
+from contrastive_tutorial import figures, readout, study_figures
 from contrastive_tutorial.cells import THREE
 from contrastive_tutorial.effects import measure
 from contrastive_tutorial.errors import InputError
@@ -17,6 +17,7 @@ from contrastive_tutorial.verdicts import decide
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 HEADLINE = ("cluster_accuracy", "knn10", "linear_probe")
 
@@ -55,11 +56,19 @@ def all_figures(records: Sequence[Record], num_subsets: int = 10) -> dict[str, F
         wanted[f"statistics-{cell}"] = lambda c=cell: study_figures.statistics_dots(  # type: ignore[misc]
             [r for r in at_k if r.cell == c]
         )
+    wanted["shift-against-gain"] = lambda: study_figures.shift_against_gain(
+        *study_figures.policy_shifts(at_k), f"{at_k[0].data}, preset {at_k[0].preset}"
+    )
+    wanted["leak"] = lambda: study_figures.leak(at_k)
     for record in three:
         if record.num_subsets == num_subsets and record.has_arrays():
-            wanted[f"umap-{record.cell}"] = lambda r=record: figures.embedding_scatter(  # type: ignore[misc]
-                r, [f"class {k}" for k in range(int(r.arrays()["labels"].max()) + 1)]
-            )
+            for colour in ("class", "subset"):
+                wanted[f"umap-{record.cell}-{colour}"] = lambda r=record, c=colour: (  # type: ignore[misc]
+                    figures.embedding_scatter(
+                        r, [f"class {k}" for k in range(int(r.arrays()["labels"].max()) + 1)], c,
+                        own_policy=c == "subset",
+                    )
+                )  # fmt: skip
     drawn = {}
     for name, draw in wanted.items():
         try:
@@ -67,6 +76,14 @@ def all_figures(records: Sequence[Record], num_subsets: int = 10) -> dict[str, F
         except InputError:  # what it shows is not recorded
             continue
     return drawn
+
+
+def _markdown(table: DataFrame) -> list[str]:
+    head = ["metric", *map(str, table.columns)]
+    rows = [
+        [str(name), *map(str, row)] for name, row in zip(table.index, table.values, strict=True)
+    ]
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
 
 
 def write_report(
@@ -94,6 +111,8 @@ def write_report(
         name = f"{data}-{preset}"
         lines = [f"# {data}, preset {preset}", "", table(chosen, True), "", "## Verdicts", ""]
         lines += verdict_lines(chosen, preset, data)
+        lines += ["", "## Primary contrasts, measured in other ways (95% intervals)", ""]
+        lines += _markdown(readout.sensitivity_table(chosen, preset, data))
         lines += ["", "## Figures", ""]
         with plt.rc_context({"svg.hashsalt": name}):  # equal figures, equal files
             plots.style()

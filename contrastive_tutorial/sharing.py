@@ -20,6 +20,7 @@ from contrastive_tutorial.distributed import World, synchronize_bn
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm_kernels import GroupedNormalize
 from contrastive_tutorial.norm_layers import GroupedBatchNorm
+from contrastive_tutorial.norm_renorm import BatchRenorm2d
 from contrastive_tutorial.views import Layout
 
 BATCH_NORMS = ("sync", "local")
@@ -78,12 +79,17 @@ def adapt_norms(model: nn.Module, part: Share, batch_norm: str) -> nn.Module:
     """Make the norm layers of ``model`` (in place) treat a share of the rows as it should be.
 
     Raises:
-        InputError: for an unknown ``batch_norm``, or a norm that shares statistics between
-            groups but not affines: no process can compute it alone.
+        InputError: for an unknown ``batch_norm``, or a norm that no process can compute alone:
+            one that shares statistics between groups but not affines, and Batch Renormalization.
     """
     if batch_norm not in BATCH_NORMS:
         raise InputError(f"batch_norm: expected one of {BATCH_NORMS}, got {batch_norm!r}")
     for layer in model.modules():
+        if isinstance(layer, BatchRenorm2d):
+            raise InputError(
+                f"{type(layer).__name__}: it normalises with running statistics, which would "
+                "differ between processes; train this cell in one process"
+            )
         if not isinstance(layer, GroupedBatchNorm):
             continue
         if layer.pooled or layer.grouping != "contiguous" or part.groups is None:

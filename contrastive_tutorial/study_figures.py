@@ -59,8 +59,9 @@ def forest(measured: Sequence[Measured], metric: str) -> Figure:
     ax.set_xlabel(f"difference in {METRIC_LABELS.get(metric, metric)}")
     first = shown[0].contrast
     assert first is not None
-    ax.set_title(
-        f"{first.data}, preset {first.preset}; ★ primary; dots: seeds; bar: 95% interval",
+    fig.suptitle(
+        f"{first.data}, preset {first.preset}, K = {first.num_subsets}; ★ primary; dots: seeds; "
+        "bar: mean and 95% interval",
         fontsize=9,
     )
     return fig
@@ -100,29 +101,120 @@ def statistics_dots(records: Sequence[Record], metric: str = "cluster_accuracy")
     )
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlabel(f"{METRIC_LABELS.get(metric, metric)}, small bank")
-    ax.set_title(
-        f"{cell_label(records[0].cell)}, K = {records[0].num_subsets}, preset "
-        f"{records[0].preset}, n = {len(records)} seeds",
+    fig.suptitle(
+        f"{cell_label(records[0].cell)}, {records[0].data}, preset {records[0].preset}, "
+        f"K = {records[0].num_subsets}\nn = {len(records)} seeds (dots); "
+        "bar: mean and 95% t interval",
         fontsize=10,
     )
     return fig
 
 
-def shift_against_gain(shifts: Mapping[int, float], falls: Mapping[int, Sequence[float]]) -> Figure:
+def policy_shifts(records: Sequence[Record]) -> tuple[dict[int, float], dict[int, list[float]]]:
+    """How far every policy shifts the first norm layer, and what splitting takes from its recall.
+
+    Args:
+        records: of one data set, preset and number of subsets, among them W-bn and S-P1.
+
+    Returns:
+        Policy id to KL in nats, mean over seeds; policy id to the fall of its recall in the policy
+        probe on z from W-bn to S-P1, one number per seed that both have.
+
+    Raises:
+        InputError: if no seed has both measurements.
+    """
+    one, split = ({r.seed: r for r in records if r.cell == name} for name in ("W-bn", "S-P1"))
+    shift, recall = "kl_bn1_per_policy/{}", "policy_recall_z_own_branch/{}"
+    both = [s for s in sorted(set(one) & set(split)) if shift.format(0) in one[s].extra]
+    if not both:
+        raise InputError("policy_shifts: no seed of W-bn and S-P1 has shifts and recalls")
+    ids = range(len(POLICIES))
+    shifts = {k: mean_interval(one[s].extra[shift.format(k)] for s in both).mean for k in ids}
+    falls = {
+        k: [one[s].extra[recall.format(k)] - split[s].extra[recall.format(k)] for s in both]
+        for k in ids
+    }
+    return shifts, falls
+
+
+#: Panels of :func:`leak`: metric and title.
+LEAK_PANELS = {
+    "contrastive_train": "contrastive acc., training",
+    "contrastive_eval": "contrastive acc., evaluation",
+    "loss_final": "NT-Xent loss (nats)",
+    "knn200": "kNN accuracy (k = 200)",
+}
+#: The two groupings that :func:`leak` compares, and the group sizes.
+LEAK_KINDS = {"ghost-same": "both views in one group", "ghost-shuffle": "second views elsewhere"}
+LEAK_SIZES = (5, 10, 25, 50)
+
+
+def leak(records: Sequence[Record]) -> Figure:
+    """The grouping leak: four metrics against the size of random groups; mean and 95% t interval.
+
+    Args:
+        records: of one data set, preset and number of subsets.
+
+    Raises:
+        InputError: if no cell of the leak is recorded.
+    """
+    import matplotlib.pyplot as plt
+
+    runs = [r for r in records if r.cell.rpartition("-")[0] in LEAK_KINDS]
+    if not runs:
+        raise InputError("leak: no run of ghost-same-m or ghost-shuffle-m is recorded")
+    fig, axes = plt.subplots(2, 2, figsize=(6.4, 5.2), sharex=True)
+    counts = set()
+    for ax, (metric, title) in zip(axes.flat, LEAK_PANELS.items(), strict=True):
+        for i, (kind, label) in enumerate(LEAK_KINDS.items()):
+            means, places = [], []
+            for x, size in enumerate(LEAK_SIZES):
+                values = [r.metrics[metric] for r in runs if r.cell == f"{kind}-{size}"]
+                if not values:
+                    continue
+                found = mean_interval(values)
+                counts.add(found.n)
+                places.append(x + 0.16 * i - 0.08)  # side by side, so that no bar hides another
+                means.append(found.mean)
+                if found.interval:
+                    ax.plot([places[-1]] * 2, found.interval, color=PALETTE[i], lw=1.4)
+            ax.plot(places, means, color=PALETTE[i], marker=MARKERS[i], label=label)
+        base = [r.metrics[metric] for r in records if r.cell == "B0"]
+        if base:
+            ax.axhline(mean_interval(base).mean, color=INK, ls=":", lw=1, label="B0")
+        ax.set_title(title, fontsize=10)
+        ax.set(xlim=(-0.4, len(LEAK_SIZES) - 0.6), xticks=range(len(LEAK_SIZES)))
+        ax.set_xticklabels(LEAK_SIZES)
+        ax.set_ylabel("nats" if metric == "loss_final" else "share")
+    for ax in axes[1]:
+        ax.set_xlabel("images per group m")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    n = "-".join(str(count) for count in sorted({min(counts), max(counts)}))
+    fig.suptitle(
+        f"{runs[0].data}, preset {runs[0].preset}, n = {n} seeds a point; bars: 95% t intervals",
+        fontsize=9,
+    )
+    return fig
+
+
+def shift_against_gain(
+    shifts: Mapping[int, float], falls: Mapping[int, Sequence[float]], setting: str = ""
+) -> Figure:
     """What splitting takes from the policy probe against how far the policy shifts the features.
 
     Args:
         shifts: policy id to KL at the first norm layer, in nats.
         falls: policy id to the fall of its recall, one number per seed.
+        setting: data and preset, for the title.
     """
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(6.2, 3.8))
     for kind, ids in (
-        ("shifts moments", [k for k in shifts if k in PHOTOMETRIC]),
-        ("does not", [k for k in shifts if k not in PHOTOMETRIC]),
+        ("expected to shift moments", [k for k in shifts if k in PHOTOMETRIC]),
+        ("not expected to", [k for k in shifts if k not in PHOTOMETRIC]),
     ):
-        index = int(kind == "does not")
+        index = int(kind == "not expected to")
         for number, k in enumerate(ids):
             summary = mean_interval(falls[k])
             if summary.interval:
@@ -131,9 +223,10 @@ def shift_against_gain(shifts: Mapping[int, float], falls: Mapping[int, Sequence
                 [shifts[k]], [summary.mean], MARKERS[index], color=PALETTE[index], ms=6,
                 label=kind if number == 0 else None,
             )  # fmt: skip
+            left = _has_right_neighbour(k, shifts, falls)
             ax.annotate(
-                POLICIES[k].name, (shifts[k], summary.mean), xytext=(5, 3), fontsize=8,
-                textcoords="offset points", color=INK,
+                POLICIES[k].name, (shifts[k], summary.mean), xytext=(-6, -9) if left else (5, 3),
+                fontsize=8, textcoords="offset points", color=INK, ha="right" if left else "left",
             )  # fmt: skip
     ax.axhline(0, color=INK, lw=0.8)
     ax.set_xscale("log")
@@ -142,6 +235,21 @@ def shift_against_gain(shifts: Mapping[int, float], falls: Mapping[int, Sequence
         ylabel="fall of its recall by splitting",
     )
     n = len(next(iter(falls.values())))
-    ax.set_title(f"S-P1 against W-bn, n = {n} seeds, 95% t intervals", fontsize=10)
-    ax.legend(title="the policy", fontsize=8, title_fontsize=8)
+    where = f"{setting}; " if setting else ""
+    ax.set_title(f"{where}S-P1 against W-bn, n = {n} seeds, 95% t intervals", fontsize=9)
+    fig.legend(
+        title="the policy", fontsize=8, title_fontsize=8, loc="outside lower center", ncols=2
+    )
     return fig
+
+
+def _has_right_neighbour(
+    k: int, shifts: Mapping[int, float], falls: Mapping[int, Sequence[float]]
+) -> bool:
+    """Whether a label right of point ``k`` would run into another point."""
+    height = mean_interval(falls[k]).mean
+    return any(
+        shifts[k] < shifts[other] < 1.6 * shifts[k]
+        and abs(mean_interval(falls[other]).mean - height) < 0.1
+        for other in shifts
+    )

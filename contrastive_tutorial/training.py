@@ -25,12 +25,15 @@ from contrastive_tutorial import checkpoints
 from contrastive_tutorial.checkpoints import Progress
 from contrastive_tutorial.distributed import World
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.optimizers import OPTIMIZERS, learning_rate, make_optimizer
+from contrastive_tutorial.optimizers import learning_rate, make_optimizer
+from contrastive_tutorial.presets import require_schedule
+from contrastive_tutorial.sharing import settle
 
 # (step, generator) -> the loss of that step, a scalar that depends on the model's parameters
 StepLoss = Callable[[int, torch.Generator], Tensor]
 
 _WARMUP_STEPS_NOT_TIMED = 3
+_TRY = "Try a lower learning rate, a longer warm-up, or a higher temperature"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class TrainConfig:
         weight_decay: L2 penalty, not applied to one-dimensional parameters (biases, norm affine).
         warmup: fraction of the steps with a linearly rising learning rate.
         seed: of everything random in the run.
-        bf16: autocast to bfloat16; ``None`` means on CUDA devices that support it.
+        bf16: autocast to bfloat16; ``None`` means where :func:`supports_bf16` says so.
         checkpoint_every: steps between checkpoints (when a checkpoint file is given).
     """
 
@@ -58,12 +61,7 @@ class TrainConfig:
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
-        if self.steps < 0:
-            raise InputError(f"steps: expected 0 or more, got {self.steps}")
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(f"optimizer: expected one of {OPTIMIZERS}, got {self.optimizer!r}")
-        if not self.lr > 0:
-            raise InputError(f"lr: expected a positive number, got {self.lr}")
+        require_schedule(self)
 
 
 @dataclass
@@ -117,6 +115,15 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
             "use --device cpu"
         )
     return wanted
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether ``device`` is a GPU that computes in bfloat16.
+
+    Older ones (before compute capability 8, such as the T4 of free notebooks) only emulate it, and
+    are faster in float32; torch counts the emulation as support unless told otherwise.
+    """
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def device_name(device: torch.device) -> str:
@@ -181,15 +188,15 @@ def train(
     every checkpoint), at measurements, and at the end.
 
     Raises:
-        InputError: if the loss is not finite (the last good checkpoint stays), or the checkpoint
-            belongs to another configuration or is damaged.
+        InputError: if the loss or a weight is not finite (the last good checkpoint stays), or the
+            checkpoint belongs to another configuration or is damaged.
     """
     device = next(model.parameters()).device
     world = world or World()
     optimizer = make_optimizer(model, config)
     bf16 = config.bf16
     if bf16 is None:
-        bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        bf16 = supports_bf16(device)
     losses = torch.full((config.steps,), float("nan"), device=device)
     identity = json.dumps({**asdict(config), **(fingerprint or {})}, sort_keys=True, default=str)
     file = Path(checkpoint) if checkpoint is not None else None
@@ -212,6 +219,7 @@ def train(
     bar = _bar(progress, config.steps, start, images_per_step)
     clock_start, timed_steps, timer, paused = time.perf_counter(), 0, 0.0, 0.0
     global_state = torch.get_rng_state()
+    gpu_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     try:
         for step in range(start, config.steps):
             if step == start + _WARMUP_STEPS_NOT_TIMED:
@@ -249,6 +257,8 @@ def train(
                 paused += time.perf_counter() - began
             if last or (step + 1) % config.checkpoint_every == 0:
                 _require_finite(losses, 0, step + 1, checkpoint)
+                _require_finite_weights(model, step, checkpoint)
+                settle(model, world)  # or what other processes gathered would be lost
                 if file is not None and world.is_first:
                     done.step = step + 1
                     done.seconds = before + time.perf_counter() - clock_start - paused
@@ -257,6 +267,8 @@ def train(
     finally:
         bar.close()
         torch.set_rng_state(global_state)
+        if gpu_state is not None:
+            torch.cuda.set_rng_state(gpu_state, device)
     _synchronize(device)
     now = time.perf_counter() - paused
     rate = timed_steps * images_per_step / (now - timer) if timed_steps else 0.0
@@ -294,10 +306,16 @@ def _require_finite(losses: Tensor, start: int, stop: int, checkpoint: str | Pat
     if not bool(bad.any()):
         return
     step = start + int(torch.nonzero(bad)[0])
-    raise InputError(
-        f"loss is {float(losses[step])} at step {step}{_kept(checkpoint)}. Try a lower learning "
-        "rate, a longer warm-up, or a higher temperature"
-    )
+    raise InputError(f"loss is {float(losses[step])} at step {step}{_kept(checkpoint)}. {_TRY}")
+
+
+def _require_finite_weights(model: nn.Module, step: int, checkpoint: str | Path | None) -> None:
+    """A step may have a finite loss and yet spoil the weights: its gradient was not finite."""
+    names, weights = zip(*model.named_parameters(), strict=True)
+    fine = torch.stack([torch.isfinite(weight).all() for weight in weights])
+    if not bool(fine.all()):
+        name = names[int(torch.nonzero(~fine)[0])]
+        raise InputError(f"{name} is not finite after step {step}{_kept(checkpoint)}. {_TRY}")
 
 
 def _kept(checkpoint: str | Path | None) -> str:

@@ -1,14 +1,17 @@
 """benchmarks: RESULTS.md is what the JSON files say, and every shape of figures becomes a table."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import report  # noqa: E402
+import time_to_knn  # noqa: E402
 
 
 def test_results_are_written_from_the_files():
@@ -37,3 +40,37 @@ def test_every_file_says_where_it_ran(path):
 def test_every_shape_of_figures_becomes_a_table(content, expected):
     lines = report.tables(content)
     assert all(line in lines for line in expected), lines
+
+
+def with_curve(seed, curve, train=100.0):
+    return SimpleNamespace(
+        device="GPU", data="d", preset="p", cell="B0", seed=seed, knn_curve=curve,
+        train_seconds=train, evaluate_seconds=10.0, images_per_second=5.0,
+    )  # fmt: skip
+
+
+def test_time_to_an_accuracy_is_a_mean_only_where_every_seed_got_there():
+    records = [
+        with_curve(0, [(10, 1.0, 0.5), (20, 2.0, 0.88), (30, 3.0, 0.91), (40, 4.0, 0.89)]),
+        with_curve(1, [(10, 1.0, 0.5), (20, 2.0, 0.60), (30, 4.0, 0.88), (40, 5.0, 0.89)], 200.0),
+        with_curve(2, []),
+    ]
+    (row,) = time_to_knn.rows(records, [0.88, 0.9, 0.95])
+    assert row["seeds"] == 2
+    assert row["seconds_to_0.88"] == 3.0  # of 2 and 4
+    assert row["seconds_to_0.9"] == "1 of 2 seeds"
+    assert row["seconds_to_0.95"] == "0 of 2 seeds"
+    assert row["best_knn"] == pytest.approx(0.90)
+    assert (row["train_seconds"], row["train_and_evaluate_seconds"]) == (150.0, 160.0)
+
+
+def test_the_memory_of_a_step_is_measured(tmp_path):
+    """In small: the peak holds what is needed, and the estimate covers the peak."""
+    script, file = ROOT / "benchmarks" / "memory.py", tmp_path / "memory.json"
+    subprocess.run(
+        [sys.executable, script, "--steps", "cpu:100", "--device", "cpu", "--json", file],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (row,) = json.loads(file.read_text())["figures"].values()
+    assert 1 <= row["peak_over_needed"] <= 1.2
+    assert row["estimate_over_peak"] >= 1

@@ -1,11 +1,16 @@
 """cluster: a study as Ray tasks leaves the records that it leaves without Ray."""
 
-import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 
 import pytest
 from images import files, write_folder
 
-from contrastive_tutorial import cluster, experiments
+from contrastive_tutorial import cli, cluster, experiments
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
 
@@ -18,21 +23,40 @@ def folder(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("pictures"), pictures)
 
 
-def plain(record):
-    return dataclasses.replace(
-        record, train_seconds=0, evaluate_seconds=0, images_per_second=0, path=None
-    )
-
-
 @pytest.fixture(scope="module")
 def two_workers():
+    """A local Ray with two workers, gone afterwards with all it left."""
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False)
-    yield ray
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as own:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # 15 otherwise: a busy machine would starve them
+        # Workers import what this process imports, also where the package is not installed.
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        # A folder with a short name: Ray's sockets lie in it.
+        ray.init(
+            "local", num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False,
+            object_store_memory=80 * 1024**2, _temp_dir=own,
+        )  # fmt: skip
+        yield ray
+        ray.shutdown()
 
 
-def test_two_workers_leave_the_same_records_and_repeat_nothing(folder, tmp_path, two_workers):
+def test_two_workers_leave_the_same_records_and_repeat_nothing(
+    folder, tmp_path, two_workers, monkeypatch
+):
+    meeting, real = tmp_path / "meeting", cluster.work
+    meeting.mkdir()
+
+    def work(wanted, *rest):
+        """The task, once two of them run at the same moment."""
+        (meeting / wanted.cell).touch()
+        until = time.monotonic() + 60
+        while len(list(meeting.iterdir())) < 2:
+            assert time.monotonic() < until, "the tasks run one after the other"
+            time.sleep(0.02)
+        return real(wanted, *rest)
+
+    monkeypatch.setattr(cluster, "work", work)
     runs = experiments.plan(["B0", "S-P1"], [0], [5], TINY)
     done = list(cluster.study_on_ray(runs, str(folder), tmp_path / "ray", device="cpu"))
     assert sorted(record.cell for record in done) == ["B0", "S-P1"]
@@ -54,6 +78,59 @@ def test_two_workers_leave_the_same_records_and_repeat_nothing(folder, tmp_path,
     assert [record.cell for record in again] == ["B0"]
 
 
+def test_the_driver_is_killed_and_the_same_command_continues(folder, tmp_path, two_workers, capsys):
+    preset = TINY.replace("steps=2", "steps=30+checkpoint_every=1")
+    asked = [
+        "study", "--cells", "B0", "S-P1", "--subsets", "5", "--seeds", "0", "--preset", preset,
+        "--data", str(folder), "--results", str(tmp_path / "ray"), "--device", "cpu",
+        "--no-arrays", "--ray", two_workers.get_runtime_context().gcs_address,
+    ]  # fmt: skip
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "contrastive_tutorial", *asked],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not list(tmp_path.rglob("*.checkpoint")) and driver.poll() is None:
+        time.sleep(0.01)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    recorded = {path.stem for path in tmp_path.rglob("*.json")}
+    begun = {path.stem for path in tmp_path.rglob("*.checkpoint")} - recorded
+    assert begun, "killed too late to tell"
+
+    # A task that Ray has not ended yet keeps its run: then the command says so, and goes again.
+    until = time.monotonic() + 60
+    while True:
+        assert cli.main(asked) == 0
+        if capsys.readouterr().out.endswith("0 runs left\n"):
+            break
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    assert len(load_records(tmp_path / "ray")) == 2
+    assert list(tmp_path.rglob("*.checkpoint")) == []
+    # Those that were begun ended as if nobody had been killed.
+    stem = min(begun)
+    (found,) = [r for r in load_records(tmp_path / "ray") if r.path.stem == stem]
+    alone = experiments.run(
+        found.cell, folder, preset, 0, 5, tmp_path / "here", "cpu", arrays=False, progress=False
+    )
+    assert [loss for _, loss in found.loss_curve] == pytest.approx(
+        [loss for _, loss in alone.loss_curve], rel=1e-3
+    )
+
+
+def test_a_task_without_a_shared_folder_sends_its_files(folder, tmp_path, two_workers, monkeypatch):
+    real = cluster.work
+
+    def work(wanted, images, results, *rest):
+        return real(wanted, images, results + "-elsewhere", *rest)
+
+    monkeypatch.setattr(cluster, "work", work)
+    runs = experiments.plan(["B0"], [0], [5], TINY)
+    (record,) = cluster.study_on_ray(runs, str(folder), tmp_path / "here", device="cpu")
+    assert record.path.is_relative_to(tmp_path / "here")
+    assert record.has_arrays()
+
+
 def test_bad_input_in_a_task_is_bad_input_here(folder, tmp_path, two_workers):
     runs = experiments.plan(["S-P1"], [0], [7], TINY)
     with pytest.raises(InputError, match="K = 7"):
@@ -66,6 +143,17 @@ def test_no_budget_starts_nothing(folder, tmp_path, two_workers):
     assert list(cluster.study_on_ray(runs, str(folder), tmp_path, device="cpu", budget=-1)) == []
 
 
+def test_a_run_whose_process_goes_away_is_named(folder, tmp_path, two_workers, monkeypatch):
+    def work(*_):
+        os._exit(1)
+
+    monkeypatch.setattr(cluster, "work", work)
+    monkeypatch.setattr(cluster, "_RETRIES", 0)
+    runs = experiments.plan(["B0"], [0], [5], TINY)
+    with pytest.raises(InputError, match=r"B0 K=5 seed 0 was lost 1 times .*the same command"):
+        list(cluster.study_on_ray(runs, str(folder), tmp_path, device="cpu"))
+
+
 def test_a_task_returns_the_files_of_its_run(folder, tmp_path):
     wanted = experiments.Run("B0", TINY, 0, 5)
     found, is_new = cluster.work(wanted, str(folder), str(tmp_path), "cpu", True)
@@ -74,6 +162,24 @@ def test_a_task_returns_the_files_of_its_run(folder, tmp_path):
     (record,) = load_records(tmp_path)
     assert record.path.read_bytes() == found["B0-K5-s0.json"]
     assert cluster.work(wanted, str(folder), str(tmp_path), "cpu", True) == (found, False)
+
+
+@pytest.mark.parametrize("address", ["nobody", "127.0.0.1:1", "auto"])
+def test_a_cluster_that_is_not_there(folder, tmp_path, monkeypatch, capsys, address):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address == "auto":  # whatever runs on this machine
+
+        def nobody(*_, **__):
+            raise ConnectionError("Could not find any running Ray instance.")
+
+        monkeypatch.setattr(ray, "init", nobody)
+    asked = ["study", "--cells", "B0", "--seeds", "0", "--preset", TINY, "--data", str(folder)]
+    assert cli.main([*asked, "--results", str(tmp_path), "--ray", address]) == 2
+    error = capsys.readouterr().err
+    assert f"ray: no cluster at '{address}'" in error
+    assert error.count("\n") == 1
 
 
 def test_without_ray_the_way_out_is_named(monkeypatch, folder, tmp_path):

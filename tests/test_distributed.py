@@ -11,7 +11,7 @@ from torch import nn
 
 from contrastive_tutorial import cli, data
 from contrastive_tutorial.cells import CELLS, Preset
-from contrastive_tutorial.distributed import SyncedBatchNorm2d, World
+from contrastive_tutorial.distributed import SyncedBatchNorm2d, World, processes
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.experiments import Experiment, run
 from contrastive_tutorial.losses import nt_xent
@@ -68,6 +68,28 @@ def one_step(experiment):
     return loss.detach(), gradients(experiment.trained)
 
 
+def in_two_goes(cell, images, world, batch_norm, stop, checkpoint):
+    """Final weights and statistics of five steps, begun anew after ``stop`` of them."""
+
+    class Stop(Exception):
+        pass
+
+    def interrupt(step, _loss):
+        if step == stop:
+            raise Stop
+
+    preset = replace(SMALL, steps=5, knn_every=0)
+    if stop is not None:
+        with pytest.raises(Stop):
+            Experiment(cell, images, preset, 0, 4, "cpu", world, batch_norm).train(
+                checkpoint, False, interrupt
+            )
+        dist.barrier()
+    experiment = Experiment(cell, images, preset, 0, 4, "cpu", world, batch_norm)
+    experiment.train(checkpoint, False)
+    return dict(experiment.model.state_dict())
+
+
 def worker(rank, folder):
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
@@ -97,6 +119,10 @@ def worker(rank, folder):
     found["trained"] = dict(whole.model.state_dict())
     run("B0", images, replace(SMALL).name, 0, 4, f"{folder}/results", "cpu", progress=False,
         world=world)  # fmt: skip
+    for name, cell, norm in (("B0", "B0", "local"), ("S-P1", "S-P1", "sync")):
+        for stop in (None, 3):
+            label = f"{name} {'whole' if stop is None else 'resumed'}"
+            found[label] = in_two_goes(cell, images, world, norm, stop, f"{folder}/{label}")
     torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -186,6 +212,15 @@ def test_the_first_process_leaves_the_record(remote):
     ]
 
 
+@pytest.mark.parametrize("cell", ["B0", "S-P1"])
+def test_two_processes_that_were_interrupted_end_with_the_same_bits(remote, cell):
+    """Also where each keeps statistics of its own: local BN, and BN split by subset."""
+    first, second = remote[1]
+    for name, value in first[f"{cell} whole"].items():
+        assert torch.equal(first[f"{cell} resumed"][name], value), name
+        assert torch.equal(second[f"{cell} resumed"][name], value), name
+
+
 @pytest.mark.parametrize("cell", ["B0", "S-P1", "ghost-same-10"])
 @pytest.mark.parametrize("size", [2, 5])
 def test_shares_are_a_partition_and_gathering_undoes_them(cell, size):
@@ -242,3 +277,37 @@ def test_a_study_is_not_for_torchrun(monkeypatch, capsys, tmp_path):
 def test_a_norm_that_no_process_can_compute_alone_is_refused():
     with pytest.raises(InputError, match="SubsetAffineBatchNorm2d"):
         Experiment("M-aff", sets(), SMALL, 0, 4, "cpu", World(0, 2))
+    with pytest.raises(InputError, match="BatchRenorm2d: it normalises with running statistics"):
+        Experiment(replace(CELLS["B0"], norm="renorm"), sets(), SMALL, 0, 4, "cpu", World(0, 2))
+
+
+def test_a_cell_that_is_measured_while_it_trains_is_refused():
+    with pytest.raises(InputError, match=r"B0-ema: .* run it without torchrun"):
+        Experiment("B0-ema", sets(), SMALL, 0, 4, "cpu", World(0, 2))
+
+
+def test_one_device_for_all_processes_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="use --device cuda"), processes("cuda:1"):
+        pass
+
+
+@pytest.mark.parametrize(("device", "backend"), [(None, "nccl"), ("cuda", "nccl"), ("cpu", "gloo")])
+def test_processes_talk_in_the_way_of_their_device(monkeypatch, device, backend):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", asked.append)
+    monkeypatch.setattr(dist, "init_process_group", asked.append)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    monkeypatch.setattr(dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    with processes(device) as world:
+        assert world == World(1, 2)
+    assert asked == ([1, backend] if backend == "nccl" else [backend])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    if backend == "nccl":
+        with pytest.raises(InputError, match="start at most 1"), processes(device):
+            pass

@@ -122,6 +122,12 @@ def test_study_runs_what_is_missing_and_stops_at_the_budget(tmp_path, monkeypatc
     assert shards[1] == [("W-bn", 0)]
 
 
+@pytest.mark.parametrize(("cells", "k"), [(["B0"], 0), (["B0", "S-P1"], 7)])
+def test_a_plan_that_cannot_be_carried_out_is_refused_at_once(cells, k):
+    with pytest.raises(InputError, match=rf"num_subsets.*{k}|K = {k}"):
+        experiments.plan(cells, [0], [10, k], "tiny")
+
+
 def test_what_another_study_recorded_meanwhile_is_not_counted_twice(sets, tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "load_splits", lambda *_: sets)
     mine = study(["B0", "S-P1"], [0], "shapes", "tiny", (5,), tmp_path, progress=False)

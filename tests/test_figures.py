@@ -48,8 +48,8 @@ def test_curves_of_more_cells_than_there_are_colours():
 
 
 def test_dots_are_the_values_and_the_bar_is_the_interval():
-    reference = make("pca", accuracy=0.05)
-    fig = figures.metric_dots(three_cells(), ["cluster_accuracy"], [reference])
+    reference = [make("pca", seed, accuracy=0.05 + 0.02 * seed) for seed in range(2)]
+    fig = figures.metric_dots(three_cells(), ["cluster_accuracy"], reference)
     (ax,) = fig.axes
     dots, bar, mean = ax.lines[:3]
     np.testing.assert_allclose(dots.get_xdata(), [0.11, 0.21, 0.31])
@@ -63,7 +63,11 @@ def test_dots_are_the_values_and_the_bar_is_the_interval():
         "Split (S-P1)",
         "Mixed (M-P1)",
     ]
-    assert any(text.get_text() == "pca" for text in ax.texts)
+    (line,) = [line for line in ax.lines if line.get_label() == "pca"]
+    np.testing.assert_allclose(line.get_xdata(), 0.06)  # the mean over its seeds
+    (legend,) = fig.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["pca"]
+    assert "n = 3 seeds" in fig.get_suptitle()
 
 
 def test_metric_against_the_number_of_subsets():
@@ -71,6 +75,7 @@ def test_metric_against_the_number_of_subsets():
     ax = figures.metric_by_subsets(records, "cluster_accuracy").axes[0]
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.01, 0.05, 0.2])
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "5", "20"]
+    assert "n = 1 seeds a point" in ax.figure.get_suptitle()
 
 
 def test_embedding_scatter_shows_every_point_by_class_or_subset(tmp_path):

@@ -62,6 +62,18 @@ def test_a_name_carries_changes():
         ("cpu+grayscale=2", "grayscale: expected a probability"),
         ("cpu+compile=fast", "compile: expected one of"),
         ("cpu+knn_every=-1", "knn_every"),
+        ("cpu+bank=-5", "bank: expected at least 1, got -5"),
+        ("cpu+menu_bank=0", "menu_bank: expected at least 1"),
+        ("cpu+kmeans_restarts=0", "kmeans_restarts: expected at least 1"),
+        ("cpu+temperature=nan", "temperature: expected a positive number, got nan"),
+        ("cpu+temperature=0", "temperature: expected a positive number"),
+        ("cpu+lr=inf", "lr: expected a positive number, got inf"),
+        ("cpu+weight_decay=nan", "weight_decay: expected 0 or more"),
+        ("cpu+warmup=2", "warmup: expected a fraction of the run from 0 to 1, got 2"),
+        ("cpu+steps=99999999999999999999", "steps: expected 0 to 1,000,000,000"),
+        ("cpu+steps=-1", "steps: expected 0 to"),
+        ("cpu+batch_size=1", "batch_size: a contrastive batch needs at least 2 images, got 1"),
+        ("cpu+optimizer=lion", "optimizer: expected one of"),
     ],
 )
 def test_bad_names(name, message):

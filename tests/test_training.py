@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from contrastive_tutorial.errors import InputError
@@ -184,6 +185,29 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path):
     assert all(torch.isfinite(value).all() for value in fresh.state_dict().values())
 
 
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    """The loss of a step is finite, its gradient is not: the harm shows one step later."""
+    model = small_model()
+    usual = regression(model)
+
+    def loss(step, generator):
+        fine = usual(step, generator)
+        # The derivative of sqrt at 0 is infinite; 0 * inf is NaN.
+        return fine + (fine - fine.detach()).sqrt() if step == 6 else fine
+
+    file = tmp_path / "c"
+    with pytest.raises(InputError, match=r"0\.weight is not finite after step 6; the last good"):
+        train(model, loss, TrainConfig(20, checkpoint_every=7), checkpoint=file, progress=False)
+    kept = load_file(file)
+    assert all(torch.isfinite(value).all() for name, value in kept.items() if "model" in name)
+    fresh = small_model()
+    train(
+        fresh, regression(fresh), TrainConfig(20, checkpoint_every=7), checkpoint=file,
+        progress=False,
+    )  # fmt: skip
+    assert all(torch.isfinite(value).all() for value in fresh.state_dict().values())
+
+
 def test_the_global_generator_is_left_as_it_was():
     torch.manual_seed(3)
     before = torch.get_rng_state()
@@ -236,6 +260,11 @@ def test_step_seeds_differ():
         ({"steps": -1}, "steps"),
         ({"steps": 1, "optimizer": "lion"}, "expected one of"),
         ({"steps": 1, "lr": 0.0}, "lr"),
+        ({"steps": 1, "lr": float("inf")}, "lr"),
+        ({"steps": 1, "weight_decay": -1.0}, "weight_decay"),
+        ({"steps": 1, "warmup": 1.5}, "warmup"),
+        ({"steps": 1, "warmup": float("nan")}, "warmup"),
+        ({"steps": 1, "checkpoint_every": 0}, "checkpoint_every"),
     ],
 )
 def test_bad_configurations(options, message):
