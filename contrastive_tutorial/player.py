@@ -348,20 +348,25 @@ class _Bundle:
         return self.data
 
 
+def _root(artist: Any) -> Any:
+    """The figure that holds an artist, not a subfigure: its ``figure``'s ``figure``."""
+    return artist.figure.figure  # get_figure(root=True) came with Matplotlib 3.10
+
+
 def _figures_of(result: Any) -> list[Any]:
     """Figures behind axes, a grid of axes or a seaborn grid."""
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     if isinstance(result, Axes):
-        return [result.get_figure(root=True)] if result.get_figure() else []
+        return [_root(result)] if result.figure is not None else []
     if type(result).__module__.startswith("seaborn"):
         figure = getattr(result, "figure", None)
         return [figure] if isinstance(figure, Figure) else []
     if hasattr(result, "ravel") and str(getattr(result, "dtype", "")) == "object":
         result = list(result.ravel())
     if isinstance(result, (list, tuple)) and result and all(isinstance(a, Axes) for a in result):
-        return list(dict.fromkeys(a.get_figure(root=True) for a in result))
+        return list(dict.fromkeys(_root(a) for a in result))
     return []
 
 

@@ -71,7 +71,8 @@ def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
         if np.asarray(array).dtype.hasobject:
             raise InputError(f"{path}: array {name!r} holds Python objects; only numbers are kept")
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    # Objects are refused above: numpy 1 would keep allow_pickle=False as one more array.
+    np.savez_compressed(buffer, **arrays)
     atomic_write(path, buffer.getvalue())
 
 

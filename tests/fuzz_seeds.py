@@ -29,6 +29,14 @@ _WIDE = (50_000, 1_270)  # just under the limit of pixels
 # -- images ----------------------------------------------------------------------------------------
 
 
+def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """An image file; an empty one where this Pillow writes no such kind."""
+    try:
+        return images.encoded(image, kind, **options)
+    except (OSError, KeyError, ValueError):
+        return b""
+
+
 @functools.cache
 def valid_images() -> list[bytes]:
     """Every kind of image file that somebody may call a picture."""
@@ -37,22 +45,20 @@ def valid_images() -> list[bytes]:
     animated = {"save_all": True, "append_images": frames[1:]}
     deep = Image.fromarray((images.pixels(2, 40, 36)[..., 0].astype(np.uint16) << 8) + 7)
     grey = rgb.convert("L")
-    made = [
-        images.encoded(rgb, kind) for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-    ]
-    made += [images.encoded(grey, kind) for kind in ("PNG", "JPEG", "TIFF", "PPM", "BMP")]
-    made += [images.encoded(rgb.convert(mode), "PNG") for mode in ("1", "P", "LA", "RGBA")]
-    made += [images.encoded(rgb.convert("CMYK"), kind) for kind in ("JPEG", "TIFF")]
-    made += [images.encoded(deep, kind) for kind in ("PNG", "TIFF", "PPM")]
-    made += [images.encoded(rgb.convert(mode), "TIFF") for mode in ("F", "I", "LAB", "YCbCr")]
-    made += [images.encoded(frames[0], kind, **animated) for kind in ("GIF", "PNG", "WEBP", "TIFF")]
-    made += [images.encoded(rgb, "JPEG", progressive=True), images.encoded(rgb, "JPEG", quality=1)]
-    made += [images.encoded(rgb, "TIFF", compression=name) for name in ("tiff_lzw", "packbits")]
+    made = [_encoded(rgb, kind) for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")]
+    made += [_encoded(grey, kind) for kind in ("PNG", "JPEG", "TIFF", "PPM", "BMP")]
+    made += [_encoded(rgb.convert(mode), "PNG") for mode in ("1", "P", "LA", "RGBA")]
+    made += [_encoded(rgb.convert("CMYK"), kind) for kind in ("JPEG", "TIFF")]
+    made += [_encoded(deep, kind) for kind in ("PNG", "TIFF", "PPM")]
+    made += [_encoded(rgb.convert(mode), "TIFF") for mode in ("F", "I", "LAB", "YCbCr")]
+    made += [_encoded(frames[0], kind, **animated) for kind in ("GIF", "PNG", "WEBP", "TIFF")]
+    made += [_encoded(rgb, "JPEG", progressive=True), _encoded(rgb, "JPEG", quality=1)]
+    made += [_encoded(rgb, "TIFF", compression=name) for name in ("tiff_lzw", "packbits")]
     made += [b"P2 9 9 255\n" + b"7 " * 81, b"P5 9 9 200\n" + bytes(81), images.run_lengths(40, 36)]
     made += [b"", b"\0" * 100]
     exif = Image.Exif()
     exif[0x0112] = 6
-    made.append(images.encoded(rgb, "JPEG", exif=exif.tobytes()))
+    made.append(_encoded(rgb, "JPEG", exif=exif.tobytes()))
     return made
 
 
@@ -61,40 +67,40 @@ def wide_images() -> list[bytes]:
     """Fifty thousand pixels wide or high, in little memory."""
     sizes = ((50_000, 1), (1, 50_000), (50_000, 3))
     made = [
-        images.encoded(Image.new(mode, size), kind)
+        _encoded(Image.new(mode, size), kind)
         for size in sizes
         for mode, kind in (
             ("RGB", "PNG"), ("RGB", "JPEG"), ("CMYK", "JPEG"), ("P", "GIF"), ("P", "PNG"),
             ("RGB", "TIFF"), ("L", "BMP"), ("I;16", "PNG"), ("L", "PPM"),
         )
     ]  # fmt: skip
-    made.append(images.encoded(Image.new("1", (50_000, 1_200)), "PNG"))
+    made.append(_encoded(Image.new("1", (50_000, 1_200)), "PNG"))
     made.append(images.bare_png(50_000, 50_000))
-    made.append(images.encoded(Image.new("RGB", (16_383, 4)), "WEBP"))
+    made.append(_encoded(Image.new("RGB", (16_383, 4)), "WEBP"))
     return made
 
 
 def _turned() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
-    return images.encoded(Image.new("RGBA", _WIDE), "PNG", exif=exif.tobytes())
+    return _encoded(Image.new("RGBA", _WIDE), "PNG", exif=exif.tobytes())
 
 
 def _animated_webp(height: int) -> bytes:
     pages = [Image.new("RGBA", (16_000, height), colour) for colour in ("red", (1, 2, 3, 4))]
-    return images.encoded(
+    return _encoded(
         pages[0], "WEBP", save_all=True, append_images=pages[1:], lossless=True, method=0
     )
 
 
 #: Images at the limits of what is read, which take the decoders' full memory; made when needed.
 HEAVY_IMAGES: dict[str, Callable[[], bytes]] = {
-    "progressive": lambda: images.encoded(Image.new("RGB", _WIDE), "JPEG", progressive=True),
-    "cmyk": lambda: images.encoded(Image.new("CMYK", _WIDE), "JPEG", progressive=True),
-    "palette": lambda: images.encoded(Image.new("P", _WIDE), "PNG", transparency=0),
+    "progressive": lambda: _encoded(Image.new("RGB", _WIDE), "JPEG", progressive=True),
+    "cmyk": lambda: _encoded(Image.new("CMYK", _WIDE), "JPEG", progressive=True),
+    "palette": lambda: _encoded(Image.new("P", _WIDE), "PNG", transparency=0),
     "turned": _turned,
-    "deep": lambda: images.encoded(Image.fromarray(np.zeros(_WIDE[::-1], np.uint16)), "PNG"),
-    "gif": lambda: images.encoded(Image.new("P", _WIDE), "GIF", transparency=0),
+    "deep": lambda: _encoded(Image.fromarray(np.zeros(_WIDE[::-1], np.uint16)), "PNG"),
+    "gif": lambda: _encoded(Image.new("P", _WIDE), "GIF", transparency=0),
     "webp": lambda: _animated_webp(1_990),
     "large webp": lambda: _animated_webp(3_990),
     "levels": lambda: b"P6 2000 999 200\n" + bytes(3 * 1_998_000),

@@ -168,6 +168,10 @@ def test_float32_inside_autocast(training: bool) -> None:
     assert torch.equal(layer.running_std, reference.running_std)
 
 
+@pytest.mark.skipif(
+    torch.__version__ < torch.torch_version.TorchVersion("2.7"),
+    reason="torch 2.6 cannot compile a backward pass that looks at strides",
+)
 @pytest.mark.parametrize("training", [True, False])
 def test_compiles_in_one_graph(training: bool) -> None:
     layer = BatchRenorm2d(4, total_steps=32).train(training)

@@ -224,6 +224,10 @@ def test_nt_xent_compiles_into_one_graph():
     torch.testing.assert_close(compiled(z0, z1), nt_xent(z0, z1))
 
 
+@pytest.mark.skipif(
+    torch.__version__ < torch.torch_version.TorchVersion("2.7") and not torch.cuda.is_available(),
+    reason="torch 2.6 looks for a driver even for a tensor that is fake",
+)
 def test_nt_xent_reads_no_value_from_a_gpu():
     # A fake CUDA tensor has no values: whatever would read one, and so wait for the GPU, raises.
     with FakeTensorMode():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from contrastive_tutorial import widgets
 from contrastive_tutorial.errors import InputError
@@ -41,8 +39,10 @@ print(moved.out.outputs[-1]["ename"], plt.get_fignums())
 def run(cells, monkeypatch, book):
     monkeypatch.setenv("CONTRASTIVE_TUTORIAL_BOOK", "1" if book else "")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    nbformat = pytest.importorskip("nbformat", reason="the extra `book` is not installed")
+    nbclient = pytest.importorskip("nbclient", reason="the extra `book` is not installed")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     return [cell.outputs for cell in notebook.cells]
 
 
