@@ -155,9 +155,10 @@ def _failures(outcomes: list[dict[str, Any]]) -> list[str]:
 
 
 def mutants(report: dict[str, Any] | None) -> str:
-    """Mutants tried and killed, and why the others survive."""
+    """Mutants tried and killed, how far the sample goes, and why the others survive."""
     rows: list[list[object]] = [["module", "mutants", "tried", "killed", "of those tried"]]
-    notes = []
+    caveat = (report or {}).get("caveat")
+    notes = [f"- A uniform sample of each module. {caveat}"] if caveat else []
     modules = (report or {}).get("modules", [])
     total = {name: sum(m[name] for m in modules) for name in ("mutants", "tried", "killed")}
     for m in [*modules, {"module": "all", **total, "survivors": []}]:

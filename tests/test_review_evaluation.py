@@ -36,7 +36,7 @@ def test_enough_is_enough(sets):
         ("train", 300, {"menu_bank": 150}, "menu_bank: 150 images, but 200 neighbours"),
         ("val", 1, {}, "val: expected at least 2 images, got 1"),
         ("test", 1, {}, "test: expected at least 2 images, got 1"),
-        ("train", 300, {"kmeans_restarts": 0}, "kmeans_restarts: expected 1 or more, got 0"),
+        ("train", 300, {"kmeans_restarts": 0}, "kmeans_restarts: expected at least 1, got 0"),
     ],
 )
 def test_too_little_to_score(sets, split, keep, changes, message):
