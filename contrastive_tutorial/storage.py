@@ -72,7 +72,7 @@ def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
             raise InputError(f"{path}: array {name!r} holds Python objects; only numbers are kept")
     buffer = io.BytesIO()
     # Objects are refused above: numpy 1 would keep allow_pickle=False as one more array.
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     atomic_write(path, buffer.getvalue())
 
 
