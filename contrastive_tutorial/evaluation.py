@@ -59,10 +59,8 @@ def require_scorable(
 
     Raises:
         InputError: for fewer than 200 images to vote (kNN), fewer than clusters (k-means), fewer
-            than two images to validate or test, or no k-means start.
+            than two images to validate or test.
     """
-    if preset.kmeans_restarts < 1:
-        raise InputError(f"kmeans_restarts: expected 1 or more, got {preset.kmeans_restarts}")
     trained = cell.reference not in ("raw-pixels", "pca")
     banks = {"train": len(train)}
     if trained:
