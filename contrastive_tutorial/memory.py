@@ -59,7 +59,7 @@ def measure(
     Args:
         model: as it will be trained.
         images: even, two views each; as small as the model's groups allow.
-        optimizer: a name of :data:`contrastive_tutorial.optimizers.OPTIMIZERS`.
+        optimizer: a name of ``contrastive_tutorial.optimizers.OPTIMIZERS``.
         bf16: as in training.
         size: pixels, height and width.
     """
