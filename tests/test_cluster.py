@@ -132,7 +132,7 @@ def test_a_task_without_a_shared_folder_sends_its_files(folder, tmp_path, two_wo
 
 
 def test_bad_input_in_a_task_is_bad_input_here(folder, tmp_path, two_workers):
-    runs = experiments.plan(["S-P1"], [0], [7], TINY)
+    runs = [experiments.Run("S-P1", TINY, 0, 7)]  # a plan would refuse it
     with pytest.raises(InputError, match="K = 7"):
         list(cluster.study_on_ray(runs, str(folder), tmp_path, device="cpu"))
     assert list(tmp_path.rglob("*.json")) == []
