@@ -75,7 +75,7 @@ class Reproduction:
         return self.identical or all(d.within is not False for d in self.differences)
 
     def __str__(self) -> str:
-        where = "the same device and versions" if self.same_setting else "another machine"
+        where = "a device of the same name and versions" if self.same_setting else "another machine"
         if self.identical:
             return f"{self.record.stem}: bit-identical, on {where}"
         lines = [f"{self.record.stem}: not bit-identical, on {where}"]
@@ -85,6 +85,8 @@ class Reproduction:
                 word = "within" if d.within else "OUTSIDE"
                 line += f", {word} [{d.low:.4f}, {d.high:.4f}] of {self.seeds} seeds"
             lines.append(line)
+        if self.same_setting:
+            lines.append("  processors of one name can differ, and add numbers up in another order")
         if self.differences and self.differences[0].within is None:
             lines.append("  too few recorded seeds to say how far a rerun may lie from its record")
         return "\n".join(lines)

@@ -127,10 +127,15 @@ def supports_bf16(device: torch.device) -> bool:
 
 
 def device_name(device: torch.device) -> str:
-    """A readable name: the GPU's, or the CPU's model with the number of threads."""
+    """A readable name: the GPU's, or the CPU's model, instruction set and number of threads.
+
+    Virtual machines shorten the model to a family whose members compute with other instructions,
+    and so add numbers up in another order.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_cpu_model()} ({torch.get_num_threads()} threads)"
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return f"{_cpu_model()}, {instructions} ({torch.get_num_threads()} threads)"
 
 
 def _cpu_model() -> str:

@@ -238,22 +238,6 @@ def test_a_full_disk_leaves_no_record(sets, tmp_path, monkeypatch):
     assert run("B0", sets, "tiny", 0, 5, tmp_path, progress=False) is not None
 
 
-def test_a_lock_that_cannot_be_made_is_explained(sets, tmp_path, monkeypatch):
-    import errno
-
-    real = os.open
-
-    def full(path, *rest, **options):
-        if str(path).endswith(".lock"):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return real(path, *rest, **options)
-
-    monkeypatch.setattr(os, "open", full)
-    with pytest.raises(InputError, match=r"B0-K5-s0\.json: the disk is full"):
-        run("B0", sets, "tiny", 0, 5, tmp_path, progress=False, arrays=False)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("25m", 1500), ("1.5h", 5400)]
 )

@@ -59,6 +59,8 @@ def test_the_spread_of_the_seeds_decides_elsewhere(small, tmp_path):
     assert not near.identical
     assert near.holds
     assert near.seeds == 2
+    assert near.same_setting
+    assert "processors of one name can differ" in str(near)
     far = compare(family[0], with_accuracy(0.41), family)
     assert not far.holds
     assert "OUTSIDE [0.1000, 0.4000] of 2 seeds" in str(far)
@@ -67,3 +69,4 @@ def test_the_spread_of_the_seeds_decides_elsewhere(small, tmp_path):
     assert "too few recorded seeds" in str(alone)
     elsewhere = dataclasses.replace(with_accuracy(0.25), device="another CPU (8 threads)")
     assert not compare(family[0], elsewhere, family).same_setting
+    assert "processors of one name" not in str(compare(family[0], elsewhere, family))

@@ -16,6 +16,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.training import (
     History,
     TrainConfig,
+    device_name,
     resolve_device,
     step_seed,
     train,
@@ -278,3 +279,9 @@ def test_devices():
         resolve_device("cuda:63")
     with pytest.raises(InputError, match="expected 'cpu'"):
         resolve_device("tpu3000")
+
+
+def test_the_name_of_a_cpu_tells_its_instructions_and_threads():
+    name = device_name(torch.device("cpu"))
+    assert torch.backends.cpu.get_cpu_capability() in name
+    assert name.endswith(f"({torch.get_num_threads()} threads)")
