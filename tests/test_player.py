@@ -10,6 +10,7 @@ import zlib
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from headless import needs_chromium, opened
 from hypothesis import given, settings
@@ -375,6 +376,26 @@ def test_it_fits_a_phone_and_may_stand_twice(page, tmp_path):
         assert tab.evaluate(overflow) <= 0
         tab.get_by_role("slider").nth(1).press("ArrowRight")
         assert tab.locator("output").all_inner_texts() == ["1", "2"]
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_the_keyboard_reaches_a_table_that_is_wider_than_the_page(tmp_path):
+    def table(rows):
+        return pd.DataFrame({f"a long heading {i}": range(rows) for i in range(5)})
+
+    saved = play(table, name="numbers", rows=[1, 2]).save_html(tmp_path / "table.html")
+    with opened(saved, viewport={"width": 320, "height": 700}) as tab:
+        region = tab.get_by_role("region", name="numbers: scrolls sideways")
+        region.wait_for()
+        region.focus()
+        tab.keyboard.press("ArrowRight")
+        tab.wait_for_function(
+            "document.querySelector('.ct-widget > div').shadowRoot"
+            ".querySelector('.stage').scrollLeft > 0"
+        )
+        tab.set_viewport_size({"width": 1400, "height": 700})
+        region.wait_for(state="detached")  # nothing to scroll: one stop less for the keyboard
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ select, button { font: inherit; color: var(--fg); background: var(--field);
 button { min-width: 1.8rem; cursor: pointer; }
 button:hover:not(:disabled), select:hover { border-color: var(--accent); }
 button:disabled { opacity: 0.45; cursor: default; }
-:is(select, button, input):focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+:is(select, button, input, .stage):focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 output { min-width: 3.2em; font-variant-numeric: tabular-nums; font-weight: 600;
   overflow-wrap: anywhere; }
 .stage { margin-top: 0.6rem; overflow-x: auto; position: relative; }
@@ -176,6 +176,17 @@ function render({ model, el }) {
   let timer = 0;
   const stop = [];
 
+  // A frame that is wider than its place scrolls sideways: the keyboard must be able to get there.
+  function reach() {
+    if (stage.scrollWidth > stage.clientWidth + 1) {
+      stage.tabIndex = 0;
+      stage.setAttribute("role", "region");
+      stage.setAttribute("aria-label", `${model.get("title")}: scrolls sideways`);
+    } else {
+      ["tabindex", "role", "aria-label"].forEach((name) => stage.removeAttribute(name));
+    }
+  }
+
   function start(content) {
     const position = content.controls.map((control) => control.index);
     const strides = content.controls.map((_, i) =>
@@ -237,6 +248,7 @@ function render({ model, el }) {
       stage.style.minHeight = stage.offsetHeight + "px";
       pieces.replaceChildren(...frame.parts.map((index) => drawPart(content.parts[index])));
       lay();
+      reach();
       clearTimeout(announcement);
       if (!quiet) {
         announcement = setTimeout(() => {
@@ -338,6 +350,7 @@ function render({ model, el }) {
     if (Math.abs(entry.contentRect.width - width) > 1) stage.style.minHeight = "";
     width = entry.contentRect.width;
     lay();
+    reach();
   });
   watchWidth.observe(player);
 
