@@ -145,12 +145,15 @@ def redraws(browser: Any, url: str) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--pages", nargs="*", help="names without .html; by default all chapters")
+    parser.add_argument("--pages", nargs="*", help="such as book/intro; by default all")
     parser.add_argument("--built", type=Path, default=BUILT, help="the folder of the built book")
     parser.add_argument("--json", type=Path, help="keep the figures here")
     arguments = parser.parse_args()
     found = sorted((arguments.built / "book").glob("*.html"))
-    pages = arguments.pages or [f"book/{path.stem}" for path in found]
+    there = [f"book/{path.stem}" for path in found]
+    pages = arguments.pages or there
+    if unknown := sorted(set(pages) - set(there)):  # or the answer "not found" would be measured
+        parser.error(f"no such page: {', '.join(unknown)}; expected some of {', '.join(there)}")
     executable = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if not pages or executable is None:
         parser.error("needs a built book (`make book`) and Chromium (apt-get install chromium)")
