@@ -8,15 +8,17 @@ Side by side, in one run, on one machine: *ours* is the package's own training s
 images in memory to an optimiser step. *lightly's* is its documented pipeline: `SimCLRTransform` on
 PIL images in a DataLoader with a worker process per core, two forward passes, its projection head
 and `NTXentLoss`, the same encoder, the same batch, the same optimiser. Pipelines take turns by
-rounds of a few steps; figures are medians over rounds, warm-up excluded. An image is one image seen
-in two views. On a machine that others use, `--cpu-time` compares by the processor time that each
-pipeline takes with one thread and no worker. Peak memory: of this process on a CPU (workers not
-counted), of the device on a GPU.
+rounds of a few steps; figures are medians over rounds, warm-up excluded: lightly's workers live for
+its own rounds only, and the batches that they made before its clock started are trained on first.
+An image is one image seen in two views. On a machine that others use, `--cpu-time` compares by the
+processor time that each pipeline takes with one thread and no worker. Peak memory: of this process
+on a CPU (workers not counted), of the device on a GPU.
 
 `--to-knn` trains both from the same weights of the encoder until the kNN accuracy (k = 10, cosine,
 clean test images, running statistics) reaches the value, or the preset's steps are done. It is
-measured every few steps with the clock stopped, for both by the same code. A curve that never gets
-there has no time. `time_to_knn.py` reads the same off the records of whole runs.
+measured every few steps with the clock stopped, for both by the same code (lightly's workers go on
+meanwhile: up to two batches each, in its favour). A curve that never gets there has no time. `time_to_knn.py` reads
+the same off the records of whole runs.
 
 `--profile` takes the step apart instead: augmentation, forward pass, backward pass, optimiser,
 each timed by itself with the device synchronised, beside the whole step, and beside two floors: the
@@ -34,7 +36,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -115,44 +116,63 @@ class Pictures(torch.utils.data.Dataset):
         return self.transform(self.images[index])
 
 
-def lightlys(
-    images: torch.Tensor, what: Preset, device: torch.device, steps: int, workers: int
-) -> tuple[Callable[[], object], nn.Module]:
-    from lightly.loss import NTXentLoss
-    from lightly.models.modules import SimCLRProjectionHead
+class Lightly:
+    """lightly's pipeline: called, it trains for `steps` steps. Its workers live from `begin` to
+    `rest`: left alone they would fill their queues while the other pipeline is timed, and take its
+    cores; their own turn would then start with batches that nobody had waited for."""
 
-    encoder = seeded(0, what.encoder).encoder
-    head = SimCLRProjectionHead(encoder.feature_dim, 128, 128)  # lightly's: two layers, with BN
-    model = nn.Sequential(encoder, head).to(device).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=what.lr, fused=True)
-    if what.optimizer == "sgd":
-        optimizer = torch.optim.SGD(model.parameters(), lr=what.lr, momentum=0.9, fused=True)
-    criterion = NTXentLoss(temperature=what.temperature)
-    loader = torch.utils.data.DataLoader(
-        Pictures(images), batch_size=what.batch_size, shuffle=True, drop_last=True,
-        num_workers=workers, persistent_workers=workers > 0,
-        pin_memory=device.type == "cuda",
-    )  # fmt: skip
+    def __init__(
+        self, images: torch.Tensor, what: Preset, device: torch.device, steps: int, workers: int
+    ) -> None:
+        from lightly.loss import NTXentLoss
+        from lightly.models.modules import SimCLRProjectionHead
 
-    def batches() -> Iterator[list[torch.Tensor]]:
+        self.what, self.device, self.steps, self.count = what, device, steps, 0
+        self.encoder = seeded(0, what.encoder).encoder
+        head = SimCLRProjectionHead(self.encoder.feature_dim, 128, 128)  # two layers, with BN
+        self.model = nn.Sequential(self.encoder, head).to(device).train()
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=what.lr, fused=True)
+        if what.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(
+                self.model.parameters(), lr=what.lr, momentum=0.9, fused=True
+            )
+        self.criterion = NTXentLoss(temperature=what.temperature)
+        self.loader = torch.utils.data.DataLoader(
+            Pictures(images), batch_size=what.batch_size, shuffle=True, drop_last=True,
+            num_workers=workers, pin_memory=device.type == "cuda",
+        )  # fmt: skip
+        self.prefetched = 2 * workers  # the loader's default
+        self.stream: Iterator[list[torch.Tensor]] | None = None
+
+    def batches(self) -> Iterator[list[torch.Tensor]]:
         while True:
-            yield from loader
+            yield from self.loader
 
-    endless, count = batches(), iter(range(10**9))
-    stream = chain([next(endless)], endless)  # the workers have begun before any clock does
+    def begin(self) -> None:
+        """Workers start, and what they made before the first step is used up."""
+        self.stream = self.batches()
+        self.train(self.prefetched + 1)
 
-    def job() -> None:
+    def rest(self) -> None:
+        """The workers end."""
+        self.stream = None
+
+    def train(self, steps: int) -> None:
+        assert self.stream is not None
         for _ in range(steps):
-            first, second = (view.to(device, non_blocking=True) for view in next(stream))
-            optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=supports_bf16(device)):
-                loss = criterion(model(first), model(second))
+            first, second = (v.to(self.device, non_blocking=True) for v in next(self.stream))
+            self.optimizer.zero_grad(set_to_none=True)
+            bf16 = supports_bf16(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+                loss = self.criterion(self.model(first), self.model(second))
             loss.backward()
-            for group in optimizer.param_groups:
-                group["lr"] = rate(what, next(count))
-            optimizer.step()
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate(self.what, self.count)
+            self.optimizer.step()
+            self.count += 1
 
-    return job, encoder
+    def __call__(self) -> None:
+        self.train(self.steps)
 
 
 def memory_gb(device: torch.device) -> float:
@@ -164,9 +184,9 @@ def memory_gb(device: torch.device) -> float:
 def compare(sets: tuple, what: Preset, timer: Timer, rounds: int, steps: int, workers: int) -> dict:
     device = timer.device
     figures: dict[str, float] = {}
-    # Its workers start before our threads.
-    theirs, _ = lightlys(sets[0].images, what, device, steps, workers)
-    theirs()
+    theirs = Lightly(sets[0].images, what, device, steps, workers)
+    theirs.begin()
+    theirs.rest()
     figures["lightly_peak_memory_gb"] = memory_gb(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -176,8 +196,10 @@ def compare(sets: tuple, what: Preset, timer: Timer, rounds: int, steps: int, wo
         figures["ours_peak_memory_gb"] = memory_gb(device)
     taken: dict[str, list[float]] = {"ours": [], "lightly": []}
     for _ in range(rounds):
-        for name, job in (("ours", own), ("lightly", theirs)):
-            taken[name].append(timer(job))
+        taken["ours"].append(timer(own))
+        theirs.begin()
+        taken["lightly"].append(timer(theirs))
+        theirs.rest()
     images = steps * what.batch_size
     for name, seconds in taken.items():
         figures[f"{name}_images_per_second"] = images / statistics.median(seconds)
@@ -194,10 +216,11 @@ def to_knn(
 ) -> dict:
     """Seconds of training until the kNN accuracy of each pipeline reaches each wanted value."""
     device, figures = timer.device, {}
-    theirs, their_encoder = lightlys(sets[0].images, what, device, every, workers)
+    theirs = Lightly(sets[0].images, what, device, every, workers)
+    theirs.stream = theirs.batches()  # every step counts from the first
     experiment = Experiment("B0", sets, what, device=device)
     jobs = {
-        "lightly": (theirs, their_encoder),
+        "lightly": (theirs, theirs.encoder),
         "ours": (ours(experiment, every), experiment.model.encoder),
     }  # fmt: skip
     for name, (job, encoder) in jobs.items():
@@ -215,6 +238,7 @@ def to_knn(
                     reached[value] = seconds
             if None not in reached.values():
                 break
+        theirs.rest()
         figures[f"{name}_best_knn"] = best
         for value, at in reached.items():
             figures[f"{name}_seconds_to_{value}"] = at if at is not None else "not reached"
@@ -311,7 +335,7 @@ def main() -> None:
     parser.add_argument("--preset", default="cpu", help="encoder, optimiser, passes (default: cpu)")
     parser.add_argument("--batch", type=int, help="images a step (default: the preset's)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=2, help="steps a round")
+    parser.add_argument("--steps", type=int, default=5, help="steps a round")
     parser.add_argument("--images", type=int, default=2_000, help="shapes in memory")
     parser.add_argument("--device")
     parser.add_argument("--profile", action="store_true")
@@ -343,7 +367,7 @@ def main() -> None:
         figures = compare(sets, what, timer, options.rounds, options.steps, workers)
     settings = {
         "preset": what.name, "encoder": what.encoder, "batch": what.batch_size,
-        "rounds": options.rounds, "passes": what.passes,
+        "rounds": options.rounds, "steps a round": options.steps, "passes": what.passes,
         "measured": "processor time of one thread" if options.cpu_time else "wall time",
     }  # fmt: skip
     title = "Where a step's time goes" if options.profile else "A whole step beside lightly's"
