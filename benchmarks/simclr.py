@@ -17,8 +17,8 @@ on a CPU (workers not counted), of the device on a GPU.
 `--to-knn` trains both from the same weights of the encoder until the kNN accuracy (k = 10, cosine,
 clean test images, running statistics) reaches the value, or the preset's steps are done. It is
 measured every few steps with the clock stopped, for both by the same code (lightly's workers go on
-meanwhile: up to two batches each, in its favour). A curve that never gets there has no time. `time_to_knn.py` reads
-the same off the records of whole runs.
+meanwhile: up to two batches each, in its favour). A curve that never gets there has no time.
+`time_to_knn.py` reads the same off the records of whole runs.
 
 `--profile` takes the step apart instead: augmentation, forward pass, backward pass, optimiser,
 each timed by itself with the device synchronised, beside the whole step, and beside two floors: the

@@ -151,6 +151,52 @@ function shapeOf(category) {
   return SHAPES[(category + Math.floor(category / SHAPES.length)) % SHAPES.length];
 }
 
+// How much of each pixel of a square an outline covers, 0 to 1. Asked point by point, since some
+// browsers answer with noise when a page reads what it has drawn.
+function coverage(path, scale) {
+  const fine = 4;
+  const reach = Math.ceil(scale * 1.3);
+  const size = 2 * reach;
+  const brush = document.createElement("canvas").getContext("2d");
+  const outline = new Path2D(path);
+  const part = new Float32Array(size * size);
+  for (let y = 0; y < size * fine; y++) {
+    for (let x = 0; x < size * fine; x++) {
+      const inside = brush.isPointInPath(outline, ((x + 0.5) / fine - reach) / scale,
+        ((y + 0.5) / fine - reach) / scale);
+      if (inside) part[Math.floor(y / fine) * size + Math.floor(x / fine)] += 1 / fine ** 2;
+    }
+  }
+  return { reach, size, part };
+}
+
+// A dot over `image` (RGBA, not premultiplied), its centre at (x, y). There are thousands a redraw:
+// by hand they take a fraction of the time of as many calls of drawImage.
+function blend(image, { reach, size, part }, [red, green, blue], x, y, opacity) {
+  const { data, width, height } = image;
+  const [left, top] = [Math.round(x) - reach, Math.round(y) - reach];
+  const [firstRow, lastRow] = [Math.max(0, -top), Math.min(size, height - top)];
+  const [first, last] = [Math.max(0, -left), Math.min(size, width - left)];
+  for (let row = firstRow; row < lastRow; row++) {
+    let to = 4 * ((top + row) * width + left + first);
+    for (let column = first; column < last; column++, to += 4) {
+      const alpha = part[row * size + column] * opacity;
+      if (!alpha) continue;
+      const sum = alpha + (data[to + 3] / 255) * (1 - alpha);
+      const share = alpha / sum;
+      data[to] += (red - data[to]) * share;
+      data[to + 1] += (green - data[to + 1]) * share;
+      data[to + 2] += (blue - data[to + 2]) * share;
+      data[to + 3] = 255 * sum;
+    }
+  }
+}
+
+function rgbOf(colour) { // "#rrggbb" or "rgb(r,g,b)"
+  return colour.startsWith("#") ? [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16))
+    : colour.match(/\d+/g).map(Number);
+}
+
 function rampColour(level) { // 0 to 255
   const mix = (a, b, t) => [1, 3, 5].map((at) => {
     const [from, to] = [a, b].map((colour) => parseInt(colour.slice(at, at + 2), 16));
@@ -675,16 +721,12 @@ function render({ model, el }) {
     panel.since = performance.now();
   }
 
-  // One small picture per category and zoom: drawing 2,000 of them is what a redraw costs.
-  function stamp(path, colour, radius, density) {
-    const reach = Math.ceil((radius * 1.3 + 1) * density);
-    const canvas = element("canvas", { width: 2 * reach, height: 2 * reach });
-    const brush = canvas.getContext("2d");
-    brush.translate(reach, reach);
-    brush.scale(radius * density, radius * density);
-    brush.fillStyle = colour;
-    brush.fill(new Path2D(path));
-    return { canvas, reach };
+  const masks = new Map(); // by outline and size; a zoom makes others
+  function mask(path, scale) {
+    const key = `${scale} ${path}`;
+    if (masks.size > 200) masks.clear();
+    if (!masks.has(key)) masks.set(key, coverage(path, scale));
+    return masks.get(key);
   }
 
   function draw(panel) {
@@ -692,11 +734,11 @@ function render({ model, el }) {
     if (!side) return;
     const density = panel.canvas.width / side;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, panel.canvas.width, panel.canvas.height);
     const style = getComputedStyle(root);
     const ink = style.getPropertyValue("--fg").trim();
     const run = runOf(panel.cell);
     if (!run) {
+      context.clearRect(0, 0, panel.canvas.width, panel.canvas.height);
       context.setTransform(density, 0, 0, density, 0, 0);
       context.fillStyle = style.getPropertyValue("--muted").trim();
       context.font = `13px ${style.fontFamily}`;
@@ -706,28 +748,27 @@ function render({ model, el }) {
     }
     const radius = Math.min(3.4, Math.max(2.3, side / 105)) * Math.min(2.2, Math.sqrt(panel.scale));
     const values = categories(run);
-    const stamps = new Map();
-    const put = ({ canvas, reach }, i) => {
-      const [x, y] = at(panel, i);
-      if (x < -9 || y < -9 || x > side + 9 || y > side + 9) return;
-      context.drawImage(canvas, Math.round(x * density - reach), Math.round(y * density - reach));
-    };
+    const image = context.createImageData(panel.canvas.width, panel.canvas.height);
+    const room = side * (1 - 2 * EDGE) * panel.scale;
+    const put = (dot, colour, i, opacity) => blend(image, dot, colour, // place as in `at`
+      (side * EDGE + (panel.now[2 * i] - panel.x) * room) * density,
+      (side * EDGE + (panel.now[2 * i + 1] - panel.y) * room) * density, opacity);
     if (ui.only.size) {
-      const faint = stamp(SHAPES[0], "#808080", radius * 0.7, density);
-      context.globalAlpha = 0.22;
-      for (let i = 0; i < count; i++) if (!ui.only.has(values[i])) put(faint, i);
+      const faint = mask(SHAPES[0], 0.7 * radius * density);
+      for (let i = 0; i < count; i++) if (!isShown(values[i])) put(faint, [128, 128, 128], i, 0.22);
     }
-    context.globalAlpha = 0.85;
     const ramp = isRamp();
+    const outline = (value) => (ramp ? SHAPES[0] : shapeOf(value));
+    const looks = new Map();
     for (let i = 0; i < count; i++) {
       const value = values[i];
       if (!isShown(value)) continue;
-      if (!stamps.has(value)) {
-        stamps.set(value, stamp(ramp ? SHAPES[0] : shapeOf(value), colourOf(value), radius, density));
+      if (!looks.has(value)) {
+        looks.set(value, [mask(outline(value), radius * density), rgbOf(colourOf(value))]);
       }
-      put(stamps.get(value), i);
+      put(...looks.get(value), i, 0.85);
     }
-    context.globalAlpha = 1;
+    context.putImageData(image, 0, 0);
     const i = active();
     if (i < 0) return;
     const [x, y] = at(panel, i);
@@ -744,9 +785,12 @@ function render({ model, el }) {
     context.lineWidth = 2.2;
     context.strokeStyle = ink;
     context.stroke();
-    const big = stamp(ramp ? SHAPES[0] : shapeOf(value), colourOf(value), radius * 1.6, density);
-    context.drawImage(big.canvas, x - big.reach / density, y - big.reach / density,
-      2 * big.reach / density, 2 * big.reach / density);
+    context.save();
+    context.translate(x, y);
+    context.scale(1.6 * radius, 1.6 * radius);
+    context.fillStyle = colourOf(value);
+    context.fill(new Path2D(outline(value)));
+    context.restore();
     context.font = `600 13px ${style.fontFamily}`;
     context.textBaseline = "middle";
     const width = Math.min(side - 16, context.measureText(label).width);
