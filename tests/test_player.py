@@ -21,6 +21,7 @@ from contrastive_tutorial.choices import read_choices
 from contrastive_tutorial.dragging import read_drag
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.inline import clean
+from contrastive_tutorial.inline import page as whole_page
 from contrastive_tutorial.player import record
 
 matplotlib.use("Agg")
@@ -396,6 +397,48 @@ def test_the_keyboard_reaches_a_table_that_is_wider_than_the_page(tmp_path):
         )
         tab.set_viewport_size({"width": 1400, "height": 700})
         region.wait_for(state="detached")  # nothing to scroll: one stop less for the keyboard
+
+
+@pytest.fixture(scope="module")
+def far_down(tmp_path_factory):
+    """A player far below the first screen of a page that is never idle."""
+    html = play(lambda k: f"value {k}", name="below", k=[1, 2]).html
+    busy = "<script>window.requestIdleCallback = () => {}</script>"
+    path = tmp_path_factory.mktemp("player") / "far.html"
+    path.write_text(whole_page(f'{busy}<div style="height: 9000px"></div>{html}', "far"))
+    return path
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_player_far_below_is_unpacked_when_it_comes_close(far_down):
+    with opened(far_down) as tab:
+        tab.wait_for_function("document.readyState === 'complete'")
+        tab.wait_for_timeout(200)
+        assert tab.locator(".stage").inner_text().startswith("Unpacking")
+        tab.evaluate("scrollTo(0, 8000)")
+        tab.locator(".stage", has_text="value 1").wait_for()
+        tab.get_by_role("button", name="k: step forward").click()
+        spoken(tab, "k = 2. value 2")
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_page_opened_at_a_place_further_down_has_its_height_at_once(far_down):
+    with opened(far_down) as tab:
+        tab.goto(f"{tab.url}#below")
+        tab.reload()
+        tab.locator(".stage", has_text="value 1").wait_for()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_page_at_rest_unpacks_everything(tmp_path):
+    html = play(lambda k: f"value {k}", name="below", k=[1, 2]).html
+    path = tmp_path / "calm.html"
+    path.write_text(whole_page(f'<div style="height: 9000px"></div>{html}', "calm"))
+    with opened(path) as tab:
+        tab.locator(".stage", has_text="value 1").wait_for()
 
 
 @pytest.fixture(scope="module")

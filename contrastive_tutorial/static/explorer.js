@@ -216,7 +216,10 @@ function render({ model, el }) {
   const unpacked = new Map();
   function bytes(index) {
     if (!unpacked.has(index)) {
-      unpacked.set(index, Uint8Array.from(atob(data.pool[index]), (c) => c.charCodeAt(0)));
+      const letters = atob(data.pool[index]);
+      const all = new Uint8Array(letters.length);
+      for (let i = 0; i < letters.length; i++) all[i] = letters.charCodeAt(i);
+      unpacked.set(index, all);
     }
     return unpacked.get(index);
   }

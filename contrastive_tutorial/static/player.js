@@ -88,7 +88,9 @@ function followTheme(host, apply) {
 }
 
 async function inflate(packed) {
-  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const letters = atob(packed);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
   const stream = new ReadableStream({
     start(controller) {
       controller.enqueue(bytes);
@@ -96,6 +98,37 @@ async function inflate(packed) {
     },
   });
   return new Response(stream.pipeThrough(new DecompressionStream("deflate"))).json();
+}
+
+// A page holds many players, and unpacking all of them would keep it busy while it opens. So each
+// waits until it comes close to sight or the page has nothing else to do. Not where the browser has a
+// place in the page to go to: what stands above it must have its height.
+function whenWanted(node, call) {
+  const [visit] = performance.getEntriesByType("navigation");
+  if (location.hash || !visit || visit.type !== "navigate") {
+    call();
+    return () => {};
+  }
+  const near = new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) go();
+  }, { rootMargin: "100%" });
+  const idle = window.requestIdleCallback || ((then) => setTimeout(then, 200));
+  const later = () => idle(go);
+  let waiting = true;
+  function end() {
+    waiting = false;
+    near.disconnect();
+    removeEventListener("load", later);
+  }
+  function go() {
+    if (!waiting) return;
+    end();
+    call();
+  }
+  near.observe(node);
+  if (document.readyState === "complete") later();
+  else addEventListener("load", later);
+  return end;
 }
 
 function drawPart(part) {
@@ -242,11 +275,16 @@ function render({ model, el }) {
     });
     lay = marks.lay;
 
+    function draw() {
+      const { parts } = frameAt(position);
+      pieces.replaceChildren(...parts.map((index) => drawPart(content.parts[index])));
+    }
+
     function show(quiet) {
       const frame = frameAt(position);
       // The stage never shrinks while a reader moves a slider, so the page does not jump.
       stage.style.minHeight = stage.offsetHeight + "px";
-      pieces.replaceChildren(...frame.parts.map((index) => drawPart(content.parts[index])));
+      draw();
       lay();
       reach();
       clearTimeout(announcement);
@@ -341,8 +379,10 @@ function render({ model, el }) {
       return place;
     });
     note.textContent = content.note;
+    draw();
     stage.replaceChildren(pieces, ...marks.handles);
-    show(true);
+    watchWidth.unobserve(player); // says what there is to see once the browser has laid it out
+    watchWidth.observe(player);
   }
 
   let width = 0;
@@ -354,16 +394,17 @@ function render({ model, el }) {
   });
   watchWidth.observe(player);
 
-  inflate(model.get("packed")).then(start).catch((error) => {
+  const forgo = whenWanted(el, () => inflate(model.get("packed")).then(start).catch((error) => {
     stage.replaceChildren(element("p", { class: "error" },
       "The recorded frames could not be unpacked (" + error.message +
       "): a browser from 2023 or later is needed."));
-  });
+  }));
 
   return () => {
     clearInterval(timer);
     watchWidth.disconnect();
     forget();
+    forgo();
   };
 }
 
