@@ -13,11 +13,15 @@ import book_cache
 import book_downloads
 import book_index
 import book_pages
+import book_side_by_side
 import make_colab
 import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from jupyter_cache import get_cache
+from myst_nb.core.config import NbParserConfig
+from myst_parser.config.main import MdParserConfig
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -165,6 +169,43 @@ def test_a_renamed_file_changes_the_cache_and_bytecode_does_not(tmp_path):
     assert book_cache.digest(tmp_path) == before
     (tmp_path / "contrastive_tutorial" / "a.py").rename(tmp_path / "contrastive_tutorial" / "b.py")
     assert book_cache.digest(tmp_path) != before
+
+
+PAGE = """---
+jupytext: {{text_representation: {{extension: .md, format_name: myst}}}}
+kernelspec: {{display_name: Python 3, language: python, name: python3}}
+---
+
+# A page
+
+```{{code-cell}} ipython3
+{code}
+```
+"""
+
+
+def test_pages_are_executed_side_by_side_into_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    codes = {"one": "print('first')", "two": "print(2 * 21)", "broken": "1 / 0"}
+    for name, code in codes.items():
+        (tmp_path / f"{name}.md").write_text(PAGE.format(code=code))
+    (tmp_path / "prose.md").write_text("# No code\n")
+    settings = NbParserConfig(
+        execution_mode="cache", execution_cache_path=str(tmp_path / "cache"), execution_timeout=60
+    )
+    env = SimpleNamespace(
+        mystnb_config=settings,
+        myst_config=MdParserConfig(),
+        doc2path=lambda name: str(tmp_path / f"{name}.md"),
+    )
+    book_side_by_side.execute_all(None, env, ["broken", "one", "prose", "two"])
+    records = get_cache(tmp_path / "cache").list_cache_records()
+    shown = {}
+    for record in records:
+        notebook = get_cache(tmp_path / "cache").get_cache_bundle(record.pk).nb
+        (cell,) = (cell for cell in notebook.cells if cell.cell_type == "code")
+        shown[Path(record.uri).stem] = cell.outputs[0].text.strip()
+    assert shown == {"one": "first", "two": "42"}
 
 
 def test_only_the_cache_in_use_is_kept(tmp_path):

@@ -1,0 +1,73 @@
+"""Execute pages side by side before Sphinx reads them one by one.
+
+Most of a chapter's time is one thread that draws figures. Each core gets a page, the longest source
+first; what pages showed lands in jupyter-cache, where the reader of each page looks first. A page
+that fails is left to that reader, which tries again and says why.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from jupyter_cache import get_cache
+from myst_nb.core.execute import create_client
+from myst_nb.core.read import create_nb_reader
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+MOST = 4  # kernels at once: each takes a gigabyte
+say = logging.getLogger(__name__)
+
+
+class Quiet:
+    """What a client tells the document that is being read; here there is none yet."""
+
+    def debug(self, *_: Any, **__: Any) -> None: ...
+
+    info = warning = error = debug
+
+
+def execute(path: Path, md_config: Any, nb_config: Any) -> str:
+    """Bring one page into the cache, if it has code; returns how that went, in words."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        reader = create_nb_reader(str(path), md_config, nb_config, text)
+        if reader is None:
+            return ""
+        notebook = reader.read(text)
+        if nb_config.metadata_key in notebook.metadata:
+            return ""  # settings of its own: its reader knows what they mean
+        started = time.perf_counter()
+        with create_client(notebook, str(path), nb_config, Quiet(), reader.read_fmt) as client:
+            seconds = time.perf_counter() - started
+        succeeded = (client.exec_metadata or {}).get("succeeded", True)
+    except Exception as error:
+        return f"{path.stem}: {type(error).__name__}; tried again when it is read"
+    return f"{path.stem}: {'executed or found' if succeeded else 'failed'} in {seconds:.1f} s"
+
+
+def execute_all(app: Sphinx | None, env: Any, docnames: list[str]) -> None:
+    config = env.mystnb_config
+    workers = min(MOST, os.cpu_count() or 1)
+    if workers < 2 or len(docnames) < 2 or config.execution_mode != "cache":
+        return
+    paths = [Path(env.doc2path(name)) for name in docnames]
+    paths.sort(key=lambda path: path.stat().st_size, reverse=True)
+    get_cache(config.execution_cache_path).db  # noqa: B018 - two processes at once would both create it
+    run = partial(execute, md_config=env.myst_config, nb_config=config)
+    # Processes of their own: the messages of two kernels must not share one library's state.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(run, path) for path in paths]):
+            if outcome := done.result():
+                say.info(outcome)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("env-before-read-docs", execute_all)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
