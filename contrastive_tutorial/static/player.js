@@ -2,7 +2,7 @@
 // Frames come deflated; the positions of the controls pick one. See player.py for the state.
 
 const CSS = `
-:host { display: block; }
+:host { display: block; contain: layout style; }
 * { box-sizing: border-box; }
 .player { --fg: #1f2328; --muted: #57606a; --line: #d0d7de; --field: #ffffff; --accent: #0a5fa8;
   --error: #b3261e; color: var(--fg); font-size: 0.9rem; line-height: 1.45;
@@ -87,6 +87,9 @@ function followTheme(host, apply) {
   };
 }
 
+// Between two steps of long work the browser may answer the reader.
+const breath = () => new Promise((then) => setTimeout(then));
+
 async function inflate(packed) {
   const letters = atob(packed);
   const bytes = new Uint8Array(letters.length);
@@ -97,7 +100,11 @@ async function inflate(packed) {
       controller.close();
     },
   });
-  return new Response(stream.pipeThrough(new DecompressionStream("deflate"))).json();
+  const text = await new Response(stream.pipeThrough(new DecompressionStream("deflate"))).text();
+  await breath();
+  const content = JSON.parse(text);
+  await breath();
+  return content;
 }
 
 // A page holds many players, and unpacking all of them would keep it busy while it opens. So each
