@@ -114,11 +114,22 @@ def difference(
 
 def batch_sizes(found: Sequence[Record]) -> list[int]:
     """The batch sizes that occur, ascending."""
-    return sorted({int(r.hyperparameters["batch_size"]) for r in found if r.preset == PRESET})
+    name = "batch_size"
+    return sorted(
+        {
+            int(r.hyperparameters[name])
+            for r in found
+            if r.preset == PRESET and name in r.hyperparameters
+        }
+    )
 
 
 def comparison(found: Sequence[Record]) -> Figure:
-    """Test accuracy against batch size, a panel a condition: every seed, mean, 95% t interval."""
+    """Test accuracy against batch size, a panel a condition: every seed, mean, 95% t interval.
+
+    Raises:
+        InputError: if no record is of the study of the norms, or none says its norm and batch size.
+    """
     import matplotlib.pyplot as plt
 
     found = [record for record in found if record.preset == PRESET]
@@ -133,6 +144,10 @@ def comparison(found: Sequence[Record]) -> Figure:
         for size in sizes
         if (group := select(found, norm, condition, size))
     }
+    if not counts:
+        raise InputError(
+            "records: of preset 'norm', but none says its norm, condition and batch size"
+        )
     fig, axes = plt.subplots(1, len(CONDITIONS), figsize=(6.6, 4), sharey=True)
     for ax, condition in zip(axes, CONDITIONS, strict=True):
         for index, (label, kind, known) in enumerate(SERIES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+REGISTERED_K = 10
 HEADLINE = ("cluster_accuracy", "knn10", "linear_probe")
 
 
@@ -32,13 +34,34 @@ def verdict_lines(records: Sequence[Record], preset: str, data: str) -> list[str
     return lines
 
 
-def all_figures(records: Sequence[Record], num_subsets: int = 10) -> dict[str, Figure]:
+def shown_k(records: Sequence[Record]) -> int:
+    """K of the figures: 10, as registered, or that of most trained runs (the largest of equals).
+
+    Raises:
+        InputError: for no records.
+    """
+    counts = Counter(r.num_subsets for r in records if r.loss_curve) or Counter(
+        r.num_subsets for r in records
+    )
+    if not counts:
+        raise InputError("records: expected at least one, got none")
+    return REGISTERED_K if REGISTERED_K in counts else max(counts, key=lambda k: (counts[k], k))
+
+
+def all_figures(
+    records: Sequence[Record],
+    num_subsets: int | None = None,
+    left_out: dict[str, str] | None = None,
+) -> dict[str, Figure]:
     """The figures that these records allow, by name.
 
     Args:
         records: of one data set and preset.
-        num_subsets: K, where a figure shows one.
+        num_subsets: K, where a figure shows one; by default :func:`shown_k` of the records.
+        left_out: filled with the name of each figure they do not allow, and why.
     """
+    if num_subsets is None:
+        num_subsets = shown_k(records)
     at_k = [r for r in records if r.num_subsets == num_subsets]
     three = [r for r in records if r.cell in THREE]
     references = [r for r in at_k if r.cell in ("raw-pixels", "pca", "untrained") and r.seed == 0]
@@ -73,8 +96,9 @@ def all_figures(records: Sequence[Record], num_subsets: int = 10) -> dict[str, F
     for name, draw in wanted.items():
         try:
             drawn[name] = draw()
-        except InputError:  # what it shows is not recorded
-            continue
+        except InputError as error:  # what it shows is not recorded
+            if left_out is not None:
+                left_out[name] = str(error)
     return drawn
 
 
@@ -113,10 +137,11 @@ def write_report(
         lines += verdict_lines(chosen, preset, data)
         lines += ["", "## Primary contrasts, measured in other ways (95% intervals)", ""]
         lines += _markdown(readout.sensitivity_table(chosen, preset, data))
-        lines += ["", "## Figures", ""]
+        lines += ["", f"## Figures (K = {shown_k(chosen)} where one is shown)", ""]
+        left_out: dict[str, str] = {}
         with plt.rc_context({"svg.hashsalt": name}):  # equal figures, equal files
             plots.style()
-            for title, figure in all_figures(chosen).items():
+            for title, figure in all_figures(chosen, left_out=left_out).items():
                 picture = io.BytesIO()
                 figure.savefig(picture, format="svg", metadata={"Date": None}, facecolor="white")
                 plt.close(figure)
@@ -124,6 +149,9 @@ def write_report(
                 atomic_write(path, picture.getvalue())
                 lines.append(f"![{title}]({path.name})")
                 written.append(path)
+        if left_out:
+            lines += ["", "Not drawn, since it is not recorded:", ""]
+            lines += [f"- {title}: {reason}" for title, reason in left_out.items()]
         path = Path(folder) / f"{name}.md"
         atomic_write(path, ("\n".join(lines) + "\n").encode())
         written.append(path)

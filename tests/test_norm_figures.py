@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -114,9 +115,11 @@ def test_what_cannot_be_compared_is_refused(found, change, words):
         norm_figures.difference(change(found), "renorm", "shifted", 4)
 
 
-def test_nothing_to_draw_says_what_to_run():
+def test_nothing_to_draw_says_what_to_run(found):
     with pytest.raises(InputError, match="contrastive-tutorial norms"):
         norm_figures.comparison([])
+    with pytest.raises(InputError, match="none says its norm"):
+        norm_figures.comparison([dataclasses.replace(found[0], hyperparameters={})])
 
 
 ROOT = Path(__file__).resolve().parents[1]

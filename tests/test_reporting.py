@@ -1,11 +1,13 @@
 """reporting: a folder with every table, verdict and figure, from records alone."""
 
+import dataclasses
+
 import pytest
 from test_records import make
 
 from contrastive_tutorial import cli
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.reporting import all_figures, write_report
+from contrastive_tutorial.reporting import all_figures, shown_k, write_report
 
 
 def records(cells=("B0", "S-P1", "untrained")):
@@ -34,6 +36,19 @@ def test_a_report_holds_table_verdicts_and_figures(tmp_path):
 
 def test_figures_that_records_do_not_allow_are_left_out():
     assert "effects-knn10" not in all_figures(records(("B0",)))
+
+
+def test_records_of_another_k_are_shown_and_what_is_missing_is_said(tmp_path):
+    found = [dataclasses.replace(r, num_subsets=5) for r in records()]
+    written = write_report(found, tmp_path, cli.table)
+    assert "shapes-cpu-metrics.svg" in {path.name for path in written}
+    text = (tmp_path / "shapes-cpu.md").read_text()
+    assert "## Figures (K = 5" in text
+    assert "- leak: " in text.split("Not drawn")[1]
+    mixed = [*found, *records(("S-P1",))]
+    assert (shown_k(found), shown_k(mixed)) == (5, 10)
+    with pytest.raises(InputError, match="at least one"):
+        shown_k([])
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
