@@ -109,6 +109,7 @@ def visit(browser: Any, url: str, theme: str = "light", width: str = "desktop") 
     try:
         page.goto(url, wait_until="networkidle")
         typeset(page)
+        unpacked(page)
         yield page
         assert wrong == []
     finally:
@@ -125,6 +126,13 @@ def on_the_wire(name: str) -> int:
 def typeset(page: Any) -> None:
     """Wait until MathJax, where the page has it, has set every formula."""
     page.evaluate("window.MathJax?.startup?.promise")
+
+
+def unpacked(page: Any) -> None:
+    """Wait until every recorded player holds its frames: they are unpacked as the page rests."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(".stage[aria-busy]")).to_have_count(0, timeout=PATIENCE_MS)
 
 
 def violations(page: Any) -> list[dict[str, Any]]:

@@ -416,8 +416,9 @@ def test_a_player_far_below_is_unpacked_when_it_comes_close(far_down):
         tab.wait_for_function("document.readyState === 'complete'")
         tab.wait_for_timeout(200)
         assert tab.locator(".stage").inner_text().startswith("Unpacking")
+        assert tab.locator(".stage").get_attribute("aria-busy") == "true"
         tab.evaluate("scrollTo(0, 8000)")
-        tab.locator(".stage", has_text="value 1").wait_for()
+        tab.locator(".stage:not([aria-busy])", has_text="value 1").wait_for()
         tab.get_by_role("button", name="k: step forward").click()
         spoken(tab, "k = 2. value 2")
 

@@ -205,7 +205,8 @@ function render({ model, el }) {
   const player = element("div", { class: "player", role: "group",
     "aria-label": model.get("title") });
   const controls = element("div", { class: "controls" });
-  const stage = element("div", { class: "stage" }, "Unpacking the recorded frames…");
+  const stage = element("div", { class: "stage", "aria-busy": "true" },
+    "Unpacking the recorded frames…");
   let lay = () => {}; // puts the marks where the picture now is
   const live = element("div", { class: "unseen", role: "status", "aria-live": "polite" });
   const note = element("p", { class: "note" });
@@ -387,6 +388,7 @@ function render({ model, el }) {
     });
     note.textContent = content.note;
     draw();
+    stage.removeAttribute("aria-busy");
     stage.replaceChildren(pieces, ...marks.handles);
     watchWidth.unobserve(player); // says what there is to see once the browser has laid it out
     watchWidth.observe(player);
@@ -402,6 +404,7 @@ function render({ model, el }) {
   watchWidth.observe(player);
 
   const forgo = whenWanted(el, () => inflate(model.get("packed")).then(start).catch((error) => {
+    stage.removeAttribute("aria-busy");
     stage.replaceChildren(element("p", { class: "error" },
       "The recorded frames could not be unpacked (" + error.message +
       "): a browser from 2023 or later is needed."));
