@@ -335,8 +335,9 @@ def run_on_colab(notebook, python, folder):
             kernel_dirs=[str(folder / "kernels")], ensure_native_kernel=False
         ),
     )
+    # A cell that moves widgets may be seen to end only after all its time: see test_widgets.run.
     client = NotebookClient(
-        notebook, km=manager, timeout=300, resources={"metadata": {"path": str(content)}}
+        notebook, km=manager, timeout=120, resources={"metadata": {"path": str(content)}}
     )
     client.execute()
     return client.nb
