@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm_kernels import (
-    GroupedNormalize,
+    grouped_normalize,
     pool_moments,
     shuffled_order,
 )
@@ -136,7 +136,7 @@ class GroupedBatchNorm(nn.Module):
         weight, bias = (
             None if t is None else t.view(-1, self.num_features) for t in (self.weight, self.bias)
         )
-        return GroupedNormalize.apply(
+        return grouped_normalize(
             x,
             weight,
             bias,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from contrastive_tutorial.distributed import World, synchronize_bn
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm_kernels import GroupedNormalize
+from contrastive_tutorial.norm_kernels import grouped_normalize
 from contrastive_tutorial.norm_layers import GroupedBatchNorm
 from contrastive_tutorial.norm_renorm import BatchRenorm2d
 from contrastive_tutorial.views import Layout
@@ -108,12 +108,12 @@ def _restrict(layer: GroupedBatchNorm, first: int, count: int) -> None:
     def forward(x: Tensor) -> Tensor:
         if not layer.training:
             return type(layer).forward(layer, x)
-        affine = [
+        weight, bias = (
             None if t is None else (t[own] if t.ndim == 2 else t.view(1, -1))
             for t in (layer.weight, layer.bias)
-        ]
-        y, mean, var = GroupedNormalize.apply(
-            x, *affine, count, False, "contiguous", None, layer.eps
+        )
+        y, mean, var = grouped_normalize(
+            x, weight, bias, count, False, "contiguous", None, layer.eps
         )
         with torch.no_grad():
             values = x.numel() // mean.numel()

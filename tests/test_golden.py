@@ -50,7 +50,7 @@ def test_alignment_uniformity_and_rankme_of_the_axes():
 def test_split_normalisation_of_four_values_and_what_evaluation_uses():
     # Subset 0 holds 1, 3 (mean 2, variance 1); subset 1 holds 10, 14 (mean 12, variance 4).
     x = torch.tensor([1.0, 3, 10, 14], dtype=torch.float64).view(4, 1, 1, 1)
-    layer = SplitBatchNorm2d(1, 2, eps=0.0, momentum=1.0, dtype=torch.float64)
+    layer = SplitBatchNorm2d(1, 2, eps=1e-30, momentum=1.0, dtype=torch.float64)
     assert layer(x).flatten().tolist() == pytest.approx([-1, 1, -1, 1], abs=1e-14)
     # Kept unbiased, n / (n - 1) = 2: variances 2 and 8. Pooled: mean (2 + 12) / 2 = 7, variance
     # (2 + 8) / 2 + ((2 - 7)^2 + (12 - 7)^2) / 2 = 5 + 25 = 30; the mean variance alone would be 5.
