@@ -2,7 +2,7 @@
 // One test image is one dot, the same in every panel; dots move when the number of subsets does.
 
 const CSS = `
-:host { display: block; contain: layout style; }
+:host { display: block; }
 * { box-sizing: border-box; }
 .explorer { container-type: inline-size; --fg: #1f2328; --muted: #57606a; --line: #d0d7de; --field: #ffffff; --soft: #f4f6f8;
   --accent: #0a5fa8; color: var(--fg); font-size: 0.875rem; line-height: 1.4;

@@ -2,7 +2,7 @@
 // Frames come deflated; the positions of the controls pick one. See player.py for the state.
 
 const CSS = `
-:host { display: block; contain: layout style; }
+:host { display: block; }
 * { box-sizing: border-box; }
 .player { --fg: #1f2328; --muted: #57606a; --line: #d0d7de; --field: #ffffff; --accent: #0a5fa8;
   --error: #b3261e; color: var(--fg); font-size: 0.9rem; line-height: 1.45;
