@@ -177,7 +177,20 @@ def grouped_normalize(
     order: Tensor | None,
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """``x`` normalised by group, means and biased variances: as :class:`GroupedNormalize` says.
+    """Normalise ``x`` in groups of rows, each with its own moments (BN: Ioffe and Szegedy 2015).
+
+    Args:
+        x: ``(B, C, ...)``, floating point; ``groups`` divides B.
+        weight, bias: ``(1 or groups, C)``, or ``None``.
+        groups: K.
+        pooled: all groups share the moments pooled over them.
+        grouping: which rows share a group: ``contiguous``, ``interleaved`` or ``shuffled``.
+        order: int64 ``(B,)`` of :func:`shuffled_order`, for ``shuffled``.
+        eps: added to the variance.
+
+    Returns:
+        The output, like ``x``; means and biased variances ``(groups, C)``, or ``(1, C)`` if pooled,
+        in float32 (float64 for such an ``x``) and without gradient.
 
     Under ``torch.compile`` in plain operations, which the compiler fuses and differentiates by
     itself: torch 2.11 returns a gradient of zero for a function whose forward writes its output in

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -166,6 +167,26 @@ def test_float32_inside_autocast(training: bool) -> None:
     assert y.dtype == torch.bfloat16
     assert torch.equal(y, expected.bfloat16())  # the only rounding is the last one
     assert torch.equal(layer.running_std, reference.running_std)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_what_is_compiled_is_the_same_function(affine: bool) -> None:
+    layer = BatchRenorm2d(4, total_steps=0, r_max=1.05, d_max=0.05, affine=affine).double()
+    twin = copy.deepcopy(layer)
+    x = (3 * randn(6, 4, 3, 3) + 1).double()
+    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+    with mock.patch("torch.compiler.is_compiling", return_value=True):
+        ours = layer(a)
+    theirs = twin(b)
+    torch.testing.assert_close(ours, theirs)
+    upstream = randn(6, 4, 3, 3, seed=1).double()
+    ours.backward(upstream)
+    theirs.backward(upstream)
+    torch.testing.assert_close(a.grad, b.grad)
+    for one, other in zip(layer.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+    for name, tensor in twin.state_dict().items():
+        torch.testing.assert_close(layer.state_dict()[name], tensor)
 
 
 @pytest.mark.skipif(
