@@ -74,7 +74,7 @@ artefact:
 # Lines and branches that the package's own tests reach: of the package, and of what the modules
 # losses, norm and metrics stand for. What runs in a process of its own is not counted.
 EXACT := losses kl kl_fit ntxent triplet norm norm_layers norm_renorm norm_statistics norm_kernels \
-  metrics clustering neighbours probes geometry checks feature_checks
+  metrics clustering kmeans neighbours probes geometry checks feature_checks
 COMMA := ,
 SPACE := $(subst x, ,x)
 

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import torch.nn.functional as F
+from torch import Tensor
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.feature_checks import (
@@ -14,6 +15,7 @@ from contrastive_tutorial.feature_checks import (
     check_ids,
     check_train_test,
 )
+from contrastive_tutorial.kmeans import kmeans, nearest_centroid
 
 
 def _pair(labels: Array, clusters: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +106,9 @@ def cluster(
     """k-means fitted on train features; every test point goes to the nearest centroid.
 
     Features are l2-normalised first (unless told not to); k-means++ starts, Lloyd's algorithm, the
-    best of ``n_init`` runs by inertia (scikit-learn). Nothing is fitted on test points.
+    best of ``n_init`` runs by inertia: scikit-learn's on a CPU, the same algorithm where the
+    features are on an accelerator (:mod:`contrastive_tutorial.kmeans`). Nothing is fitted on test
+    points.
 
     Args:
         train_features: ``(N, D)``.
@@ -132,13 +136,20 @@ def cluster(
         raise InputError(f"n_init: expected at least 1 restart, got {n_init}")
     if normalize:
         train, test = F.normalize(train, dim=1), F.normalize(test, dim=1)
-    kmeans = KMeans(num_clusters, n_init=n_init, random_state=seed)
+    if not _on_host(train):
+        centroids = kmeans(train, num_clusters, seed, n_init)
+        return nearest_centroid(test, centroids).cpu().numpy()
+    fit = KMeans(num_clusters, n_init=n_init, random_state=seed)
     with warnings.catch_warnings():
         # A collapsed encoder has fewer distinct points than clusters. That is a finding, which
         # every other metric shows too, not a defect of the clustering.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        kmeans.fit(train.cpu().numpy())
-    return kmeans.predict(test.cpu().numpy()).astype(np.int64)
+        fit.fit(train.numpy())
+    return fit.predict(test.numpy()).astype(np.int64)
+
+
+def _on_host(features: Tensor) -> bool:
+    return features.device.type == "cpu"
 
 
 def clustering_scores(

@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from pretended import accelerator, values
 from test_experiments import TINY
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from contrastive_tutorial import data, params
+from contrastive_tutorial import data, params, probes
 from contrastive_tutorial.cells import CELLS, PRESETS
 from contrastive_tutorial.experiment import Experiment
 from contrastive_tutorial.losses import nt_xent
@@ -158,3 +160,43 @@ def test_no_gradient_and_no_update_depends_on_a_value(name, sets):
         nt_xent(z0, z1, validate=False).backward()
         optimizer.step()
     assert all(weight.grad is not None for weight in experiment.model.parameters())
+
+
+#: What depends on the random starts that k-means draws.
+DRAWN = {"cluster_accuracy", "raw_accuracy", "purity", "nmi", "ari"}
+
+
+# torch warns that a tensor of the device "meta" has no values; here it has.
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+@pytest.mark.parametrize("name", ["B0", "S-P1", "M-aff", "X-bn", "B0-ema", "ghost-shuffle-10"])
+def test_on_an_accelerator_the_same_weights_are_learned(name, sets, tmp_path):
+    preset = replace(TINY, batch_size=100, steps=4, knn_every=2, optimizer="sgd")
+    here = Experiment(name, sets, preset, device="cpu")
+    expected = here.train(progress=False)
+    with accelerator() as device:
+        there = Experiment(name, sets, preset, device=device)
+        found = there.train(tmp_path / "checkpoint", progress=False)
+        again = Experiment(name, sets, preset, device=device).train(tmp_path / "checkpoint")
+    assert torch.allclose(found.losses, expected.losses, atol=1e-5)
+    assert torch.equal(again.losses, found.losses)
+    assert found.points[-1][2] == pytest.approx(expected.points[-1][2], abs=0.011)
+    for key, weight in here.model.state_dict().items():
+        assert torch.allclose(values(there.model.state_dict()[key]), weight, atol=1e-4), key
+
+
+@pytest.mark.parametrize("name", ["B0", "S-P1"])
+def test_on_an_accelerator_the_same_is_measured(name, sets, monkeypatch):
+    fit = probes._logistic_regression  # a hundred steps of it would take most of the time
+    monkeypatch.setattr(probes, "_logistic_regression", lambda *args: fit(*args[:-1], 3))
+    expected = Experiment(name, sets, TINY, device="cpu").evaluate(with_arrays=True)
+    with accelerator() as device:
+        found = Experiment(name, sets, TINY, device=device).evaluate(with_arrays=True)
+    for key, value in expected.metrics.items():
+        if key not in DRAWN:
+            assert found.metrics[key] == pytest.approx(value, rel=0.01, abs=0.01), key
+    assert found.metrics.keys() == expected.metrics.keys()
+    assert found.extra.keys() == expected.extra.keys()
+    for how, entry in expected.evaluations.items():
+        assert found.evaluations[how]["knn200"] == pytest.approx(entry["knn200"], abs=0.01), how
+    for key, array in expected.arrays.items():
+        assert np.allclose(np.abs(found.arrays[key]), np.abs(array), atol=0.01), key
