@@ -1,15 +1,18 @@
 """Execute pages side by side before Sphinx reads them one by one.
 
 Most of a chapter's time is one thread that draws figures. Each core gets a page, the longest source
-first; what pages showed lands in jupyter-cache, where the reader of each page looks first. A page
-that fails is left to that reader, which tries again and says why.
+first; with more cores than pages at once, each page gets several. What pages showed lands in
+jupyter-cache, where the reader of each page looks first. A page that fails is left to that reader,
+which tries again and says why.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,6 +24,7 @@ from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+THREADS = "OMP_NUM_THREADS"
 MOST = 4  # kernels at once: each takes a gigabyte
 say = logging.getLogger(__name__)
 
@@ -62,10 +66,25 @@ def execute_all(app: Sphinx | None, env: Any, docnames: list[str]) -> None:
     get_cache(config.execution_cache_path).db  # noqa: B018 - two processes at once would both create it
     run = partial(execute, md_config=env.myst_config, nb_config=config)
     # Processes of their own: the messages of two kernels must not share one library's state.
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with (
+        threads((os.cpu_count() or 1) // workers),
+        ProcessPoolExecutor(workers, get_context("spawn")) as pool,
+    ):
         for done in as_completed([pool.submit(run, path) for path in paths]):
             if outcome := done.result():
                 say.info(outcome)
+
+
+@contextmanager
+def threads(each: int) -> Iterator[None]:
+    """Processes that start here use so many cores each, unless the reader has said how many."""
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = before or str(max(each, 1))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[THREADS]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
