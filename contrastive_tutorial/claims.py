@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.hypotheses import find_in_book
+from contrastive_tutorial.hypotheses import read_from_book
 
 SCHEMA_VERSION = 1
 VERDICTS = ("right", "wrong", "ambiguous", "contradictory")
@@ -113,17 +113,7 @@ def load_claims(path: str | Path | None = None) -> Ledger:
     Raises:
         InputError: naming file, claim and field of whatever is missing, unknown or dangling.
     """
-    import yaml
-
-    path = Path(path) if path is not None else find_in_book("claims.yml")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{path}: expected a mapping with schema_version {SCHEMA_VERSION}")
+    path, content = read_from_book("claims.yml", path, SCHEMA_VERSION)
     try:
         timeline = tuple(Event(**entry) for entry in content["timeline"])
         entries = list(content["claims"])

@@ -125,15 +125,17 @@ def find_in_book(name: str) -> Path:
     raise InputError(f"{name}: not found in {here}; work inside a clone of the repository")
 
 
-def load_hypotheses(path: str | Path | None = None) -> Registry:
-    """Read and check a file of registered hypotheses; without a path, the book's own.
+def read_from_book(
+    name: str, path: str | Path | None, schema_version: int
+) -> tuple[Path, dict[str, Any]]:
+    """Where a YAML file of the book lies, and the mapping in it; without a path, the book's own.
 
     Raises:
-        InputError: naming file, hypothesis and key of whatever is missing, unknown or undecidable.
+        InputError: naming the file, if it cannot be read or is of another schema version.
     """
     import yaml
 
-    path = Path(path) if path is not None else find_in_book("hypotheses.yml")
+    path = Path(path) if path is not None else find_in_book(name)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -142,11 +144,21 @@ def load_hypotheses(path: str | Path | None = None) -> Registry:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a mapping, got {type(content).__name__}")
-    if content.get("schema_version") != SCHEMA_VERSION:
+    if content.get("schema_version") != schema_version:
         raise InputError(
-            f"{path}: schema_version: expected {SCHEMA_VERSION}, "
+            f"{path}: schema_version: expected {schema_version}, "
             f"got {content.get('schema_version')!r}"
         )
+    return path, content
+
+
+def load_hypotheses(path: str | Path | None = None) -> Registry:
+    """Read and check a file of registered hypotheses; without a path, the book's own.
+
+    Raises:
+        InputError: naming file, hypothesis and key of whatever is missing, unknown or undecidable.
+    """
+    path, content = read_from_book("hypotheses.yml", path, SCHEMA_VERSION)
     rules = _rules(f"{path}", content)
     groups = []
     for group in ("hypotheses", "article"):

@@ -37,6 +37,17 @@ def _positive_int(name: str, value: int) -> int:
     return value
 
 
+def _fixed_subsets(num_features: int, num_subsets: int, grouping: str) -> int:
+    """K, after checking what a layer with a branch for each subset can be asked for."""
+    _positive_int("num_features", num_features)
+    if grouping == "shuffled":
+        raise InputError(
+            "grouping: subsets are fixed, so expected 'contiguous' or 'interleaved', got "
+            "'shuffled'; GhostBatchNorm2d has random groups"
+        )
+    return _positive_int("num_subsets", num_subsets)
+
+
 def check_shape(x: Tensor, dims: tuple[int, ...], num_features: int) -> None:
     """Raise :class:`InputError` unless ``x`` is floating point, ``(N, num_features, ...)``."""
     if x.ndim not in dims or x.shape[1] != num_features:
@@ -238,13 +249,7 @@ class SplitBatchNorm2d(GroupedBatchNorm):
         device: Any = None,
         dtype: Any = None,
     ):
-        _positive_int("num_features", num_features)
-        k = _positive_int("num_subsets", num_subsets)
-        if grouping == "shuffled":
-            raise InputError(
-                "grouping: subsets are fixed, so expected 'contiguous' or 'interleaved', got "
-                "'shuffled'; GhostBatchNorm2d has random groups"
-            )
+        k = _fixed_subsets(num_features, num_subsets, grouping)
         super().__init__(num_features, k, k, affine, grouping, eps, momentum, device, dtype)
 
 
@@ -284,13 +289,7 @@ class SubsetAffineBatchNorm2d(GroupedBatchNorm):
         device: Any = None,
         dtype: Any = None,
     ):
-        _positive_int("num_features", num_features)
-        k = _positive_int("num_subsets", num_subsets)
-        if grouping == "shuffled":
-            raise InputError(
-                "grouping: subsets are fixed, so expected 'contiguous' or 'interleaved', got "
-                "'shuffled'"
-            )
+        k = _fixed_subsets(num_features, num_subsets, grouping)
         super().__init__(num_features, k, 0, "split", grouping, eps, momentum, device, dtype)
 
 
