@@ -191,7 +191,7 @@ def test_what_is_compiled_is_the_same_function(affine: bool) -> None:
 
 @pytest.mark.skipif(
     torch.__version__ < torch.torch_version.TorchVersion("2.7"),
-    reason="torch 2.6 cannot compile a backward pass that looks at strides",
+    reason="torch 2.6 updates running_std wrongly with aot_eager (with inductor it is right)",
 )
 @pytest.mark.parametrize("training", [True, False])
 def test_compiles_in_one_graph(training: bool) -> None:
