@@ -104,6 +104,8 @@ def main() -> None:
     parser.add_argument("--cpu-time", action="store_true", help="time one CPU thread, not the wall")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     args = parser.parse_args()
+    if args.repeats < 2:
+        parser.error(f"--repeats: quartiles need at least 2, got {args.repeats}")
     device = torch.device(args.device)
     if args.cpu_time:
         if device.type != "cpu":
