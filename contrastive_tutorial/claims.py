@@ -80,6 +80,7 @@ class Ledger:
         """An accessible table; colours are the page's own, so it reads in light and dark."""
         caption = f"{len(self.claims)} claims" if len(self.claims) != 1 else "1 claim"
         left = 'style="text-align:left;vertical-align:top;overflow-wrap:anywhere"'
+        one_piece = 'style="text-align:left;vertical-align:top;white-space:nowrap"'
         columns = {"Claim": 10, "In the article": 33, "What holds instead": 37, "Checked by": 20}
         head = "".join(
             f'<th scope="col" style="text-align:left;width:{width}%">{name}</th>'
@@ -95,7 +96,7 @@ class Ledger:
                 _checked(claim.check),
             )
             rows.append(
-                f'<tr><th scope="row" {left}>{html.escape(claim.id)}<br>'
+                f'<tr><th scope="row" {one_piece}>{html.escape(claim.id)}<br>'
                 f"<small>§ {html.escape(claim.section)}</small></th>"
                 + "".join(f"<td {left}>{cell}</td>" for cell in cells)
                 + "</tr>"

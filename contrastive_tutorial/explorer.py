@@ -28,7 +28,7 @@ from contrastive_tutorial.storage import atomic_write
 #: Metrics beside the plot, by their name in records.
 METRICS = {
     "cluster_accuracy": "cluster accuracy",
-    "knn200": "kNN accuracy",
+    "knn200": "kNN, k = 200",
     "linear_probe": "linear probe",
     "nmi": "NMI",
 }

@@ -100,15 +100,15 @@ def metric_dots(
 
     setting, cells = _one_setting(records), _ordered(records)
     fig, axes = plt.subplots(
-        1, len(metrics), figsize=(3.2 * len(metrics), 0.42 * len(cells) + 1.9), sharey=True,
-        squeeze=False,
+        1, len(metrics), sharey=True, squeeze=False,
+        figsize=(min(3.2 * len(metrics), 7.2), 0.42 * len(cells) + 1.9),
     )  # fmt: skip
     for ax, metric in zip(axes[0], metrics, strict=True):
         for row, cell in enumerate(cells):
             values = [r.metrics[metric] for r in records if r.cell == cell]
             summary = mean_interval(values)
             colour, marker = _look(row)
-            ax.plot(values, [row] * len(values), marker, color=colour, ms=5, alpha=0.7)
+            ax.plot(values, [row] * len(values), marker, color=colour, ms=5, mfc="none")
             if summary.interval:
                 ax.plot(summary.interval, [row + 0.28] * 2, color=colour, lw=2)
             ax.plot([summary.mean], [row + 0.28], "|", color=colour, ms=9, mew=2)
@@ -194,7 +194,7 @@ def embedding_scatter(
         chosen = ids == k
         colour, marker = _look(k)
         ax.scatter(
-            points[chosen, 0], points[chosen, 1], s=9, lw=0, color=colour, alpha=0.75,
+            points[chosen, 0], points[chosen, 1], s=9, lw=0, color=colour,
             marker=marker, label=label,
         )  # fmt: skip
     ax.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")

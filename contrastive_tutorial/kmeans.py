@@ -1,6 +1,6 @@
 """k-means where the features are: Lloyd's algorithm as scikit-learn runs it, on an accelerator.
 
-On a CPU scikit-learn does it (see :func:`contrastive_tutorial.clustering.cluster`). Features on a
+On a CPU scikit-learn does it (see ``contrastive_tutorial.clustering.cluster``). Features on a
 GPU would have to be copied to the host, which takes 16 s on two cores for one fit of 45,000 x
 2,048, and a run is scored by dozens of fits.
 """

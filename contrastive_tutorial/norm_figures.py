@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from contrastive_tutorial import records, significance
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm_study import CONDITIONS, NORMS, PRESET
-from contrastive_tutorial.plots import MARKERS, PALETTE
+from contrastive_tutorial.plots import INK, MARKERS, PALETTE
 from contrastive_tutorial.records import Record
 
 if TYPE_CHECKING:
@@ -124,8 +124,10 @@ def batch_sizes(found: Sequence[Record]) -> list[int]:
     )
 
 
-def comparison(found: Sequence[Record]) -> Figure:
+def comparison(found: Sequence[Record], chance: float | None = None) -> Figure:
     """Test accuracy against batch size, a panel a condition: every seed, mean, 95% t interval.
+
+    ``chance``: what guessing scores, as a dotted line.
 
     Raises:
         InputError: if no record is of the study of the norms, or none says its norm and batch size.
@@ -161,12 +163,15 @@ def comparison(found: Sequence[Record]) -> Figure:
                 summary = records.mean_interval(values)
                 place = position + shift
                 line.append((place, summary.mean))
-                ax.plot([place] * len(values), values, ".", color=colour, ms=4, alpha=0.6)
                 if summary.interval:
+                    beside = place + _DODGE / 2  # on the bar nobody would see them
+                    ax.plot([beside] * len(values), values, ".", color=colour, ms=3.5)
                     ax.plot([place] * 2, summary.interval, color=colour, lw=2)
             if line:
                 ax.plot(*zip(*line, strict=True), marker=MARKERS[index], color=colour, lw=1, ms=6,
                         label=label)  # fmt: skip
+        if chance is not None:
+            ax.axhline(chance, color=INK, ls=":", lw=1, label="chance")
         ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
         ax.set(xlabel="batch size (4 subsets)", title=f"{condition} subsets")
     axes[0].set_ylabel("test accuracy")
@@ -174,7 +179,8 @@ def comparison(found: Sequence[Record]) -> Figure:
     seeds = (
         f"n = {few}" + (f" to {many}" if many > few else "") + (" seeds" if many > 1 else " seed")
     )
-    fig.suptitle(f"{', '.join(names)}; {seeds}; bars: 95% t interval", fontsize=10)
+    bars = "; dots: seeds; bars: 95% t interval" if many > 1 else ""
+    fig.suptitle(f"{', '.join(names)}; {seeds}{bars}", fontsize=10)
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
     return fig

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.figures import cell_label
-from contrastive_tutorial.hypotheses import load_hypotheses
+from contrastive_tutorial.hypotheses import Condition, Part, load_hypotheses
 from contrastive_tutorial.pairing import NotRecordedError, value
 from contrastive_tutorial.records import Record, Summary, mean_interval
 from contrastive_tutorial.verdicts import PartVerdict, decide, primary_results
@@ -142,25 +142,64 @@ def sensitivity_table(
 def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
     """What the registered rules say: a row for every hypothesis, and one for each of its parts.
 
+    ``measured`` names the cells and gives their difference, with a sign, or the value of one cell,
+    without; ``holds if`` is where the interval has to lie.
+
     Raises:
         InputError: as :func:`contrastive_tutorial.verdicts.decide`.
     """
     import pandas as pd
 
     registry = load_hypotheses()
-    rows: dict[str, dict[str, str]] = {}
+    columns = ["outcome", "measured", "holds if"]
+    rows: dict[str, list[str]] = {}
     for name in ids:
         hypothesis = registry[name]
         verdict = decide(hypothesis, cast(Any, records))
-        rows[f"{name}: {hypothesis.title}"] = {"outcome": verdict.outcome.upper(), "measured": ""}
-        for part in verdict.parts:
-            rows[f"{name}, {part.name}"] = {"outcome": part.outcome, "measured": _measured(part)}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["outcome", "measured"])
+        rows[f"{name}: {hypothesis.title}"] = [verdict.outcome.upper(), "", ""]
+        for registered, part in zip(hypothesis.parts, verdict.parts, strict=True):
+            rows[f"{name}, {part.name}"] = [
+                part.outcome, _measured(registered, part), _needed(registered.supported_if),
+            ]  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
-def _measured(part: PartVerdict) -> str:
+def _measured(registered: Part, part: PartVerdict) -> str:
     if part.mean is None or part.interval is None:
         return "too few runs yet"
-    low, high = part.interval.low, part.interval.high
+    sign = "" if registered.kind in ("level", "spread") else "+"
+    mean, low, high = (
+        f"{number:{sign}.3f}" for number in (part.mean, part.interval.low, part.interval.high)
+    )
     share = f"{part.interval.confidence:.0%}"
-    return f"{part.mean:+.3f} [{low:+.3f}, {high:+.3f}] ({share}), n = {part.n}"
+    return f"{_compared(registered)}{mean} [{low}, {high}] ({share}), n = {part.n}"
+
+
+def _compared(registered: Part) -> str:
+    """The cells whose number it is; nothing where the part's own words say it (long lists)."""
+    if registered.kind == "rank_correlation":
+        return "ρ "
+    if registered.kind == "slope":
+        return "slope "
+    if "cell" in registered.spec:
+        return f"{registered.spec['cell']}: "
+    sides = [
+        [side] if isinstance(side, str) else side for side in registered.spec.get("contrast", [])
+    ]
+    if not sides or max(map(len, sides)) > 2:
+        return ""
+    left, right = ("mean of " * (len(side) > 1) + " and ".join(side) for side in sides)
+    return f"{left}: " if left == right else f"{left} − {right}: "
+
+
+def _needed(condition: Condition) -> str:
+    """Where the interval, or every single value, has to lie."""
+    low, high = f"{condition.low:g}", f"{condition.high:g}"
+    return {
+        "above": f"above {low}",
+        "below": f"below {high}",
+        "inside": f"within {low} to {high}",
+        "outside": f"outside {low} to {high}",
+        "every at_least": f"each at least {low}",
+        "some below": f"one below {high}",
+    }[condition.relation]

@@ -37,31 +37,38 @@ def forest(measured: Sequence[Measured], metric: str) -> Figure:
     shown = [m for m in measured if m.contrast is not None]
     if not shown:
         raise InputError("forest: none of these contrasts is recorded yet")
-    fig, ax = plt.subplots(figsize=(6.6, 0.36 * len(shown) + 1.3))
+    # Words stand above their row and not beside it, so that a phone has its whole width for both.
+    fig, ax = plt.subplots(figsize=(4.6, 0.44 * len(shown) + 1.3))
+    across = ax.get_yaxis_transform()
     for row, item in enumerate(shown):
         result = item.contrast
         assert result is not None
-        colour = PALETTE[0] if item.effect.primary else PALETTE[1]
-        ax.plot(
-            result.deltas, [row - 0.16] * result.n, MARKERS[0 if item.effect.primary else 1],
-            color=colour, ms=3.5, alpha=0.55, lw=0,
+        primary = item.effect.primary
+        colour, marker = PALETTE[0 if primary else 1], MARKERS[0 if primary else 1]
+        ax.plot(result.deltas, [row + 0.02] * result.n, marker, color=colour, ms=3.5, mfc="none")
+        ax.plot([result.interval.low, result.interval.high], [row + 0.28] * 2, color=colour, lw=2.4)
+        ax.plot([result.mean], [row + 0.28], "|", color=colour, ms=9, mew=2)
+        ax.text(
+            0, row - 0.17, f"{'★ ' if primary else ''}{item.effect.asks}", transform=across,
+            fontsize=8, va="bottom", weight="bold" if primary else "normal",
         )  # fmt: skip
-        ax.plot([result.interval.low, result.interval.high], [row + 0.16] * 2, color=colour, lw=2.4)
-        ax.plot([result.mean], [row + 0.16], "|", color=colour, ms=10, mew=2)
-    ax.axvline(0, color=INK, lw=1)
-    labels = [
-        f"{'★ ' if m.effect.primary else ''}{m.effect.asks}\n{m.effect.name}, n = {m.contrast.n}"
-        for m in shown
-        if m.contrast is not None
-    ]
-    ax.set_yticks(range(len(shown)), labels, fontsize=7.5)
-    ax.set_ylim(len(shown) - 0.4, -0.6)
+        ax.text(
+            1, row - 0.17, f"{item.effect.name}, n = {result.n}", transform=across, fontsize=7.5,
+            va="bottom", ha="right",
+        )  # fmt: skip
+        ax.plot([0, 0], [row - 0.1, row + 0.45], color=INK, lw=1, zorder=0)
+        if row:
+            ax.axhline(row - 0.53, color=INK, lw=0.5, alpha=0.3)
+    ax.set_yticks([])
+    ax.set_ylim(len(shown) - 0.45, -0.75)
+    ax.grid(axis="y", visible=False)
+    ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel(f"difference in {METRIC_LABELS.get(metric, metric)}")
     first = shown[0].contrast
     assert first is not None
     fig.suptitle(
-        f"{first.data}, preset {first.preset}, K = {first.num_subsets}; ★ primary; dots: seeds; "
-        "bar: mean and 95% interval",
+        f"{first.data}, preset {first.preset}, K = {first.num_subsets}; ★ primary\n"
+        "dots: seeds; bar: mean and 95% interval",
         fontsize=9,
     )
     return fig
@@ -91,7 +98,7 @@ def statistics_dots(records: Sequence[Record], metric: str = "cluster_accuracy")
         values = [r.evaluations[how][metric] for r in records]
         summary = mean_interval(values)
         colour = PALETTE[1] if how.startswith("branch:") else PALETTE[0]
-        ax.plot(values, [row - 0.14] * len(values), MARKERS[0], color=colour, ms=3.5, alpha=0.6)
+        ax.plot(values, [row - 0.14] * len(values), MARKERS[0], color=colour, ms=3.5, mfc="none")
         if summary.interval:
             ax.plot(summary.interval, [row + 0.16] * 2, color=colour, lw=2.2)
         ax.plot([summary.mean], [row + 0.16], "|", color=colour, ms=9, mew=2)
@@ -164,6 +171,7 @@ def leak(records: Sequence[Record]) -> Figure:
     if not runs:
         raise InputError("leak: no run of ghost-same-m or ghost-shuffle-m is recorded")
     fig, axes = plt.subplots(2, 2, figsize=(6.4, 5.2), sharex=True)
+    axes[0, 1].sharey(axes[0, 0])  # one is read against the other
     counts = set()
     for ax, (metric, title) in zip(axes.flat, LEAK_PANELS.items(), strict=True):
         for i, (kind, label) in enumerate(LEAK_KINDS.items()):
@@ -248,8 +256,10 @@ def _has_right_neighbour(
 ) -> bool:
     """Whether a label right of point ``k`` would run into another point."""
     height = mean_interval(falls[k]).mean
+    reach = {other: mean_interval(falls[other]) for other in shifts}
     return any(
         shifts[k] < shifts[other] < 1.6 * shifts[k]
-        and abs(mean_interval(falls[other]).mean - height) < 0.1
-        for other in shifts
+        and min((found.interval or (found.mean,))[0], found.mean) - 0.1 < height
+        and height < max((found.interval or (found.mean,))[-1], found.mean) + 0.1
+        for other, found in reach.items()
     )

@@ -69,7 +69,28 @@ def test_verdicts_with_runs_show_the_interval():
     ]
     table = readout.verdict_table(runs, ["H5"])
     assert list(table["outcome"]) == ["SUPPORTED", *["supported"] * 3]
-    assert table["measured"].iloc[1].startswith("+0.111 [+0.109, +0.113] (95%), n = 3")
+    assert list(table["measured"]) == [
+        "",
+        "B2: 0.111 [0.109, 0.113] (95%), n = 3",
+        "B2: 0.700 [0.700, 0.700] (95%), n = 3",
+        "B2: +0.589 [+0.587, +0.591] (95%), n = 3",
+    ]
+    assert list(table["holds if"]) == ["", "below 0.2", "above 0.5", "above 0.1"]
+
+
+def test_verdicts_name_what_was_compared():
+    cells = ("M-P1", "M-split", "M-aff", "M-bn")
+    runs = [
+        make_record(cell, seed, {"cluster_accuracy": 0.2, "knn200": 0.4 + seed / 1000})
+        for cell in cells
+        for seed in range(3)
+    ]
+    for record in runs:
+        record.extra["policy_probe_z_own_branch"] = 0.5 + cells.index(record.cell) / 100
+    measured = list(readout.verdict_table(runs, ["H8"])["measured"])
+    assert measured[1].startswith("M-P1 − M-split: +0.000")
+    assert measured[3].startswith("mean of M-P1 and M-aff − mean of M-split and M-bn: -0.010")
+    assert readout.verdict_table(runs, ["H8"])["holds if"].iloc[1] == "within -0.02 to 0.02"
 
 
 def test_an_equivalence_says_that_its_interval_is_narrower():

@@ -657,7 +657,10 @@ function render({ model, el }) {
     const notes = [];
     if (n > 1) notes.push(`n = ${n} seeds: mean ± half of the 95% t interval.`);
     else if (n === 1) notes.push("n = 1 seed: no interval.");
-    if (cell.evaluation) notes.push(`BN statistics used: ${cell.evaluation}.`);
+    if (cell.evaluation) notes.push(`Metrics: clean images, BN statistics ${cell.evaluation}.`);
+    if (ui.own && run && run.own >= 0) {
+      notes.push("Picture: each image with its subset's policy, through its subset's branch.");
+    }
     if (run && run.k !== ui.k) {
       notes.push(`Recorded at K = ${run.k}; K changes nothing in this experiment.`);
     }

@@ -36,7 +36,7 @@ output { min-width: 3.2em; font-variant-numeric: tabular-nums; font-weight: 600;
 .stage img, .stage svg { max-width: 100%; height: auto; display: block; }
 .stage pre { margin: 0.3rem 0; white-space: pre-wrap; overflow-wrap: anywhere; color: var(--fg);
   font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-.stage table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.stage table { border: 0; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .stage th, .stage td { padding: 0.15rem 0.6rem; text-align: right; border: 0;
   border-bottom: 1px solid var(--line); }
 .stage .error { color: var(--error); border-left: 3px solid var(--error); padding: 0.2rem 0.6rem;
