@@ -316,7 +316,7 @@ def colab_like(folder):
     return python, site
 
 
-def run_on_colab(notebook, python, folder):
+def run_on_colab(notebook, setup, python, folder):
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
@@ -337,7 +337,10 @@ def run_on_colab(notebook, python, folder):
     )
     # A cell that moves widgets may be seen to end only after all its time: see test_widgets.run.
     client = NotebookClient(
-        notebook, km=manager, timeout=120, resources={"metadata": {"path": str(content)}}
+        notebook,
+        km=manager,
+        timeout_func=lambda cell: 180 if cell is setup else 45,
+        resources={"metadata": {"path": str(content)}},
     )
     client.execute()
     return client.nb
@@ -367,7 +370,7 @@ def test_a_notebook_runs_on_colab_and_numpy_and_torch_stay(tmp_path, monkeypatch
     monkeypatch.delenv("CONTRASTIVE_TUTORIAL_BOOK", raising=False)
     monkeypatch.delenv("PYTHONPATH", raising=False)
 
-    done = run_on_colab(notebook, python, tmp_path)
+    done = run_on_colab(notebook, setup, python, tmp_path)
 
     report = json.loads(outputs_of(done.cells[-1]).partition("REPORT")[2])
     assert report["numpy"] == [numpy.__version__, numpy.__file__]

@@ -1,6 +1,7 @@
 """experiment: a cell made ready to train is what its name says."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from contrastive_tutorial import data, params, probes
+from contrastive_tutorial import data, evaluation, params, probes
 from contrastive_tutorial.cells import CELLS, PRESETS
+from contrastive_tutorial.diagnostics import cluster_protocols
 from contrastive_tutorial.experiment import Experiment
 from contrastive_tutorial.losses import nt_xent
 from contrastive_tutorial.optimizers import make_optimizer
@@ -188,6 +190,7 @@ def test_on_an_accelerator_the_same_weights_are_learned(name, sets, tmp_path):
 def test_on_an_accelerator_the_same_is_measured(name, sets, monkeypatch):
     fit = probes._logistic_regression  # a hundred steps of it would take most of the time
     monkeypatch.setattr(probes, "_logistic_regression", lambda *args: fit(*args[:-1], 3))
+    monkeypatch.setattr(evaluation, "cluster_protocols", partial(cluster_protocols, restarts=1))
     expected = Experiment(name, sets, TINY, device="cpu").evaluate(with_arrays=True)
     with accelerator() as device:
         found = Experiment(name, sets, TINY, device=device).evaluate(with_arrays=True)
