@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def _seeds() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - libraries under test draw from it
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_style() -> Iterator[None]:
+    """The book's style, where a test sets it, ends with that test."""
+    yield
+    if (matplotlib := sys.modules.get("matplotlib")) is not None:
+        matplotlib.rcdefaults()
 
 
 @pytest.fixture(scope="session", autouse=True)
