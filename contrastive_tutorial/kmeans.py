@@ -44,7 +44,10 @@ def kmeans(points: Tensor, num_clusters: int, seed: int = 0, n_init: int = 10) -
 
 def start(x: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
     """Greedy k-means++: each next centroid is a point drawn with probability proportional to its
-    squared distance from those there are, the best of ``2 + log k`` draws."""
+    squared distance from those there are, the best of ``2 + log k`` draws.
+
+    ``x`` is ``(N, D)``, floating point, and ``generator`` on its device; returns ``(k, D)``.
+    """
     square = x.square().sum(1, keepdim=True)
     tries = 2 + int(math.log(num_clusters))
     uniform = torch.rand(num_clusters, tries, generator=generator, device=x.device).double()
@@ -62,7 +65,10 @@ def start(x: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
 
 
 def lloyd(x: Tensor, centroids: Tensor) -> tuple[Tensor, float]:
-    """Lloyd's algorithm from given centroids ``(k, D)``: the final ones and the inertia."""
+    """Lloyd's algorithm on points ``(N, D)`` from given centroids ``(k, D)``, of one dtype.
+
+    Returns the final centroids and the inertia, the sum of squared distances to the nearest.
+    """
     square = x.square().sum(1, keepdim=True)
     tolerance = float(x.var(0, correction=0).mean()) * _TOLERANCE
     before = None
