@@ -14,7 +14,7 @@ from contrastive_tutorial.presets import PRESETS, Preset, preset
 
 __all__ = ["CELLS", "PRESETS", "THREE", "Cell", "Preset", "cell", "preset"]
 
-POLICY_RULES = ("P0", "P1", "P-rand", "P-img")
+POLICY_RULES = ("P0", "P1", "P-rand", "P-img", "P0-shared", "P1c", "P1j")
 NEGATIVES = ("cross", "within")
 
 
@@ -25,7 +25,10 @@ class Cell:
     Attributes:
         name: as in records and on the command line.
         policy: ``"P0"`` one policy for all images; ``"P1"`` one policy per subset; ``"P-rand"`` a
-            policy drawn for every view; ``"P-img"`` a policy drawn for every image.
+            policy drawn for every view; ``"P-img"`` a policy drawn for every image;
+            ``"P0-shared"`` P0 with colours drawn once an image, for both of its views; ``"P1c"``
+            one policy per subset, all of equal strength; ``"P1j"`` P1 with the colour jitter of P0
+            in every policy.
         negatives: ``"cross"`` all other images of the batch, ``"within"`` those of the own subset.
         norm: a kind of :func:`contrastive_tutorial.norm.convert_norm`.
         summary: one plain sentence.
@@ -152,6 +155,26 @@ def _cells() -> dict[str, Cell]:
             early_steps=(90, 300),
         ),
     ]
+    # Amendment A, see book/amendment-a.yml.
+    listed += [
+        plain(
+            "B0-shared", "P0-shared", "cross", "bn",
+            "B0 with colours drawn once an image: both of its views keep them.",
+        ),
+        Cell("S-P1c", "P1c", "within", "split", "Split, policies of equal strength."),
+        Cell("M-P1c", "P1c", "cross", "dsbn", "Mixed, policies of equal strength."),
+        Cell("W-bn-c", "P1c", "within", "bn", "W-bn, policies of equal strength."),
+        Cell("M-bn-c", "P1c", "cross", "bn", "M-bn, policies of equal strength."),
+        Cell("S-P1j", "P1j", "within", "split", "Split, colour jitter in all ten policies."),
+        plain(
+            "B0-few", "P0", "within", "bn",
+            "B0 with negatives from 50 random images: as many as a subset holds.", group_size=50,
+        ),
+        plain(
+            "M-bn-few", "P1", "within", "bn",
+            "M-bn with negatives from 50 random images, of any subset.", group_size=50,
+        ),
+    ]  # fmt: skip
     for size in (5, 10, 25, 50):
         listed += [
             plain(

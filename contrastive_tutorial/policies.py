@@ -8,7 +8,7 @@ solarisation; DeVries & Taylor 2017 (arXiv 1708.04552) for cutout.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
@@ -105,6 +105,27 @@ POLICIES: tuple[Policy, ...] = (
 
 DEFAULT_POLICY = POLICIES[1]
 """SimCLR's recipe as it is used on CIFAR-10 (no blur)."""
+
+SHIFTED_POLICIES: tuple[Policy, ...] = tuple(
+    replace(DEFAULT_POLICY, name=f"shift{shift:+.2f}", shift=shift)
+    for shift in (round(0.06 * (k - 4.5), 2) for k in range(10))
+)
+"""Ten policies of equal strength: SimCLR's recipe, and a brightness of each policy's own."""
+
+JITTERED_POLICIES: tuple[Policy, ...] = tuple(
+    replace(
+        policy,
+        name=f"{policy.name}+jitter",
+        jitter=DEFAULT_POLICY.jitter,
+        grayscale=max(policy.grayscale, DEFAULT_POLICY.grayscale),
+        **_SIMCLR_JITTER | ({"contrast": policy.contrast} if policy.jitter == 1.0 else {}),
+    )
+    for policy in POLICIES
+)
+"""`POLICIES`, all of them with the colour jitter and the grayscale of SimCLR's recipe as well.
+
+The one recipe that has a jitter of its own (contrast 1.8) keeps that contrast.
+"""
 
 
 def policy_by_name(name: str) -> Policy:

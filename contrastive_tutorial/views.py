@@ -18,6 +18,15 @@ from contrastive_tutorial.augment import DEFAULT_POLICY, POLICIES, Policy
 from contrastive_tutorial.cells import Cell
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import nt_xent
+from contrastive_tutorial.policies import JITTERED_POLICIES, SHIFTED_POLICIES
+
+
+_TABLES = {
+    "P1": POLICIES, "P-rand": POLICIES, "P-img": POLICIES,
+    "P1c": SHIFTED_POLICIES, "P1j": JITTERED_POLICIES,
+}  # fmt: skip
+
+_COLOURS = ("brightness", "contrast", "saturation", "hue", "order", "grayscale")
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,8 @@ def layout(cell: Cell, num_images: int, num_subsets: int) -> Layout:
 
 def policies(cell: Cell) -> tuple[Policy, ...]:
     """The table of policies that a cell draws from."""
-    if cell.policy != "P0":
-        return POLICIES
+    if cell.policy in _TABLES:
+        return _TABLES[cell.policy]
     if cell.grayscale is None:
         return (DEFAULT_POLICY,)
     return (replace(DEFAULT_POLICY, grayscale=cell.grayscale),)
@@ -104,10 +113,10 @@ def policy_ids(
         Two int64 ``(N,)`` tensors that index :func:`policies`.
     """
     count = len(POLICIES)
-    if cell.policy == "P0":
+    if cell.policy in ("P0", "P0-shared"):
         ids = torch.zeros_like(subsets)
         return ids, ids
-    if cell.policy == "P1":
+    if cell.policy in ("P1", "P1c", "P1j"):
         ids = subsets % count
         return ids, ids
 
@@ -118,6 +127,16 @@ def policy_ids(
 
     first = draw()
     return (first, first) if cell.policy == "P-img" else (first, draw())
+
+
+def share_colours(params: augment.Params, order: Layout) -> augment.Params:
+    """Parameters ``(2N,)`` in which second views have the colours of the first ones."""
+
+    def shared(values: Tensor) -> Tensor:
+        first, _ = order.views(values)
+        return order.rows(first, first)
+
+    return replace(params, **{name: shared(getattr(params, name)) for name in _COLOURS})
 
 
 def make_views(
@@ -143,6 +162,8 @@ def make_views(
     first, second = policy_ids(cell, subsets, generator)
     ids = order.rows(first, second)
     params = augment.sample(policies(cell), ids, generator)
+    if cell.policy == "P0-shared":
+        params = share_colours(params, order)
     twice = order.rows(images, images)
     if rows is not None:
         twice, params = twice[rows], params[rows]
