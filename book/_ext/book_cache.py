@@ -18,6 +18,7 @@ WATCHED = (
     "contrastive_tutorial/**/*",
     "results/**/*",
     "book/*.yml",
+    "book/guide/*",
     "constraints.txt",
     "pyproject.toml",
 )

@@ -1,0 +1,388 @@
+"""Training plumbing, book machinery and notebooks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from .row import Seen, error_of, row
+
+TABLE = "machinery"
+FRONT = """\
+---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+"""
+
+
+@row(
+    TABLE,
+    "A cosine schedule after its last step",
+    libraries="torch",
+    expect="The rate stays at the minimum.",
+    happens="It **rises again**: with `T_max=10` and rate 1 it is {end:.1f} after 10 steps and "
+    "{double:.1f} after 20.",
+    cost="A run that goes on, or counts steps where the schedule counts epochs, ends with the full "
+    "rate and undoes itself.",
+    instead="Give `T_max` the number of calls of `step()`.",
+    holds=lambda seen: seen["end"] < 1e-6 and seen["double"] > 0.99,
+)
+def cosine_schedule_rises() -> Seen:
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=10)
+    rates = []
+    for _ in range(20):
+        optimiser.step()
+        schedule.step()
+        rates.append(schedule.get_last_lr()[0])
+    return {"end": rates[9], "double": rates[19]}
+
+
+@row(
+    TABLE,
+    "Resume `SequentialLR` with the optimiser restored before the scheduler is built",
+    libraries="torch",
+    expect="Any order: both are restored.",
+    happens="The next rate should be {right:.3f}. With the scheduler built **after** the "
+    "optimiser's state was loaded it is {wrong:.3f}: building it writes the first warm-up rate "
+    "into the optimiser, and loading its state does not write back.",
+    cost="One step or a whole schedule at another rate; the resumed run is not the run.",
+    instead="Build optimiser and scheduler, then load both, the optimiser last.",
+    holds=lambda seen: abs(seen["right"] - seen["wrong"]) > 0.01,
+)
+def resume_sequential_schedule() -> Seen:
+    from torch.optim import lr_scheduler as schedules
+
+    def build(state: dict | None = None) -> tuple:
+        optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        if state:
+            optimiser.load_state_dict(state)
+        warm = schedules.LinearLR(optimiser, 0.1, total_iters=5)
+        cosine = schedules.CosineAnnealingLR(optimiser, T_max=20)
+        return optimiser, schedules.SequentialLR(optimiser, [warm, cosine], milestones=[5])
+
+    def step(optimiser: torch.optim.Optimizer, schedule: schedules.LRScheduler) -> float:
+        optimiser.step()
+        schedule.step()
+        return float(optimiser.param_groups[0]["lr"])
+
+    optimiser, schedule = build()
+    for _ in range(8):
+        step(optimiser, schedule)
+    saved = optimiser.state_dict(), schedule.state_dict()
+    again, its_schedule = build(saved[0])
+    its_schedule.load_state_dict(saved[1])
+    return {"right": step(optimiser, schedule), "wrong": step(again, its_schedule)}
+
+
+@row(
+    TABLE,
+    "Save tensors that share memory with safetensors",
+    libraries="safetensors",
+    expect="A file, with the tensor twice.",
+    happens="Two names for one tensor: {shared}. A tensor in channels-last order: {layout}. Two "
+    "slices of one tensor: {slices}.",
+    cost="Tied heads, momentum encoders that start as the same tensor, and channels-last models "
+    "cannot be saved as they are, and it shows at the first checkpoint.",
+    instead="`safetensors.torch.save_model` handles sharing; for the rest `.contiguous()`. Our "
+    "checkpoints do that.",
+    holds=lambda seen: seen["shared"] == "RuntimeError" and seen["layout"] == "ValueError",
+)
+def safetensors_and_shared_memory() -> Seen:
+    from safetensors.torch import save
+
+    weight = torch.rand(4, 3, 2, 2)
+    return {
+        "shared": error_of(lambda: save({"a": weight, "b": weight})),
+        "layout": error_of(lambda: save({"a": weight.to(memory_format=torch.channels_last)})),
+        "slices": error_of(lambda: save({"a": weight[:2], "b": weight[2:]})),
+    }
+
+
+@row(
+    TABLE,
+    "Two tasks in one Ray worker that ask for different numbers of CPUs",
+    libraries="ray",
+    expect="Each task has as many torch threads as CPUs it asked for.",
+    happens="A worker process keeps the thread count of its **first** task. A task that asks for 2 "
+    "CPUs after one that asked for 1 has OMP_NUM_THREADS={variable} and {threads} torch thread.",
+    cost="A study of mixed runs uses half of the machine, or twice, and timings of equal runs "
+    "differ.",
+    instead="Call `torch.set_num_threads` in the task: [Run it at scale](run-it-at-scale.html).",
+    holds=lambda seen: seen["variable"] == "2" and seen["threads"] == 1,
+    slow=True,
+)
+def threads_in_ray_workers() -> Seen:
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+
+    @ray.remote
+    def threads() -> tuple[str, int]:
+        import os
+
+        import torch
+
+        return os.environ.get("OMP_NUM_THREADS", "none"), torch.get_num_threads()
+
+    try:
+        ray.get(threads.options(num_cpus=1).remote())
+        variable, count = ray.get(threads.options(num_cpus=2).remote())
+    finally:
+        ray.shutdown()
+    return {"variable": variable, "threads": count}
+
+
+@row(
+    TABLE,
+    "Save a page of widgets with ipywidgets' `embed_minimal_html`",
+    libraries="ipywidgets anywidget",
+    expect="A page that works where the network is.",
+    happens="A widget made with anywidget has lost its code: `_esm` in the page: {code}; the value "
+    "that was changed is there: {value}. Defaults are dropped, and the code counts as one.",
+    cost="The saved explorer is a blank place, online and offline.",
+    instead="[[widgets.EmbeddingExplorer]] saves one file with everything in it.",
+    holds=lambda seen: not seen["code"] and seen["value"],
+)
+def embed_drops_widget_code() -> Seen:
+    import anywidget
+    import traitlets
+    from ipywidgets.embed import embed_minimal_html
+
+    class Counter(anywidget.AnyWidget):
+        _esm = "export default { render({ model, el }) { el.textContent = 'drawn'; } }"
+        value = traitlets.Int(0).tag(sync=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "page.html"
+        embed_minimal_html(path, views=[Counter(value=41)])
+        text = path.read_text()
+    return {"code": "el.textContent" in text, "value": "41" in text}
+
+
+@row(
+    TABLE,
+    "`interact` with two floats: the steps of the slider",
+    libraries="ipywidgets",
+    expect="Steps that fit the range.",
+    happens="`interact(f, rate=(0.0001, 0.01))` has a step of {step}, larger than the range, and "
+    "the readout `{readout}` shows 0.00 for every learning rate below 0.005.",
+    cost="A slider for a learning rate has one position.",
+    instead="Name the choices: [[widgets.interact]] takes lists.",
+    holds=lambda seen: seen["step"] == 0.1 and seen["readout"] == ".2f",
+)
+def steps_of_interact() -> Seen:
+    from ipywidgets.widgets.interaction import interactive
+
+    slider = interactive(lambda rate: None, rate=(0.0001, 0.01)).children[0]
+    return {"step": slider.step, "readout": slider.readout_format}
+
+
+@row(
+    TABLE,
+    "A notebook with `pip install` turned into a script by jupytext",
+    libraries="jupytext",
+    expect="Shell lines become comments.",
+    happens="`%pip install x` and `!ls` do; a bare `pip install x`, which IPython runs as well, "
+    "stays as it is: the script parses: {parses}.",
+    cost="A chapter that runs in Colab is a script with a syntax error.",
+    instead="Write `%pip`; the set-up cells of this book do.",
+    holds=lambda seen: seen["magic"] and not seen["parses"],
+)
+def bare_pip_install_in_a_script() -> Seen:
+    import ast
+
+    import jupytext
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    def script(line: str) -> str:
+        return jupytext.writes(new_notebook(cells=[new_code_cell(line)]), fmt="py:percent")
+
+    def parses(text: str) -> bool:
+        return error_of(lambda: ast.parse(text)) == "no error"
+
+    return {"magic": parses(script("%pip install x")), "parses": parses(script("pip install x"))}
+
+
+@row(
+    TABLE,
+    "A time limit of 3 seconds for a notebook (nbclient, jupyter-book)",
+    libraries="nbclient ipykernel",
+    expect="The notebook stops after 3 seconds.",
+    happens="The limit is for each cell: three cells of 1.5 seconds took {seconds:.1f} seconds and "
+    "ended with {error}.",
+    cost="`timeout: 60` in `_config.yml` does not keep a page below a minute.",
+    instead="Add up the times of the cells: the table in [Built with](built-with.html) does.",
+    holds=lambda seen: seen["error"] == "no error" and seen["seconds"] > 4.5,
+    slow=True,
+)
+def time_limit_is_for_a_cell() -> Seen:
+    import time
+
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    book = new_notebook(cells=[new_code_cell("import time; time.sleep(1.5)")] * 3)
+    started = time.perf_counter()
+    error = error_of(lambda: NotebookClient(book, timeout=3).execute())
+    return {"seconds": time.perf_counter() - started, "error": error}
+
+
+def build(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the jupyter-book of this environment; its exit status and all that it said."""
+    tool = Path(sys.executable).with_name("jupyter-book")
+    return subprocess.run(
+        [str(tool), "build", ".", *options], cwd=folder, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def small_book(folder: Path, page: str, config: str = "") -> None:
+    (folder / "_config.yml").write_text(f"title: Small\n{config}")
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: page\n")
+    (folder / "page.md").write_text(page)
+
+
+@row(
+    TABLE,
+    "The second strict build of a book with a fault (Jupyter Book 1)",
+    libraries="jupyter-book",
+    expect="It fails as the first one did.",
+    happens="First build: status {first}. Second build, nothing changed: status {second}. A page "
+    "that was read with a warning is not read again.",
+    cost="A broken page passes after a retry, at home and in a CI that keeps `_build`.",
+    instead="Delete `_build/.doctrees` after a failure; `make book` does.",
+    holds=lambda seen: seen["first"] != 0 == seen["second"],
+    slow=True,
+)
+def second_strict_build_is_green() -> Seen:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        small_book(folder, "# Page\n\n[nowhere](missing.md)\n", "execute: {execute_notebooks: off}")
+        first, second = (build(folder, "-W", "-n", "--keep-going") for _ in range(2))
+    return {"first": first.returncode, "second": second.returncode}
+
+
+@row(
+    TABLE,
+    "A MyST page without the jupytext block at its top (Jupyter Book 1)",
+    libraries="jupyter-book",
+    expect="Its code cells run, or the build fails.",
+    happens="Status {status}; the page shows {outputs} outputs for its code cell. With the block "
+    "it shows {given}.",
+    cost="A chapter whose figures are missing goes online.",
+    instead="Build with `-W`: the only trace is a warning. Our tests count the outputs of pages.",
+    holds=lambda seen: seen["status"] == 0 and seen["outputs"] == 0 < seen["given"],
+    slow=True,
+)
+def page_without_front_matter() -> Seen:
+    page = "# Page\n\n```{code-cell} ipython3\nprint('IS', 1 + 1)\n```\n"
+    seen = {}
+    for key, text in {"outputs": page, "given": FRONT + page}.items():
+        with tempfile.TemporaryDirectory() as name:
+            small_book(Path(name), text)
+            status = build(Path(name)).returncode
+            shown = (Path(name) / "_build/html/page.html").read_text()
+            seen |= {"status": status} if key == "outputs" else {}
+            seen[key] = shown.count("IS 2")
+    return seen
+
+
+@row(
+    TABLE,
+    "Change a module that a cached page imports (Jupyter Book 1)",
+    libraries="jupyter-book",
+    expect="The page runs again.",
+    happens="It shows {shown} where the module now says 2: the cache compares the text of the "
+    "code cells, and the page is not even read.",
+    cost="The book shows numbers of code that no longer exists.",
+    instead="This book's cache has a name made from the package's sources and records.",
+    holds=lambda seen: seen["shown"] == "1",
+    slow=True,
+)
+def cached_page_ignores_modules() -> Seen:
+    import re
+
+    page = (
+        FRONT + "# Page\n\n```{code-cell} ipython3\nimport value\nprint('IS', value.VALUE)\n```\n"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        small_book(folder, page, "execute: {execute_notebooks: cache}")
+        for number in (1, 2):
+            (folder / "value.py").write_text(f"VALUE = {number}\n")
+            build(folder)
+        shown = re.findall(r"IS (\d)", (folder / "_build/html/page.html").read_text())
+    return {"shown": shown[-1] if shown else "nothing"}
+
+
+@row(
+    TABLE,
+    "Equal code on two pages, and the cache (Jupyter Book 1)",
+    libraries="jupyter-book",
+    expect="Each page has its own output.",
+    happens="Two pages that print the name of a folder beside them show {shown}: equal code cells "
+    "share one run.",
+    cost="A page that reads its settings from a file beside it shows another page's numbers.",
+    instead="Let code cells differ where their results should.",
+    holds=lambda seen: seen["shown"] in ("a and a", "b and b"),
+    slow=True,
+)
+def equal_code_shares_one_run() -> Seen:
+    import re
+
+    page = (
+        FRONT + "# Page\n\n```{code-cell} ipython3\nfrom pathlib import Path\n"
+        "print('IN', Path.cwd().name)\n```\n"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        small_book(folder, "# Root\n", "execute: {execute_notebooks: cache}")
+        (folder / "_toc.yml").write_text(
+            "format: jb-book\nroot: page\nchapters:\n- file: a/one\n- file: b/two\n"
+        )
+        for path in ("a/one.md", "b/two.md"):
+            (folder / path).parent.mkdir()
+            (folder / path).write_text(page)
+        build(folder)
+        shown = [
+            re.findall(r"IN (\w+)", (folder / "_build/html" / path).read_text())[-1]
+            for path in ("a/one.html", "b/two.html")
+        ]
+    return {"shown": " and ".join(shown)}
+
+
+@row(
+    TABLE,
+    "A plain `pip install jupyter-book`, and a book of version 1",
+    libraries="pip",
+    expect="An error that names the old format, or a built book.",
+    happens="Version 2.1.7 comes, and `jupyter-book build --html` builds nothing, does not mention "
+    "the book and ends with status {status}; pages written: {pages}.",
+    cost="A reader of any book of version 1, or its CI, sees success and an empty folder.",
+    instead='Install this book\'s own extra: `pip install -e ".[book]"` takes version 1.',
+    holds=lambda seen: seen["status"] == 0 and seen["pages"] == 0,
+    slow=True,
+)
+def book_of_version_one_under_two() -> Seen:
+    """Run in an environment of its own, since the two versions exclude each other."""
+    import os
+
+    with tempfile.TemporaryDirectory() as name:
+        folder, home = Path(name) / "book", Path(name) / "env"
+        folder.mkdir()
+        small_book(folder, "# Page\n")
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        subprocess.run([home / "bin/pip", "install", "--quiet", "jupyter-book==2.1.7"], check=True)
+        done = subprocess.run(
+            [home / "bin/jupyter-book", "build", "--html"], cwd=folder, stdin=subprocess.DEVNULL,
+            capture_output=True, env=os.environ | {"PATH": f"{home}/bin:{os.environ['PATH']}"},
+        )  # fmt: skip
+        pages = sum(1 for path in folder.rglob("*.html"))
+    return {"status": done.returncode, "pages": pages}

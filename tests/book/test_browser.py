@@ -1,0 +1,376 @@
+"""The built book in a browser that can reach nothing but the book, in every theme and width."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gzip
+import http.server
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from headless import EXECUTABLE, needs_chromium
+from pages import BUILT, PAGES, source
+from pages import EXECUTABLE as RUNNING
+
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+THEMES = ("light", "dark")
+PATIENCE_MS = 120_000  # a busy machine is no failure
+BUDGET = 3_000_000  # bytes of a page with all it loads, as a web server sends them
+COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
+SERIOUS = {"serious", "critical"}
+GENERATED = ("genindex", "search", "py-modindex")
+# Tens of thousands of elements from one template: their contrast is measured once in each theme.
+LONG = ("book/api", "book/api-inside", "genindex")
+NAMES = [*(f"book/{page}" for page in PAGES), *GENERATED]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The built book behind a local web server."""
+    if not (BUILT / "index.html").is_file():
+        assert not os.environ.get("CONTRASTIVE_TUTORIAL_BUILT"), "`make book` left no book"
+        pytest.skip("no built book in _build/html: run `make book` first")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            if self.path == "/favicon.ico":  # asked for where a page (the redirect) names no icon
+                self.send_response(204)
+                self.end_headers()
+            else:
+                super().do_GET()
+
+    handler = functools.partial(Quiet, directory=str(BUILT))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=EXECUTABLE,
+            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"],
+        )
+        yield running
+        running.close()
+
+
+@contextlib.contextmanager
+def visit(browser: Any, url: str, theme: str = "light", width: str = "desktop") -> Iterator[Any]:
+    """An open page that has loaded everything; at the end nothing may have gone wrong on it."""
+    across, down = WIDTHS[width]
+    context = browser.new_context(
+        color_scheme=theme,
+        viewport={"width": across, "height": down},
+        reduced_motion="reduce",
+        is_mobile=width == "phone",
+        has_touch=width == "phone",
+    )
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    origin = "/".join(url.split("/")[:3]) + "/"
+    wrong: list[str] = []
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(f"console {message.type}: {message.text}")
+            if message.type in ("error", "warning")
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: wrong.append(f"exception: {error}"))
+    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+    page.on(
+        "response",
+        lambda reply: wrong.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None,
+    )
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((origin, "data:", "blob:"))
+            else wrong.append(f"asked elsewhere: {request.url}")
+        ),
+    )
+    try:
+        page.goto(url, wait_until="networkidle")
+        typeset(page)
+        unpacked(page)
+        yield page
+        assert wrong == []
+    finally:
+        context.close()
+
+
+@functools.cache
+def on_the_wire(name: str) -> int:
+    """Bytes of a file of the book as GitHub Pages and most servers send it."""
+    data = (BUILT / unquote(urlsplit(name).path)).read_bytes()
+    return len(gzip.compress(data) if Path(urlsplit(name).path).suffix in COMPRESSED else data)
+
+
+def typeset(page: Any) -> None:
+    """Wait until MathJax, where the page has it, has set every formula."""
+    page.evaluate("window.MathJax?.startup?.promise")
+
+
+def unpacked(page: Any) -> None:
+    """Wait until every recorded player holds its frames: they are unpacked as the page rests."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(".stage[aria-busy]")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def violations(page: Any, contrast: bool = True) -> list[dict[str, Any]]:
+    """What axe-core finds on a page; ``contrast`` takes a second per thousand elements."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # axe fetches style sheets once more, and an imported one from a wrong address; the browser's
+    # own copy is enough.
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
+    if not contrast:
+        options["rules"] = {"color-contrast": {"enabled": False}}
+    found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
+    return found
+
+
+# -- every page ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", NAMES)
+def test_page(browser: Any, address: str, name: str, theme: str, width: str) -> None:
+    """Silent console, nothing failed or foreign, no sideways scroll, light, set, and accessible."""
+    with visit(browser, f"{address}{name}.html", theme, width) as page:
+        page.wait_for_function("(t) => document.documentElement.dataset.theme === t", arg=theme)
+        wide = page.evaluate(
+            """() => [...document.querySelectorAll("body *")]
+                 .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+                 .slice(-3).map((e) => e.outerHTML.slice(0, 120))"""
+        )
+        across = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+        assert across <= 0, f"the page scrolls sideways by {across} px: {wide}"
+        loaded = page.evaluate(
+            """() => ["resource", "navigation"]
+                 .flatMap((kind) => performance.getEntriesByType(kind)).map((e) => e.name)"""
+        )
+        weight = sum(on_the_wire(url.removeprefix(address)) for url in set(loaded))
+        assert 100_000 < weight <= BUDGET, f"{weight} bytes"
+        formulas = page.locator("article .math").count()
+        assert page.locator("article mjx-container").count() == formulas
+        assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+        for widget in page.locator(".player, .explorer").all():
+            assert widget.bounding_box()["width"] <= WIDTHS[width][0]
+        once = (theme, width) in (("light", "desktop"), ("dark", "phone"))
+        found = violations(page, contrast=once or name not in LONG)
+        serious = [
+            (rule["id"], node["target"], node["failureSummary"][:200])
+            for rule in found
+            if rule["impact"] in SERIOUS
+            for node in rule["nodes"]
+        ]
+        assert serious == []
+
+
+def test_the_axe_check_can_fail(browser: Any, address: str) -> None:
+    """Grey on grey and a picture without words, put into a page, are both found."""
+    with visit(browser, f"{address}book/intro.html") as page:
+        page.evaluate(
+            """() => document.querySelector("article").insertAdjacentHTML("beforeend",
+                 '<p style="color:#999;background:#aaa">hard to read</p>'
+                 + '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">')"""
+        )
+        rules = {rule["id"]: rule["impact"] for rule in violations(page)}
+    assert rules["color-contrast"] in SERIOUS
+    assert rules["image-alt"] in SERIOUS
+
+
+def test_foreign_requests_are_seen(browser: Any, address: str) -> None:
+    with (
+        pytest.raises(AssertionError, match="asked elsewhere"),
+        visit(browser, f"{address}book/intro.html") as page,
+    ):
+        page.evaluate("fetch('http://example.org/x.js').catch(() => 0)")
+
+
+# -- what a reader does -------------------------------------------------------------------------
+
+
+def test_search_finds_words_without_a_network(browser: Any, address: str) -> None:
+    with visit(browser, f"{address}search.html?q=temperature") as page:
+        page.wait_for_selector("#search-results .search li")
+        found = page.locator("#search-results .search li a").all_inner_texts()
+        assert any("Glossary" in title or "temperature" in title.lower() for title in found)
+
+
+def test_the_first_page_leads_to_the_book(browser: Any, address: str) -> None:
+    with visit(browser, address) as page:
+        page.wait_for_url("**/book/intro.html")
+        assert page.locator("article h1").count() == 1
+
+
+def test_the_theme_button_changes_the_figures_too(browser: Any, address: str) -> None:
+    with visit(browser, f"{address}book/intro.html") as page:
+        ink = """() => getComputedStyle(document.querySelector(".book-cover svg")).color"""
+        shades = {}
+        for _ in range(3):
+            theme = page.evaluate("document.documentElement.dataset.theme")
+            shades[theme] = page.evaluate(ink)
+            page.locator(".theme-switch-button:visible").first.click()
+        assert set(shades) == set(THEMES)
+        assert shades["light"] != shades["dark"]
+
+
+def test_a_saved_book_opens_without_a_server(browser: Any, address: str) -> None:
+    """From the disk: console silent, nothing asked of anyone, formulas set, figures drawn."""
+    with visit(browser, (BUILT / "book" / f"{RUNNING[0]}.html").as_uri()) as page:
+        typeset(page)
+        page.wait_for_selector("article svg.ct-figure")
+        assert (
+            page.locator("article mjx-container").count() == page.locator("article .math").count()
+        )
+
+
+# -- widgets on their pages ---------------------------------------------------------------------
+
+SPOKEN = """(widget) => [
+  ...[...widget.querySelectorAll("[role=status], output, [role=img]")]
+    .map((e) => e.textContent + (e.getAttribute("aria-label") || "")),
+  ...[...widget.querySelectorAll("[aria-valuetext]")].map((e) => e.getAttribute("aria-valuetext")),
+].join("|")"""
+
+
+def operate(page: Any, control: Any) -> None:
+    """Move one control by keyboard, in the direction in which it can move."""
+    control.focus()
+    kind = control.evaluate("(e) => e.type")
+    if kind == "checkbox":
+        page.keyboard.press("Space")
+    elif kind == "range":
+        at_end = control.evaluate("(e) => Number(e.value) >= Number(e.max)")
+        page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+    else:
+        at_end = control.evaluate("(e) => e.selectedIndex === e.options.length - 1")
+        page.keyboard.press("ArrowUp" if at_end else "ArrowDown")
+
+
+def open_first_solution(page: Any) -> None:
+    for folded in page.locator("article .solution.dropdown").all()[:1]:
+        content = folded.locator("section").first
+        assert not content.is_visible()
+        folded.locator("button").first.focus()
+        page.keyboard.press("Enter")
+        content.wait_for(state="visible")
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_everything_answers_the_keyboard(browser: Any, address: str, name: str) -> None:
+    with visit(browser, f"{address}book/{name}.html") as page:
+        open_first_solution(page)
+        for widget in page.locator(".player, .explorer").all():
+            widget.scroll_into_view_if_needed()
+            controls = widget.locator("input[type=range], input[type=checkbox], select").all()
+            assert controls, "a widget without a native control"
+            pixels_changed = False
+            for control in controls:
+                before = widget.screenshot(), widget.evaluate(SPOKEN)
+                operate(page, control)
+                page.wait_for_timeout(300)
+                after = widget.screenshot(), widget.evaluate(SPOKEN)
+                assert after[1] != before[1], "moved, and said nothing"
+                pixels_changed |= after[0] != before[0]
+            assert pixels_changed, "moved, and drew nothing"
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_every_widget_answers_the_mouse(browser: Any, address: str, name: str) -> None:
+    with visit(browser, f"{address}book/{name}.html") as page:
+        for widget in page.locator(".player, .explorer").all():
+            widget.scroll_into_view_if_needed()
+            before = widget.screenshot(), widget.evaluate(SPOKEN)
+            slider = widget.locator("input[type=range]")
+            if slider.count():
+                box = slider.first.bounding_box()
+                at_end = slider.first.evaluate("(e) => Number(e.value) >= Number(e.max)")
+                page.mouse.click(
+                    box["x"] + (4 if at_end else box["width"] - 4), box["y"] + box["height"] / 2
+                )
+            else:
+                choice = widget.locator("select").first
+                current = choice.evaluate("(e) => e.selectedIndex")
+                choice.select_option(index=1 if current == 0 else 0)
+            page.wait_for_timeout(300)
+            after = widget.screenshot(), widget.evaluate(SPOKEN)
+            assert after[0] != before[0], "moved, and drew nothing"
+            assert after[1] != before[1], "moved, and said nothing"
+
+
+DRAGGED = [name for name in RUNNING if re.search(r"\bgid=", source(name))]
+
+
+def test_the_book_has_something_to_drag() -> None:
+    assert len(DRAGGED) >= 2
+
+
+@pytest.mark.parametrize("name", DRAGGED)
+def test_every_mark_can_be_dragged(browser: Any, address: str, name: str) -> None:
+    """In at least one of four directions, and picture, slider and words go with it."""
+    with visit(browser, f"{address}book/{name}.html") as page:
+        widget = page.locator(".player", has=page.locator(".mark")).first
+        widget.scroll_into_view_if_needed()
+        marks = widget.locator(".mark").all()
+        assert len(marks) >= 2
+        for mark in marks:
+            before = widget.locator(".stage").screenshot(), widget.evaluate(SPOKEN)
+            for across, down in [(80, 0), (-160, 0), (80, 80), (0, -160)]:
+                box = mark.bounding_box()
+                x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+                page.mouse.move(x, y)
+                page.mouse.down()
+                page.mouse.move(x + across, y + down, steps=3)
+                page.mouse.up()
+                page.wait_for_timeout(300)
+                # Letting go speaks in any case: what counts is another picture.
+                if (drawn := widget.locator(".stage").screenshot()) != before[0]:
+                    break
+            assert drawn != before[0], "dragged, and drew nothing"
+            assert widget.evaluate(SPOKEN) != before[1], "dragged, and said nothing"
+
+
+def test_the_book_has_widgets_and_solutions(address: str) -> None:
+    pages = [(BUILT / "book" / f"{name}.html").read_text(encoding="utf-8") for name in RUNNING]
+    assert sum(page.count("data-ct-widget=") for page in pages) >= 20
+    assert sum("solution dropdown" in page for page in pages) >= 5
+
+
+def test_the_list_of_pages_is_complete() -> None:
+    """Besides the sources of modules, nothing was built that the tests above do not open."""
+    built = {p.relative_to(BUILT).with_suffix("").as_posix() for p in BUILT.rglob("*.html")}
+    others = {name for name in built if name.startswith(("_modules/", "_static/"))}
+    assert built - others - {"index"} == set(NAMES)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_sources_of_modules_read_well(browser: Any, address: str, theme: str) -> None:
+    """One page stands for all: they share a template, and hold code alone."""
+    name = "_modules/contrastive_tutorial/ntxent.html"
+    assert (BUILT / name).is_file()
+    with visit(browser, f"{address}{name}", theme, "phone") as page:
+        assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0

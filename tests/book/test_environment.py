@@ -1,0 +1,75 @@
+"""One list of versions: pyproject.toml asks, constraints.txt pins, environment.yml points there."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.!-]+", line) for line in wanted)
+    return {normal(line.split("==")[0]): Version(line.split("==")[1]) for line in wanted}
+
+
+def requirements(*extras):
+    found = project()
+    listed = list(found["dependencies"])
+    for extra in extras:
+        listed += found["optional-dependencies"][extra]
+    return [Requirement(text) for text in listed]
+
+
+def test_every_direct_dependency_is_pinned_within_its_bounds():
+    pinned = pins()
+    for wanted in requirements("book", "test"):
+        assert normal(wanted.name) in pinned, wanted
+        assert pinned[normal(wanted.name)] in wanted.specifier, wanted
+
+
+def test_readers_get_lower_bounds_only():
+    for wanted in requirements():
+        assert {clause.operator for clause in wanted.specifier} == {">="}, wanted
+
+
+def test_jupyter_book_is_bounded_on_both_sides():
+    (book,) = [r for r in requirements("book") if r.name == "jupyter-book"]
+    assert "2.0" not in book.specifier
+    assert "1.0.4.post1" in book.specifier
+
+
+def test_environment_installs_the_same():
+    found = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (pip,) = [entry["pip"] for entry in found["dependencies"] if isinstance(entry, dict)]
+    assert pip == ["-c constraints.txt", "-e .[book]"]
+    assert f"python{project()['requires-python']}" in found["dependencies"]
+
+
+def test_the_address_of_the_project_stands_in_one_place():
+    address = project()["urls"]["Repository"]
+    holders = []
+    skipped = {".venv", ".git", "_build", "results"}
+    tops = [path for path in ROOT.iterdir() if path.name not in skipped]
+    for path in [p for top in tops for p in ([top] if top.is_file() else top.rglob("*"))]:
+        parts = path.relative_to(ROOT).parts
+        if path.suffix not in (
+            ".py", ".md", ".yml", ".toml", ".cff", ".txt", ".js", ".css",
+        ):  # fmt: skip
+            continue
+        if path.is_file() and address in path.read_text(encoding="utf-8", errors="ignore"):
+            holders.append("/".join(parts))
+    assert holders == ["pyproject.toml"]
