@@ -84,10 +84,10 @@ coverage: $(VENV)/.test
 	$(BIN)/python -m coverage report --show-missing --fail-under=98 \
 	  --include=$(subst $(SPACE),$(COMMA),$(EXACT:%=contrastive_tutorial/%.py))
 
-# tests/FAULTS.md: every fault and every generated case anew. Takes an hour on two cores. The
+# tests/faults/FAULTS.md: every fault and every generated case anew. Takes an hour on two cores. The
 # fuzzer that is guided by coverage runs where it is installed: pip install -e '.[fuzz]'
 faults: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/python tests/make_faults.py --run
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/make_faults.py --run
 
 # Small faults in losses, norms and metrics: do the tests notice? Writes tests/mutants.json and prints
 # what survives without a reason. Takes hours on one core; goes on where it was interrupted.

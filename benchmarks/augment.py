@@ -36,8 +36,8 @@ import torch
 from torch import Tensor
 
 from contrastive_tutorial.augment import DEFAULT_POLICY, POLICIES, apply, sample
-from contrastive_tutorial.provenance import git_commit, versions
-from contrastive_tutorial.training import device_name
+from contrastive_tutorial.records import git_commit, versions
+from contrastive_tutorial.train import device_name
 
 SCALE, JITTER, JITTER_PROBABILITY, GRAY_PROBABILITY = (0.2, 1.0), (0.4, 0.4, 0.4, 0.1), 0.8, 0.2
 

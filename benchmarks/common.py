@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from contrastive_tutorial.provenance import git_commit, versions
-from contrastive_tutorial.training import device_name
+from contrastive_tutorial.records import git_commit, versions
+from contrastive_tutorial.train import device_name
 
 
 def origin(device: torch.device, libraries: Sequence[str] = ()) -> dict[str, Any]:

@@ -259,8 +259,8 @@ def main() -> int:
 
     from importlib.metadata import version
 
-    from contrastive_tutorial.provenance import git_commit, versions
-    from contrastive_tutorial.training import device_name
+    from contrastive_tutorial.records import git_commit, versions
+    from contrastive_tutorial.train import device_name
 
     where = {
         "device": device_name(options.device),

@@ -10,8 +10,8 @@ release, on a GPU from the allocator itself. On Linux, *resident* says the same 
 as the system sees it: by how much its resident set grew at most over that of the same process after
 a step of a tiny batch, weights added. The C library is told to return released memory at once;
 *with the library's default* it keeps some for later, and the same steps look larger. *Estimate* is
-what the package holds against free memory before it begins (`contrastive_tutorial.memory`); it must
-not lie below the peak. Each case runs in a process of its own.
+what the package holds against free memory before it begins (`contrastive_tutorial.train.memory`);
+it must not lie below the peak. Each case runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -30,11 +30,8 @@ import torch
 from common import write
 
 from contrastive_tutorial import data
-from contrastive_tutorial.cells import Preset, preset
-from contrastive_tutorial.experiments import Experiment
-from contrastive_tutorial.memory import Saved
-from contrastive_tutorial.optimizers import make_optimizer
-from contrastive_tutorial.training import resolve_device, supports_bf16
+from contrastive_tutorial.study import Experiment, Preset, preset
+from contrastive_tutorial.train import Saved, make_optimizer, resolve_device, supports_bf16
 
 STEPS = ("cpu:500", "resnet-100:64")
 _TINY = 4

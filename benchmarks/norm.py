@@ -23,8 +23,8 @@ import torch
 from common import origin
 from torch import Tensor, nn
 
-from contrastive_tutorial.encoders import resnet18, two_conv
 from contrastive_tutorial.norm import KINDS, convert_norm
+from contrastive_tutorial.train import resnet18, two_conv
 
 Step = Callable[[], None]
 

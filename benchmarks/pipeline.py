@@ -24,10 +24,9 @@ from pathlib import Path
 import torch
 
 from contrastive_tutorial import augment, data
-from contrastive_tutorial.cells import PRESETS
-from contrastive_tutorial.experiments import Experiment
-from contrastive_tutorial.provenance import git_commit, versions
-from contrastive_tutorial.training import device_name
+from contrastive_tutorial.records import git_commit, versions
+from contrastive_tutorial.study import PRESETS, Experiment
+from contrastive_tutorial.train import device_name
 
 ROUNDS = 7
 

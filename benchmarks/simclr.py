@@ -43,11 +43,14 @@ from common import write
 from torch import nn
 
 from contrastive_tutorial import data
-from contrastive_tutorial.cells import Preset, preset
-from contrastive_tutorial.encoders import seeded
-from contrastive_tutorial.experiments import Experiment
-from contrastive_tutorial.optimizers import learning_rate, make_optimizer
-from contrastive_tutorial.training import resolve_device, supports_bf16
+from contrastive_tutorial.study import Experiment, Preset, preset
+from contrastive_tutorial.train import (
+    learning_rate,
+    make_optimizer,
+    resolve_device,
+    seeded,
+    supports_bf16,
+)
 
 
 class Timer:

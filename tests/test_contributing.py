@@ -11,8 +11,8 @@ from torch import nn
 
 import contrastive_tutorial
 from contrastive_tutorial import augment, norm
-from contrastive_tutorial.cells import CELLS
 from contrastive_tutorial.records import load_record
+from contrastive_tutorial.study.cells import CELLS
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -1,4 +1,7 @@
-"""The floors of the house: what a module imports lies below it, and slow libraries stay outside."""
+"""The house: a room imports only from rooms below it, a module only from its elders.
+
+Slow libraries stay outside: importing a module loads none of them.
+"""
 
 import ast
 import json
@@ -11,75 +14,123 @@ import pytest
 import contrastive_tutorial
 
 PACKAGE = Path(contrastive_tutorial.__file__).parent
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__main__")
+#: From the ground up. A room imports only from those before it; nobody imports the last one.
+ROOMS = (
+    "errors", "files", "losses", "norm", "augment", "data", "metrics", "train", "records", "study",
+    "verdicts", "report", "widgets", "cli",
+)  # fmt: skip
 #: Slow to import, and needed only where something is drawn, embedded or tested.
 SLOW = {
     "matplotlib", "seaborn", "umap", "numba", "ipywidgets", "IPython", "pandas", "statsmodels",
     "sklearn", "scipy", "torchvision",
 }  # fmt: skip
-FACE = {"cli", "doctor"}
 
 
-@pytest.fixture(scope="module")
-def loaded():
-    """Module -> which slow libraries and which of our own modules importing it alone loads."""
-    code = (
-        "import importlib, json, os, sys\n"
-        "import torch, numpy\n"  # once, before the process splits
-        f"names, slow = {MODULES!r}, {sorted(SLOW)!r}\n"
-        "for name in names:\n"
-        "    sys.stdout.flush()\n"
-        "    if os.fork() == 0:\n"
-        "        importlib.import_module('contrastive_tutorial.' + name)\n"
-        "        slow_ones = [s for s in slow if s in sys.modules]\n"
-        "        own = [m.split('.')[1] for m in sys.modules\n"
-        "               if m.startswith('contrastive_tutorial.')]\n"
-        "        print(json.dumps([name, slow_ones, own]), flush=True)\n"
-        "        os._exit(0)\n"
-        "    assert os.wait()[1] == 0, name\n"
-    )
-    out = subprocess.check_output([sys.executable, "-c", code], text=True)
-    found = {name: (slow, own) for name, slow, own in map(json.loads, out.splitlines())}
-    assert sorted(found) == MODULES
-    return found
+def module_name(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
-def test_importing_any_module_loads_no_slow_library(loaded):
-    assert {name: slow for name, (slow, _) in loaded.items() if slow} == {}
+MODULES = {
+    module_name(path): path for path in sorted(PACKAGE.rglob("*.py")) if path.stem != "__main__"
+}
+MODULES.pop("")
 
 
-def test_the_package_itself_and_the_command_line_do_not_even_load_torch():
-    for name in ("contrastive_tutorial", "contrastive_tutorial.cli", "contrastive_tutorial.doctor"):
-        code = f"import sys, {name}; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
-        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, name
+def room(name):
+    return name.partition(".")[0]
 
 
 def imported(name):
     """The modules of the package that the source of a module names, wherever in it."""
     found = set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "contrastive_tutorial":
-            found |= {alias.name for alias in node.names} & set(MODULES)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-            "contrastive_tutorial."
-        ):
-            found.add(node.module.split(".")[1])
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"{name}: a relative import; name the room")
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
+            base = node.module.partition(".")[2]
+            for alias in node.names:
+                full = f"{base}.{alias.name}".lstrip(".")
+                found.add(full if full in MODULES else base)
         elif isinstance(node, ast.Import):
-            parts = [alias.name.split(".") for alias in node.names]
-            found |= {p[1] for p in parts if p[0] == "contrastive_tutorial" and len(p) > 1}
-    return found - {name}
+            names = [alias.name.partition(".") for alias in node.names]
+            found |= {rest for top, _, rest in names if top == PACKAGE.name}
+    return {needed for needed in found if needed} - {name}
 
 
-def test_nobody_imports_the_face():
-    for name in MODULES:
-        if name not in FACE:
-            assert not imported(name) & FACE, name
+def test_every_module_has_a_room():
+    assert {room(name) for name in MODULES} == set(ROOMS)
 
 
-def test_imports_make_no_circle():
-    """A module may import only from below: then there is an order in which nothing looks up."""
-    graph = {name: imported(name) - {"__init__"} for name in MODULES}
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_down(name):
+    own = ROOMS.index(room(name))
+    upward = {needed for needed in imported(name) if ROOMS.index(room(needed)) > own}
+    assert not upward
+
+
+@pytest.mark.parametrize("of", ROOMS)
+def test_inside_a_room_there_are_elders(of):
+    """No circle, and no module that goes through the door of its own room."""
+    graph = {name: imported(name) for name in MODULES if room(name) == of}
+    door = graph.pop(of, None)
+    assert door is None or not any(of in needs for needs in graph.values())
     while graph:
-        ground = {name for name, needs in graph.items() if not needs & set(graph)}
-        assert ground, f"a circle among {sorted(graph)}"
-        graph = {name: needs for name, needs in graph.items() if name not in ground}
+        elders = {name for name, needs in graph.items() if not needs & set(graph)}
+        assert elders, f"a circle among {sorted(graph)}"
+        graph = {name: needs for name, needs in graph.items() if name not in elders}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """Module -> which slow libraries importing it alone loads."""
+    code = (
+        "import importlib, json, os, sys\n"
+        "import torch, numpy\n"  # once, before the process splits
+        f"names, slow = {list(MODULES)!r}, {sorted(SLOW)!r}\n"
+        "for name in names:\n"
+        "    sys.stdout.flush()\n"
+        "    if os.fork() == 0:\n"
+        "        importlib.import_module('contrastive_tutorial.' + name)\n"
+        "        print(json.dumps([name, [s for s in slow if s in sys.modules]]), flush=True)\n"
+        "        os._exit(0)\n"
+        "    assert os.wait()[1] == 0, name\n"
+    )
+    out = subprocess.check_output([sys.executable, "-c", code], text=True)
+    found = dict(map(json.loads, out.splitlines()))
+    assert sorted(found) == sorted(MODULES)
+    return found
+
+
+def test_importing_any_module_loads_no_slow_library(loaded):
+    assert {name: slow for name, slow in loaded.items() if slow} == {}
+
+
+def test_the_package_itself_and_the_command_line_do_not_even_load_torch():
+    for name in ("", ".cli", ".cli.doctor"):
+        code = (
+            f"import sys, contrastive_tutorial{name}\n"
+            "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, name
+
+
+def test_a_room_is_there_when_it_is_named():
+    code = (
+        "import sys, contrastive_tutorial as ct\n"
+        "assert ct.losses.nt_xent and 'losses' in dir(ct)\n"
+        "loaded = [m for m in sys.modules if m.startswith('contrastive_tutorial.')]\n"
+        "assert {m.split('.')[1] for m in loaded} == {'errors', 'losses'}, loaded\n"
+        "try:\n    ct.nothing\n"
+        "except AttributeError as error:\n    assert 'nothing' in str(error)\n"
+        "else:\n    sys.exit(1)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_room_says_what_it_is_for():
+    for name in ROOMS[1:]:
+        text = ast.get_docstring(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+        assert text, name
+        for word in ("Enters:", "Leaves:", "Never:"):
+            assert f"\n{word}" in text, (name, word)

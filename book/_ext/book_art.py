@@ -58,7 +58,7 @@ def draw_cover(width: float, height: float) -> Figure:
     import matplotlib.pyplot as plt
     import numpy as np
 
-    from contrastive_tutorial.plots import PALETTE
+    from contrastive_tutorial.report import PALETTE
 
     raw = subset_moments()
     panels = {
@@ -89,11 +89,11 @@ class Cover(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         import matplotlib
 
-        from contrastive_tutorial import plots
+        from contrastive_tutorial.report import style
 
         with matplotlib.rc_context():
-            plots.style()
-            picture = plots.picture(draw_cover(7.2, 3.0), COVER_ALT)
+            style.style()
+            picture = style.picture(draw_cover(7.2, 3.0), COVER_ALT)
         return [nodes.raw("", f'<div class="book-cover">{picture.svg}</div>', format="html")]
 
 
@@ -104,10 +104,10 @@ def draw_share_image(app: Sphinx, error: Exception | None) -> None:
     import matplotlib
     import matplotlib.pyplot as plt
 
-    from contrastive_tutorial import plots
+    from contrastive_tutorial.report import style
 
     with matplotlib.rc_context():
-        plots.style()
+        style.style()
         light = "#e6e6e6"
         matplotlib.rcParams.update({"text.color": light, "axes.titlecolor": light})
         fig = draw_cover(SHARE_SIZE[0] / 100, SHARE_SIZE[1] / 100)

@@ -1,0 +1,342 @@
+"""Batched augmentations with one set of parameters per image, on the device of the images.
+
+`sample` draws the parameters of every view from a table of policies, `apply` turns images and
+parameters into views. Nothing loops over images in Python.
+
+Each step computes what torchvision's functional operation computes, in this fixed order:
+
+    resized crop, flip | rotation | colour jitter (an own random order per image) | grayscale
+    | brightness shift | Gaussian blur | solarisation | noise | cutout
+
+The crop is bilinear. The output is as large as the input, so a crop is never made smaller, and
+torchvision's result is then the same with and without `antialias`.
+
+Two ways through the steps, one result. On a CPU the images are sorted by the steps they need and
+worked on in groups that fit the cache, so nothing is computed for an image that does not need it.
+On an accelerator every step that the policies could ask for runs on the whole batch and a mask
+picks the images, so no value travels to the host and `torch.compile` sees no data-dependent code.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from contrastive_tutorial.augment.params import (
+    BLUR_RADIUS,
+    JITTER,
+    STEPS,
+    Params,
+    active_steps,
+    describe,
+    sample,
+)
+from contrastive_tutorial.augment.policies import DEFAULT_POLICY, POLICIES, Policy, policy_by_name
+from contrastive_tutorial.errors import InputError
+
+__all__ = [
+    "DEFAULT_POLICY",
+    "JITTER",
+    "POLICIES",
+    "STEPS",
+    "Params",
+    "Policy",
+    "apply",
+    "describe",
+    "policy_by_name",
+    "sample",
+]
+
+# A group's few buffers (1.5 MB each at 32 x 32) stay in the cache; smaller ones cost more calls.
+_IMAGES_PER_GROUP = 128
+
+
+@torch.no_grad()
+def apply(images: Tensor, params: Params, out: Tensor | None = None) -> Tensor:
+    """Turn images into views.
+
+    Args:
+        images: uint8 in 0..255 or floating point in [0, 1], (B, 3, S, S), S = params.size.
+        params: one set per image, on the device of the images.
+        out: where to put the views: float32, contiguous, not the memory of the images. A loop that
+            always gives the same tensor spares a CPU the first touch of fresh memory.
+
+    Returns:
+        float32 (B, 3, S, S) in [0, 1], contiguous; `out` if given. No gradient flows through it.
+
+    Raises:
+        InputError: wrong type, shape, or device, or another number of images than of parameters.
+    """
+    _check_images(images, params)
+    if out is None:
+        out = torch.empty(images.shape, dtype=torch.float32, device=images.device)
+    else:
+        _check_out(out, images)
+    images = images.contiguous()
+    if images.device.type == "cpu" and not torch.compiler.is_compiling():
+        return _apply_in_groups(images, params, out)
+    return _apply_masked(images, params, out)
+
+
+def _apply_masked(images: Tensor, params: Params, out: Tensor) -> Tensor:
+    """Every possible step on the whole batch; nothing here depends on a value."""
+    active, everything = active_steps(params), slice(None)
+    work = _prepare(params, torch.arange(len(images), device=images.device))
+    views = _crop(images, work, everything)
+    for step in params.steps:
+        mask = _per_image(active[:, STEPS.index(step)])
+        views = torch.where(mask, _STEP[step](views, work, everything), views)
+    return torch.clamp(views, 0, 1, out=out)
+
+
+def _apply_in_groups(images: Tensor, params: Params, out: Tensor) -> Tensor:
+    """The images sorted by the steps they need, then group by group only these steps."""
+    active = active_steps(params)
+    bits = (1 << torch.arange(len(STEPS))).expand_as(active)
+    keys, order = (active * bits).sum(1).sort(stable=True)
+    work = _prepare(params[order], order)
+    start = 0
+    runs = (values.tolist() for values in keys.unique_consecutive(return_counts=True))
+    for key, run in zip(*runs, strict=True):
+        steps = [step for bit, step in enumerate(STEPS) if key >> bit & 1]
+        groups = -(-run // _IMAGES_PER_GROUP)
+        for i in range(groups):
+            part = slice(start + run * i // groups, start + run * (i + 1) // groups)
+            views = _crop(images, work, part)
+            for step in steps:
+                views = _STEP[step](views, work, part)
+            out.index_copy_(0, order[part], views.clamp(0, 1))
+        start += run
+    return out
+
+
+def _check_out(out: Tensor, images: Tensor) -> None:
+    wanted = images.shape, torch.float32, images.device
+    if (out.shape, out.dtype, out.device) != wanted or not out.is_contiguous():
+        raise InputError(
+            f"out must be contiguous float32 {tuple(images.shape)} on {images.device}, "
+            f"got {out.dtype} {tuple(out.shape)} on {out.device}"
+        )
+    same = images.dtype == out.dtype and not torch.compiler.is_compiling()
+    if (
+        same
+        and len(out)
+        and out.untyped_storage().data_ptr() == images.untyped_storage().data_ptr()
+    ):
+        raise InputError("out must not share memory with images: give another tensor, or none")
+
+
+def _check_images(images: Tensor, params: Params) -> None:
+    if not isinstance(images, Tensor) or not isinstance(params, Params):
+        raise InputError(
+            "apply takes a tensor of images and what sample(...) drew for them, "
+            f"got {type(images).__name__} and {type(params).__name__}"
+        )
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise InputError(f"images must be uint8 or floating point, got {images.dtype}")
+    expected = (len(params), 3, params.size, params.size)
+    if tuple(images.shape) != expected:
+        raise InputError(
+            f"images must have the shape {expected} that the parameters were drawn for, "
+            f"got {tuple(images.shape)}: use sample(..., ids of one entry per image, size=...)"
+        )
+    if images.device != params.top.device:
+        raise InputError(
+            f"images are on {images.device} but params on {params.top.device}: use params.to(...)"
+        )
+
+
+class _Work(NamedTuple):
+    """The parameters and what the frequent steps derive from them, once for the whole batch. Every
+    tensor has the batch first and broadcasts, so that a step only takes its `part`."""
+
+    params: Params
+    above: Tensor  # int64 (B, 3 S): source rows of each output row, among all rows of all images
+    below: Tensor
+    weight: Tensor  # (B, 1, S, 1): of the row below
+    column: Tensor  # (B, 1, S): source column of each output column, flipped
+    factor: Tensor  # (B, 4, 1, 1, 1): of the jitter's operations, in their order
+    mean: Tensor  # (B, 4, 1, 1, 1): 1 for contrast, which blends with the mean gray
+    gray: Tensor  # (B, 4, 1, 1, 1): 1 for saturation, which blends with the gray version
+    hue: Tensor  # (B, 3, 1, 1): turn of the hue, relative to r, g, b
+
+
+def _prepare(p: Params, index: Tensor) -> _Work:
+    size, device = p.size, index.device
+    pixel = torch.arange(size, dtype=torch.float32, device=device)
+    row = _source(pixel, p.top, p.height)
+    column = _source(torch.where(p.flip[:, None], size - 1 - pixel, pixel), p.left, p.width)
+    above = row.long()
+    below = torch.minimum(above + 1, (p.top + p.height - 1)[:, None])
+    channel = torch.arange(3, device=device)
+    first_row = ((index[:, None] * 3 + channel) * size)[:, :, None]
+    factor = torch.stack([p.brightness, p.contrast, p.saturation, p.hue], 1).gather(1, p.order)
+    hue = p.hue[:, None] - channel / 3
+    return _Work(
+        params=p,
+        above=(first_row + above[:, None]).flatten(1),
+        below=(first_row + below[:, None]).flatten(1),
+        weight=(row - above)[:, None, :, None],
+        column=column[:, None],
+        factor=factor[:, :, None, None, None],
+        mean=(p.order == JITTER.index("contrast")).float()[:, :, None, None, None],
+        gray=(p.order == JITTER.index("saturation")).float()[:, :, None, None, None],
+        hue=(hue - hue.round())[:, :, None, None],
+    )
+
+
+def _source(pixel: Tensor, start: Tensor, length: Tensor) -> Tensor:
+    """float32 (B, S): where in the image an output pixel comes from, inside the crop."""
+    length = length.float()[:, None]
+    source = ((pixel + 0.5) * (length / pixel.shape[-1]) - 0.5).clamp_(min=0)
+    return torch.minimum(source, length - 1).add_(start[:, None])
+
+
+def _per_image(values: Tensor) -> Tensor:
+    return values[:, None, None, None]
+
+
+def _crop(images: Tensor, work: _Work, part: slice) -> Tensor:
+    """Crop, resize bilinearly to the full size, flip; uint8 becomes [0, 1]."""
+    size = images.shape[-1]
+    # Whole rows are cheap to pick: two picks and their blend resize the height.
+    rows = images.reshape(-1, size)
+    x = rows.index_select(0, work.above[part].flatten()).float().view(-1, 3, size, size)
+    below = rows.index_select(0, work.below[part].flatten()).float().view(-1, 3, size, size)
+    x = torch.lerp(x, below, work.weight[part], out=x)
+    # Columns are not: a product with each image's matrix of bilinear weights resizes the width.
+    scale = 1 / 255 if images.dtype == torch.uint8 else 1.0
+    pixel = torch.arange(size, dtype=torch.float32, device=x.device)
+    matrix = (work.column[part] - pixel[:, None]).abs_().mul_(-scale).add_(scale).clamp_(min=0)
+    return _product(x.view(-1, 3 * size, size), matrix).view(-1, 3, size, size)
+
+
+# Asked here and not where it is used: torch 2.6 cannot compile the question.
+_AUTOCAST = [
+    kind for kind in ("cpu", "cuda", "mps", "xpu") if torch.amp.is_autocast_available(kind)
+]
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b in float32, also under autocast: bfloat16 has too few gray levels."""
+    kind = a.device.type
+    with torch.autocast(kind, enabled=False) if kind in _AUTOCAST else nullcontext():
+        return a @ b
+
+
+def _luma(x: Tensor) -> Tensor:
+    """Gray value, (B, 1, H, W), with torchvision's weights (ITU-R BT.601)."""
+    r, g, b = x.split(1, 1)
+    return (r * 0.2989).add_(g, alpha=0.587).add_(b, alpha=0.114)
+
+
+def _rotate(x: Tensor, work: _Work, part: slice) -> Tensor:
+    angle = torch.deg2rad(work.params.angle[part, None, None])
+    size = x.shape[-1]  # grid_sample's coordinates: -1 and 1 are the outer edges of the image
+    at = (torch.arange(size, device=x.device) + 0.5) * (2 / size) - 1
+    across, down = at[None, None, :], at[None, :, None]
+    column = angle.cos() * across - angle.sin() * down
+    row = angle.sin() * across + angle.cos() * down
+    return F.grid_sample(x, torch.stack([column, row], 3), align_corners=False)
+
+
+def _blend(x: Tensor, work: _Work, part: slice, stage: int) -> Tensor:
+    """Brightness, contrast or saturation: one formula, a blend of the image with black, with its
+    mean gray or with its gray version."""
+    gray = _luma(x)
+    mean = gray.mean((2, 3), keepdim=True).mul_(work.mean[part, stage])
+    other = gray.mul_(work.gray[part, stage]).add_(mean)
+    return torch.lerp(other, x, work.factor[part, stage]).clamp_(0, 1)
+
+
+def _hue(x: Tensor, work: _Work, part: slice) -> Tensor:
+    """Turn the hue; the largest and the smallest of r, g, b (so value and chroma) stay.
+
+    On the hexagon of hues the distance from red is (1 - r + g + b) / 6 turns, for r, g, b scaled
+    to [0, 1] within the pixel, and the sign of g - b says on which side of red. The way back is a
+    clamped distance per channel. So no sorting, no cases, no arc tangent.
+    """
+    r, g, b = x.split(1, 1)
+    high, low = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
+    chroma6 = (high - low).mul_(6)
+    turns = (g + b).sub_(r).add_(high).sub_(low, alpha=2).div_(chroma6.clamp(min=1e-9))
+    turns.copysign_(g - b)
+    # |turns| and |hue| are at most 1/2, so this folds their sum to 1/2 - (distance on the circle).
+    nearness = (turns + work.hue[part]).abs_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
+    return torch.addcmul(low.sub_(chroma6, alpha=1 / 6), chroma6, nearness)
+
+
+def _grayscale(x: Tensor, work: _Work, part: slice) -> Tensor:
+    return _luma(x).expand_as(x)
+
+
+def _shift(x: Tensor, work: _Work, part: slice) -> Tensor:
+    return (x + _per_image(work.params.shift[part])).clamp_(0, 1)
+
+
+def _blur(x: Tensor, work: _Work, part: slice) -> Tensor:
+    size = x.shape[-1]
+    tap = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=x.device)
+    sigma = work.params.sigma[part, None].clamp(min=1e-2)  # 0 stands for no blur
+    weight = torch.exp(-0.5 * (tap / sigma) ** 2)
+    weight = weight / weight.sum(1, keepdim=True)
+    pixel = torch.arange(size, device=x.device)
+    source = (pixel + tap[:, None]).abs()  # reflected at the borders, edge pixel not repeated
+    source = size - 1 - (size - 1 - source).abs()
+    taps = (source[:, :, None] == pixel).float().view(len(tap), size * size)
+    matrix = _product(weight, taps).view(-1, 1, size, size)
+    return _product(_product(matrix, x), matrix.transpose(2, 3))
+
+
+def _solarize(x: Tensor, work: _Work, part: slice) -> Tensor:
+    return torch.where(x >= _per_image(work.params.threshold[part]), 1 - x, x)
+
+
+def _hash(x: Tensor) -> Tensor:
+    """Mix the low 32 bits of int64 (two multiply-xor-shift rounds); no product overflows."""
+    for _ in range(2):
+        x = ((x >> 16) ^ x) * 0x45D9F3B & 0xFFFFFFFF
+    return (x >> 16) ^ x
+
+
+def _noise(x: Tensor, work: _Work, part: slice) -> Tensor:
+    """Gaussian noise from a counter (Box-Muller on hashed positions): a seed means the same noise
+    in any batch and on any device, and nothing as large as the images has to be stored."""
+    seed, deviation = work.params.noise_seed[part], work.params.noise[part]
+    pixels = x[0].numel()
+    half = (pixels + 1) // 2
+    counter = _hash(torch.arange(1, 2 * half + 1, device=x.device))
+    uniform = ((_hash((counter + seed[:, None]) & 0xFFFFFFFF) >> 8).float() + 0.5) * 2**-24
+    radius, turn = uniform.split(half, 1)
+    radius, turn = radius.log().mul_(-2).sqrt_(), turn.mul(2 * math.pi)
+    normal = torch.cat([radius * turn.cos(), radius * turn.sin()], 1)[:, :pixels]
+    return torch.addcmul(x, normal.reshape(x.shape), _per_image(deviation)).clamp_(0, 1)
+
+
+def _cutout(x: Tensor, work: _Work, part: slice) -> Tensor:
+    p, pixel = work.params, torch.arange(x.shape[-1], device=x.device)
+
+    def inside(start: Tensor) -> Tensor:
+        return (pixel >= start[:, None]) & (pixel < (start + p.cutout[part])[:, None])
+
+    rows, columns = inside(p.cutout_top[part]), inside(p.cutout_left[part])
+    return x.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
+
+
+_STEP: dict[str, Any] = {
+    "rotation": _rotate,
+    **{f"blend {stage}": functools.partial(_blend, stage=stage) for stage in range(4)},
+    **{f"hue {stage}": _hue for stage in range(4)},
+    "grayscale": _grayscale,
+    "shift": _shift,
+    "blur": _blur,
+    "solarize": _solarize,
+    "noise": _noise,
+    "cutout": _cutout,
+}

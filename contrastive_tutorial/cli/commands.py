@@ -1,0 +1,508 @@
+"""The command line: ``contrastive-tutorial run | study | reproduce | embed | report | ...``.
+
+Bad input ends with one line on standard error and exit status 2. An interrupt (Ctrl-C) leaves a
+state that the same command continues from, and exits with status 130. Anything else that goes
+wrong is a defect of ours and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from contrastive_tutorial import __version__
+from contrastive_tutorial.errors import InputError, is_out_of_memory
+
+PROGRAM = "contrastive-tutorial"
+
+#: Columns of the report: metric, heading, decimals.
+REPORT_COLUMNS = (
+    ("cluster_accuracy", "cluster acc.", 3),
+    ("nmi", "NMI", 3),
+    ("ari", "ARI", 3),
+    ("knn200", "kNN k=200", 3),
+    ("knn10", "kNN k=10", 3),
+    ("linear_probe", "linear probe", 3),
+    ("policy_probe_z", "policy probe z", 3),
+    ("contrastive_train", "contrastive acc.", 3),
+    ("test_accuracy", "test acc.", 3),
+)
+
+
+def parse_numbers(text: str) -> list[int]:
+    """``"0-2,5"`` to ``[0, 1, 2, 5]``.
+
+    Raises:
+        InputError: if it is not a list of whole numbers and ranges.
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise InputError(f"expected numbers such as 0, 0-5 or 0,2,4, got {text!r}")
+        start, stop = int(first), int(last or first)
+        if stop < start or stop - start > 10_000:
+            raise InputError(f"expected a rising range of at most 10,000 numbers, got {part!r}")
+        numbers.extend(range(start, stop + 1))
+    return list(dict.fromkeys(numbers))
+
+
+def _numbers(values: Sequence[str]) -> list[int]:
+    return list(dict.fromkeys(number for value in values for number in parse_numbers(value)))
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise InputError(f"--shard: expected I/N with I from 0 to N-1, e.g. 0/2, got {text!r}")
+    return int(index), int(count)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser, with complete help on every command."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Run, record and report the experiments of the contrastive tutorial.",
+        epilog=f"Example: {PROGRAM} study --cells B0 S-P1 M-P1 --seeds 0-2 --data shapes",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--results", default="results", metavar="DIR", help="folder of records (default: results)"
+    )
+    training = argparse.ArgumentParser(add_help=False)
+    training.add_argument(
+        "--data",
+        default="shapes",
+        metavar="NAME|PATH",
+        help="'shapes' (generated, the default), 'cifar10' (downloaded), or a folder or "
+        ".tar/.zip archive with train/<class>/* and test/<class>/* images",
+    )
+    training.add_argument(
+        "--preset",
+        default="cpu",
+        metavar="NAME",
+        help=f"one that '{PROGRAM} cells' lists (default: cpu); NAME+field=value changes a "
+        "value, as in resnet-100+batch_size=256",
+    )
+    training.add_argument(
+        "--device", metavar="NAME", help="cpu, cuda or cuda:N (default: the best there is)"
+    )
+    training.add_argument(
+        "--arrays",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="keep features of 2,000 test images for figures (default: for seed 0)",
+    )
+    training.add_argument("--quiet", action="store_true", help="no progress bars")
+
+    one = commands.add_parser(
+        "run",
+        parents=[common, training],
+        help="train and score one cell with one seed",
+        description="Train and score one cell with one seed, and write its record. A record that "
+        "is there is shown, not run again; a checkpoint that is there is continued.",
+    )
+    one.add_argument("cell", metavar="CELL", help=f"one that '{PROGRAM} cells' lists")
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    one.add_argument(
+        "--subsets", type=int, default=10, metavar="K", help="number of subsets (default: 10)"
+    )
+    one.add_argument("--again", action="store_true", help="run even if there is a record")
+    one.add_argument(
+        "--batch-norm",
+        choices=("sync", "local"),
+        default="sync",
+        help="under torchrun, plain BN over all processes or in each alone (default: sync)",
+    )
+
+    many = commands.add_parser(
+        "study",
+        parents=[common, training],
+        help="run every cell x seed x K that has no record yet",
+        description="Run every cell x seed x K that has no record yet. Any number of these may "
+        "work on one results folder at once; each run is done once.",
+    )
+    many.add_argument("--cells", nargs="+", metavar="CELL", help="default: all")
+    many.add_argument(
+        "--seeds", nargs="+", default=["0-2"], metavar="N", help="e.g. 0-5 (default: 0-2)"
+    )
+    many.add_argument(
+        "--subsets", nargs="+", default=["10"], metavar="K", help="e.g. 1 2 5 10 20 (default: 10)"
+    )
+    many.add_argument(
+        "--missing",
+        action="store_true",
+        help="run only what is not recorded yet (always so; accepted for clarity)",
+    )
+    many.add_argument(
+        "--budget", metavar="TIME", help="start no run that would not end within e.g. 25m or 1.5h"
+    )
+    many.add_argument(
+        "--shard", default="0/1", metavar="I/N", help="take every N-th run, from the I-th"
+    )
+    many.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        nargs="?",
+        const="local",
+        help="one task per run on a Ray cluster (default: this machine; auto: the one there is)",
+    )
+    many.add_argument("--dry-run", action="store_true", help="list the runs that are missing")
+
+    repeat = commands.add_parser(
+        "reproduce",
+        parents=[common, training],
+        help="run a recorded run again and compare",
+        description="Run a recorded run again in a temporary folder and compare: bit-identical on "
+        "the same CPU and versions, within the spread of the recorded seeds elsewhere. Exit status "
+        "1 if a headline metric lies outside.",
+    )
+    repeat.add_argument("cell", metavar="CELL", help="of the record")
+    repeat.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    repeat.add_argument(
+        "--subsets", type=int, default=10, metavar="K", help="number of subsets (default: 10)"
+    )
+
+    norms = commands.add_parser(
+        "norms",
+        parents=[common],
+        help="train a classifier with each normalisation, at several batch sizes",
+        description="Train and score a small classifier with BN, BatchRenorm and SplitBN, at each "
+        "batch size, with exchangeable and with shifted subsets, and write a record per run under "
+        "preset 'norm'. Runs that have a record are skipped: the same command continues.",
+    )
+    norms.add_argument(
+        "--data", default="shapes", metavar="NAME|PATH", help="as for study (default: shapes)"
+    )
+    norms.add_argument("--norms", nargs="+", metavar="KIND", help="bn renorm split (default: all)")
+    norms.add_argument(
+        "--conditions", nargs="+", metavar="NAME", help="exchangeable shifted (default: both)"
+    )
+    norms.add_argument(
+        "--batch-sizes", nargs="+", metavar="N", help="multiples of 4 (default: 4 32 256)"
+    )
+    norms.add_argument(
+        "--seeds", nargs="+", default=["0-5"], metavar="N", help="e.g. 0-5 (default)"
+    )
+    norms.add_argument("--budget", metavar="TIME", help="as for study, e.g. 25m")
+    norms.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: the best)")
+    norms.add_argument("--quiet", action="store_true", help="no progress bars")
+    norms.add_argument("--dry-run", action="store_true", help="list the runs that are missing")
+
+    embed = commands.add_parser(
+        "embed",
+        parents=[common],
+        help="compute aligned UMAP embeddings of recorded features",
+        description="Compute UMAP embeddings, aligned between runs, of every run whose features "
+        "were recorded, and write them beside the records.",
+    )
+    embed.add_argument("--seed", type=int, default=0, metavar="N", help="of UMAP (default: 0)")
+
+    report = commands.add_parser(
+        "report",
+        parents=[common],
+        help="print the table of recorded results",
+        description="Print mean and 95%% t interval over seeds of every recorded cell.",
+    )
+    report.add_argument("--data", metavar="NAME", help="only this data set")
+    report.add_argument("--preset", metavar="NAME", help="only this preset")
+    report.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    report.add_argument(
+        "--output", metavar="DIR", help="also write every table, verdict and figure into a folder"
+    )
+
+    commands.add_parser("cells", help="list the registered cells and presets")
+    images = commands.add_parser("data", help="load a data set, show its size, and fill the cache")
+    images.add_argument("data", metavar="NAME|PATH", help="as for --data")
+    commands.add_parser(
+        "doctor",
+        parents=[common],
+        help="say what is installed, which device there is, and what is missing",
+        description="Say what is installed, which device there is, what data is found, and what "
+        "is missing for the book, Colab, a GPU and the tests. Changes nothing.",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    options = build_parser().parse_args(arguments)
+    try:
+        status = int(_COMMANDS[options.command](options) or 0)
+        sys.stdout.flush()  # what cannot be written must fail here, not while Python shuts down
+        return status
+    except InputError as error:
+        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(
+            f"{PROGRAM}: out of memory; use a smaller preset or fewer images. The last checkpoint "
+            "is kept",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{PROGRAM}: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # e.g. `report | head`
+        _drop_output()
+        return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            raise
+        _drop_output()
+        print(f"{PROGRAM}: the output cannot be written ({error.strerror})", file=sys.stderr)
+        return 2
+
+
+def _drop_output() -> None:
+    """What is still to be printed would fail again when Python shuts down."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.study import Run, run
+    from contrastive_tutorial.train import World, processes, requested
+
+    wanted = Run(options.cell, options.preset, options.seed, options.subsets)
+    wanted.check(World(*requested()))  # before waiting for other processes
+    with processes(options.device) as world:
+        record = run(
+            options.cell,
+            options.data,
+            options.preset,
+            options.seed,
+            options.subsets,
+            options.results,
+            options.device,
+            options.arrays,
+            not options.quiet,
+            options.again,
+            world,
+            options.batch_norm,
+        )
+    if not world.is_first:
+        return 0
+    if record is None:
+        print("another process is working on this run")
+        return 0
+    print(_one_line(record), flush=True)
+    print(f"record: {record.path}")
+    return 0
+
+
+def _study(options: argparse.Namespace) -> int:
+    from contrastive_tutorial import data
+    from contrastive_tutorial.study import CELLS, runner
+    from contrastive_tutorial.train import requested
+
+    if requested()[1] > 1:
+        raise InputError(
+            "torchrun: a study's runs are independent; start `study` once for each GPU with "
+            "--shard, or with --ray, and use torchrun for `run`"
+        )
+    seeds, subsets = _numbers(options.seeds), _numbers(options.subsets)
+    budget = runner.parse_budget(options.budget) if options.budget else None
+    shard = _shard(options.shard)
+    cells = options.cells or list(CELLS)
+    planned = runner.plan(cells, seeds, subsets, options.preset)
+    train_set = data.load(options.data, "train")
+    missing = runner.missing_runs(planned, options.results, train_set)
+    print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
+    if options.dry_run:
+        for wanted in missing:
+            print(f"{wanted.cell} K={wanted.num_subsets} seed {wanted.seed}")
+        return 0
+    if options.ray is not None:
+        from contrastive_tutorial.study import study_on_ray
+
+        done = study_on_ray(
+            planned[shard[0] :: shard[1]], options.data, options.results, options.ray,
+            options.device, options.arrays, budget,
+        )  # fmt: skip
+    else:
+        done = runner.study(
+            cells, seeds, options.data, options.preset, subsets, options.results,
+            options.device, budget, shard, not options.quiet, options.arrays,
+        )  # fmt: skip
+    for record in done:
+        print(_one_line(record), flush=True)
+    left = runner.missing_runs(planned, options.results, train_set)
+    print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
+    return 0
+
+
+def _norms(options: argparse.Namespace) -> int:
+    from contrastive_tutorial import data
+    from contrastive_tutorial.study import norms, runner
+
+    sizes = _numbers(options.batch_sizes) if options.batch_sizes else norms.BATCH_SIZES
+    planned = norms.plan(
+        options.norms or norms.NORMS,
+        options.conditions or norms.CONDITIONS,
+        sizes,
+        _numbers(options.seeds),
+    )
+    budget = runner.parse_budget(options.budget) if options.budget else None
+    name = data.load(options.data, "test").name
+    missing = norms.missing(planned, options.results, name)
+    print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
+    if options.dry_run:
+        for wanted in missing:
+            print(f"{wanted.cell} seed {wanted.seed}")
+        return 0
+    for record in norms.study(
+        planned, options.data, options.results, options.device, budget, not options.quiet
+    ):
+        print(_one_line(record), flush=True)
+    left = norms.missing(planned, options.results, name)
+    print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
+    return 0
+
+
+def _one_line(record: object) -> str:
+    from contrastive_tutorial.records import Record
+
+    assert isinstance(record, Record)
+    shown = ", ".join(
+        f"{heading} {record.metrics[name]:.{places}f}"
+        for name, heading, places in REPORT_COLUMNS
+        if name in record.metrics
+    )
+    seconds = record.train_seconds + record.evaluate_seconds
+    return (
+        f"{record.cell} K={record.num_subsets} seed {record.seed}: {shown} "
+        f"({seconds:.0f} s, {record.images_per_second:.0f} images/s)"
+    )
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.records import find_record
+    from contrastive_tutorial.study import reproduce
+
+    record = find_record(
+        options.results, options.preset, options.cell, options.subsets, options.seed
+    )
+    found = reproduce(record, options.data, options.device, not options.quiet)
+    print(found)
+    return 0 if found.holds else 1
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.records import load_records
+    from contrastive_tutorial.study import embed_records
+
+    for path in embed_records(load_records(options.results), seed=options.seed):
+        print(path, flush=True)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.records import load_records
+
+    wanted = {name: getattr(options, name) for name in ("data", "preset") if getattr(options, name)}
+    records = load_records(options.results, **wanted)
+    if not records:
+        raise InputError(f"{options.results}: no records match; run a cell first")
+    groups = sorted({(record.data, record.preset) for record in records})
+    for data_name, preset in groups:
+        chosen = [r for r in records if (r.data, r.preset) == (data_name, preset)]
+        print(f"\n{data_name}, preset {preset}: mean ± half width of the 95% t interval\n")
+        print(table(chosen, options.markdown))
+    if options.output:
+        from contrastive_tutorial.report import write_report
+
+        written = write_report(records, options.output, table)
+        print(f"\n{len(written)} files in {options.output}")
+    return 0
+
+
+def table(records: Sequence[object], markdown: bool = False) -> str:
+    """The report of one data set and preset as text: one row per cell and K."""
+    from contrastive_tutorial.records import Record, summarize
+    from contrastive_tutorial.study import CELLS
+
+    chosen = [record for record in records if isinstance(record, Record)]
+    keys = sorted(
+        {(r.cell, r.num_subsets) for r in chosen},
+        key=lambda key: (list(CELLS).index(key[0]) if key[0] in CELLS else len(CELLS), key),
+    )
+    rows = [["cell", "K", "seeds", "statistics", *(h for _, h, _ in REPORT_COLUMNS)]]
+    for cell, k in keys:
+        members = [r for r in chosen if (r.cell, r.num_subsets) == (cell, k)]
+        row = [cell, str(k), str(len(members)), members[0].evaluation]
+        for metric, _, places in REPORT_COLUMNS:
+            if any(metric not in r.metrics for r in members):
+                row.append("")
+                continue
+            summary = summarize(members, metric)[(cell, k)]
+            text = f"{summary.mean:.{places}f}"
+            if summary.interval:
+                text += f" ± {(summary.interval[1] - summary.interval[0]) / 2:.{places}f}"
+            row.append(text)
+        rows.append(row)
+    # Studies measure different things: leave out what this one has nowhere.
+    shown = [i for i in range(len(rows[0])) if i < 4 or any(row[i] for row in rows[1:])]
+    rows = [[row[i] for i in shown] for row in rows]
+    if markdown:
+        lines = ["| " + " | ".join(row) + " |" for row in rows]
+        return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _cells(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.study import CELLS, PRESETS
+
+    for cell in CELLS.values():
+        article = f"  [article: {cell.article}]" if cell.article else ""
+        print(f"{cell.name:18} {cell.summary}{article}")
+    print()
+    for preset in PRESETS.values():
+        print(f"{preset.name:18} {preset.summary}")
+    return 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    from contrastive_tutorial import data
+
+    for split in ("train", "val", "test"):
+        images = data.load(options.data, split)
+        print(
+            f"{images.name} {split}: {len(images)} images, {len(images.class_names)} classes, "
+            f"content {images.content_hash[:12]}"
+        )
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.cli import doctor
+
+    print(doctor.report(doctor.examine(options.results)))
+    return 0
+
+
+_COMMANDS = {
+    "run": _run,
+    "study": _study,
+    "norms": _norms,
+    "reproduce": _reproduce,
+    "embed": _embed,
+    "report": _report,
+    "cells": _cells,
+    "data": _data,
+    "doctor": _doctor,
+}

@@ -1,0 +1,52 @@
+"""Losses: KL divergence, triplet loss, InfoNCE, N-pair and SimCLR's NT-Xent.
+
+Enters: tensors (embeddings, labels, parameters of distributions), on any device.
+Leaves: scalars or values of one entry each, differentiable once or twice as each docstring says.
+Never: keeps state, draws random numbers, reduces over processes, or returns NaN in silence.
+"""
+
+from contrastive_tutorial.losses.kl import (
+    KLTerms,
+    kl_categorical,
+    kl_diagonal_normal,
+    kl_diagonal_normal_terms,
+    kl_multivariate_normal,
+    kl_multivariate_normal_terms,
+    kl_normal,
+    kl_normal_terms,
+)
+from contrastive_tutorial.losses.kl_fit import KLFit, fit_kl, gaussian_mixture, kl_mixture
+from contrastive_tutorial.losses.ntxent import info_nce, n_pair_loss, nt_xent, nt_xent_floor
+from contrastive_tutorial.losses.triplet import (
+    TripletKind,
+    batch_all_triplet_loss,
+    batch_hard_triplet_loss,
+    semi_hard_triplet_loss,
+    triplet_kind,
+    triplet_loss,
+)
+
+__all__ = [
+    "KLFit",
+    "KLTerms",
+    "TripletKind",
+    "batch_all_triplet_loss",
+    "batch_hard_triplet_loss",
+    "fit_kl",
+    "gaussian_mixture",
+    "info_nce",
+    "kl_categorical",
+    "kl_diagonal_normal",
+    "kl_diagonal_normal_terms",
+    "kl_mixture",
+    "kl_multivariate_normal",
+    "kl_multivariate_normal_terms",
+    "kl_normal",
+    "kl_normal_terms",
+    "n_pair_loss",
+    "nt_xent",
+    "nt_xent_floor",
+    "semi_hard_triplet_loss",
+    "triplet_kind",
+    "triplet_loss",
+]

@@ -1,0 +1,225 @@
+"""The softmax family: (N+1)-tuplet and N-pair loss, InfoNCE, and SimCLR's NT-Xent.
+
+One sentence covers all of them: *classify the positive among the candidates*. The loss of an
+anchor is the cross-entropy of ``softmax(similarity / temperature)`` with the positive as the right
+answer; they differ in which candidates are offered and how similarity is measured.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.losses.checks import (
+    at_least_float32,
+    looks_at_values,
+    require_finite,
+    require_floating,
+    require_same_shape,
+)
+
+
+def nt_xent(
+    z0: Tensor,
+    z1: Tensor,
+    temperature: float | Tensor = 0.5,
+    *,
+    normalize: bool = True,
+    validate: bool | None = None,
+) -> Tensor:
+    """NT-Xent, the loss of SimCLR: mean over the 2N anchors of a batch.
+
+    The positive of an anchor is the other view of its image; its negatives are the other 2N - 2
+    views. Chen et al. 2020 (arXiv 2002.05709), equation 1 and Algorithm 1. Computed in float32
+    (float64 for float64 input) even inside autocast, because bfloat16 resolves a similarity near 1
+    to 0.004 only.
+
+    Args:
+        z0: projections ``(N, D)`` of the first views; or ``(G, N, D)``, G independent groups: the
+            negatives then come from the own group only, and the mean runs over all ``2 N G``
+            anchors.
+        z1: projections of the second views, same shape, dtype and device.
+        temperature: positive; a tensor if it is learned.
+        normalize: l2-normalise the projections, so that similarity is the cosine; ``False``
+            compares raw dot products (SimCLR, Table 5).
+        validate: look for NaN in the input; see :mod:`contrastive_tutorial.losses.checks`.
+
+    Returns:
+        A scalar tensor in nats, float32 (float64 for float64 input).
+
+    Raises:
+        InputError: for shapes, dtypes or devices that differ, fewer than two images, a temperature
+            that is not positive, or (where validated) values that are not finite.
+
+    >>> z = torch.ones(500, 8)
+    >>> round(float(nt_xent(z, z)), 3)  # all alike: log(2 N - 1)
+    6.907
+    """
+    require_floating(z0=z0, z1=z1)
+    require_same_shape(z0=z0, z1=z1)
+    if z0.ndim not in (2, 3):
+        raise InputError(f"z0: expected shape (N, D) or (G, N, D), got {tuple(z0.shape)}")
+    if z0.shape[-2] < 2 or z0.numel() == 0:
+        raise InputError(
+            f"z0: expected at least 2 images in a group, got shape {tuple(z0.shape)}; a single "
+            "image has no negatives"
+        )
+    _require_temperature(temperature)
+    n = z0.shape[-2]
+    with torch.autocast(z0.device.type, enabled=False):
+        z = at_least_float32(torch.cat([z0, z1], dim=-2))
+        if normalize:
+            z = _normalized(z)
+        logits = (z / temperature) @ z.mT
+        with torch.no_grad():
+            # An anchor is no candidate of its own. Softmax gives the masked entries weight zero,
+            # so autograd need not know of the mask, which saves a (2N, 2N) buffer.
+            logits.diagonal(dim1=-2, dim2=-1).fill_(-math.inf)
+        # Row i and row i + N are the views of one image: each is the right answer of the other.
+        answer = torch.arange(2 * n, device=z.device).roll(n)
+        loss = F.cross_entropy(
+            logits.reshape(-1, 2 * n), answer.expand(logits.shape[:-1]).reshape(-1)
+        )
+    if looks_at_values(validate, z0) and not torch.isfinite(loss):
+        require_finite(z0=z0, z1=z1)
+    return loss
+
+
+def nt_xent_floor(
+    num_images: int, num_groups: int = 1, temperature: float = 0.5, between: float = 0.0
+) -> float:
+    """NT-Xent of an embedding that knows an image's group and nothing else, in nats.
+
+    All views of a group share one unit vector; vectors of different groups have cosine ``between``.
+    With one group this is a constant embedding, ``log(2 N - 1)`` at every temperature; with K
+    groups and a temperature towards zero it is ``log(2 N / K - 1)``: what a network gains by
+    telling subsets apart without looking at content, up to ``log K``.
+
+    Args:
+        num_images: N, images a batch (2N views), a multiple of ``num_groups``.
+        num_groups: K equal groups; ``num_images`` of them means every image has its own code.
+        temperature: zero gives the limit.
+        between: cosine between codes: 0 for a one-hot code, ``-1 / (K - 1)`` for the simplex,
+            which no K-way code beats.
+
+    Raises:
+        InputError: for a batch of fewer than 2 images, a number of groups that does not divide it,
+            a negative temperature, or a cosine outside [-1, 1).
+
+    >>> round(nt_xent_floor(500), 3), round(nt_xent_floor(500, 10), 3)
+    (6.907, 5.397)
+    """
+    if num_images < 2:
+        raise InputError(f"num_images: expected at least 2, got {num_images}")
+    if num_groups < 1 or num_images % num_groups:
+        raise InputError(
+            f"num_groups: expected a divisor of num_images = {num_images}, got {num_groups}"
+        )
+    if not 0 <= temperature < math.inf:
+        raise InputError(f"temperature: expected zero or a positive number, got {temperature}")
+    if not -1 <= between < 1:
+        raise InputError(f"between: expected a cosine of at least -1 and below 1, got {between}")
+    own = 2 * num_images // num_groups - 1
+    others = 2 * num_images - 1 - own
+    # The logits relative to the positive's: zero in the own group, (between - 1) / temperature out.
+    weight = math.exp((between - 1) / temperature) if temperature > 0 else 0.0
+    return math.log(own + others * weight)
+
+
+def info_nce(
+    anchor: Tensor,
+    positive: Tensor,
+    negatives: Tensor,
+    temperature: float | Tensor = 0.5,
+    *,
+    normalize: bool = True,
+    validate: bool | None = None,
+) -> Tensor:
+    """InfoNCE: pick the positive among itself and M given negatives; mean over the anchors.
+
+    Van den Oord et al. 2018 (arXiv 1807.03748), equation 4, with similarity ``s = cos / t``:
+    ``log(1 + sum_m exp(s_m - s_positive))``. With M = 1 it is a triplet loss whose corner is
+    rounded: ``t * info_nce -> max(0, cos_negative - cos_positive)`` as ``t -> 0``. With raw dot
+    products and temperature 1 it is the (N+1)-tuplet loss of Sohn 2016, equation 6.
+
+    Args:
+        anchor: ``(N, D)``.
+        positive: ``(N, D)``.
+        negatives: ``(N, M, D)``, own negatives for each anchor, or ``(M, D)``, shared by all.
+        temperature, normalize, validate: as in :func:`nt_xent`.
+
+    Returns:
+        A scalar tensor in nats, float32 (float64 for float64 input).
+
+    Raises:
+        InputError: as :func:`nt_xent`; also when there is no anchor or no negative.
+    """
+    require_floating(anchor=anchor, positive=positive, negatives=negatives)
+    require_same_shape(anchor=anchor, positive=positive)
+    if anchor.ndim != 2 or anchor.numel() == 0:
+        raise InputError(f"anchor: expected shape (N, D), N and D >= 1, got {tuple(anchor.shape)}")
+    n, d = anchor.shape
+    own = negatives.ndim == 3 and negatives.shape[0] == n
+    if not (own or negatives.ndim == 2) or negatives.shape[-1] != d or negatives.shape[-2] == 0:
+        raise InputError(
+            f"negatives: expected shape (N, M, D) = ({n}, M, {d}) or (M, D) = (M, {d}), M >= 1, "
+            f"got {tuple(negatives.shape)}"
+        )
+    _require_temperature(temperature)
+    with torch.autocast(anchor.device.type, enabled=False):
+        a, p, m = (at_least_float32(tensor) for tensor in (anchor, positive, negatives))
+        if normalize:
+            a, p, m = _normalized(a), _normalized(p), _normalized(m)
+        a = a / temperature
+        s_positive = (a * p).sum(-1, keepdim=True)
+        s_negative = torch.einsum("nd,nmd->nm" if own else "nd,md->nm", a, m)
+        loss = (torch.cat([s_positive, s_negative], 1).logsumexp(1) - s_positive[:, 0]).mean()
+    if looks_at_values(validate, anchor) and not torch.isfinite(loss):
+        require_finite(anchor=anchor, positive=positive, negatives=negatives)
+    return loss
+
+
+def n_pair_loss(anchor: Tensor, positive: Tensor, *, validate: bool | None = None) -> Tensor:
+    """N-pair loss: the positives of the other pairs are the negatives; raw dot products.
+
+    Sohn 2016 (NeurIPS, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective"),
+    equation 7, without its l2 penalty: mean over i of
+    ``log(1 + sum_{j != i} exp(a_i . p_j - a_i . p_i))``. This is InfoNCE with in-batch negatives,
+    temperature 1 and no normalisation. Only pairs of different classes belong in a batch.
+
+    Args:
+        anchor: ``(N, D)``, N at least 2.
+        positive: ``(N, D)``.
+        validate: see :mod:`contrastive_tutorial.losses.checks`.
+
+    Returns:
+        A scalar tensor in nats, float32 (float64 for float64 input).
+
+    Raises:
+        InputError: as :func:`nt_xent`.
+    """
+    require_floating(anchor=anchor, positive=positive)
+    require_same_shape(anchor=anchor, positive=positive)
+    if anchor.ndim != 2 or anchor.shape[0] < 2 or anchor.shape[1] == 0:
+        raise InputError(f"anchor: expected shape (N, D) with N >= 2, got {tuple(anchor.shape)}")
+    with torch.autocast(anchor.device.type, enabled=False):
+        logits = at_least_float32(anchor) @ at_least_float32(positive).mT
+        loss = F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+    if looks_at_values(validate, anchor) and not torch.isfinite(loss):
+        require_finite(anchor=anchor, positive=positive)
+    return loss
+
+
+def _normalized(z: Tensor) -> Tensor:
+    """Unit vectors along the last axis; zero stays zero. Squaring huge values must not overflow."""
+    largest = z.detach().abs().amax(-1, keepdim=True).clamp_min(1)
+    return F.normalize(z / largest, dim=-1)
+
+
+def _require_temperature(temperature: float | Tensor) -> None:
+    if not isinstance(temperature, Tensor) and not 0 < temperature < math.inf:
+        raise InputError(f"temperature: expected a positive number, got {temperature}")

@@ -1,0 +1,61 @@
+"""Metrics of embeddings, and the reference features that they are compared with.
+
+Enters: features ``(N, D)`` floating point, labels or cluster ids of any integers, as torch tensors
+or numpy arrays on any device. Metrics of directions l2-normalise inside; a zero vector stays zero.
+Leaves: Python floats. Each docstring states its protocol and source, because the protocol matters
+more than the network: one checkpoint's cluster accuracy can be 0.1, 0.3 or 0.6.
+Never: fits anything on test images, or looks at how features were made.
+"""
+
+from contrastive_tutorial.metrics.baselines import pca_features, raw_pixel_features
+from contrastive_tutorial.metrics.clustering import (
+    ari,
+    cluster,
+    cluster_accuracy,
+    clustering_scores,
+    nmi,
+    purity,
+    raw_accuracy,
+)
+from contrastive_tutorial.metrics.geometry import (
+    DotProductSimilarity,
+    alignment,
+    contrastive_accuracy,
+    dot_product_similarity,
+    nearest_negative_same_subset,
+    rankme,
+    uniformity,
+)
+from contrastive_tutorial.metrics.neighbours import (
+    knn_accuracies,
+    knn_accuracy,
+    nearest_neighbours,
+    retrieval_top1,
+)
+from contrastive_tutorial.metrics.probes import linear_probe, policy_probe, policy_probe_recalls
+
+__all__ = [
+    "DotProductSimilarity",
+    "alignment",
+    "ari",
+    "cluster",
+    "cluster_accuracy",
+    "clustering_scores",
+    "contrastive_accuracy",
+    "dot_product_similarity",
+    "knn_accuracies",
+    "knn_accuracy",
+    "linear_probe",
+    "nearest_negative_same_subset",
+    "nearest_neighbours",
+    "nmi",
+    "pca_features",
+    "policy_probe",
+    "policy_probe_recalls",
+    "purity",
+    "rankme",
+    "raw_accuracy",
+    "raw_pixel_features",
+    "retrieval_top1",
+    "uniformity",
+]

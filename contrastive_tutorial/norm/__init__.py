@@ -1,0 +1,48 @@
+"""Normalisation: grouped Batch Normalization, Batch Renormalization, and conversion by name.
+
+Enters: activations ``(N, C)`` or ``(N, C, H, W)`` whose rows are ordered by subset; whole models.
+Leaves: normalised activations; models whose BN layers are of another kind, or evaluate with other
+statistics (mean, pooled, reestimated, one branch, ensemble, test batch).
+Never: passes subset ids around in training, drops rows of a batch that does not divide, or leaves
+a model half converted.
+"""
+
+from contrastive_tutorial.norm.convert import KINDS, NoNorm, PlainGroupNorm, convert_norm
+from contrastive_tutorial.norm.kernels import grouped_normalize
+from contrastive_tutorial.norm.layers import (
+    GhostBatchNorm1d,
+    GhostBatchNorm2d,
+    GroupedBatchNorm,
+    SplitBatchNorm1d,
+    SplitBatchNorm2d,
+    SubsetAffineBatchNorm1d,
+    SubsetAffineBatchNorm2d,
+)
+from contrastive_tutorial.norm.renorm import BatchRenorm1d, BatchRenorm2d
+from contrastive_tutorial.norm.statistics import (
+    EVALUATION_STATISTICS,
+    evaluation_statistics,
+    precise_bn,
+    reestimate,
+)
+
+__all__ = [
+    "EVALUATION_STATISTICS",
+    "KINDS",
+    "BatchRenorm1d",
+    "BatchRenorm2d",
+    "GhostBatchNorm1d",
+    "GhostBatchNorm2d",
+    "GroupedBatchNorm",
+    "NoNorm",
+    "PlainGroupNorm",
+    "SplitBatchNorm1d",
+    "SplitBatchNorm2d",
+    "SubsetAffineBatchNorm1d",
+    "SubsetAffineBatchNorm2d",
+    "convert_norm",
+    "evaluation_statistics",
+    "grouped_normalize",
+    "precise_bn",
+    "reestimate",
+]

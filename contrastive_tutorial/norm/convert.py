@@ -1,0 +1,232 @@
+"""Normalisation by name: convert the Batch Normalization layers of any model to another kind.
+
+=========== ================================================================= ==================
+kind        what it does in training                                          running statistics
+=========== ================================================================= ==================
+``bn``      Batch Normalization of the whole batch                            one set
+``renorm``  Batch Renormalization                                             one set
+``ghost``   BN in K random groups, redrawn each step, views kept together     one set
+``split``   BN in each of K subsets; one affine                               K sets
+``dsbn``    BN in each of K subsets; K affines (domain-specific BN)           K sets
+``affine``  Batch Normalization of the whole batch; K affines                 one set
+``gn``      Group Normalization: of each row alone, in 8 groups of channels   none
+``none``    nothing                                                           none
+=========== ================================================================= ==================
+
+The layers are in :mod:`~contrastive_tutorial.norm.layers` and
+:mod:`~contrastive_tutorial.norm.renorm`, what to do in evaluation in
+:mod:`~contrastive_tutorial.norm.statistics`; all are importable from here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm.layers import (
+    GhostBatchNorm1d,
+    GhostBatchNorm2d,
+    GroupedBatchNorm,
+    SplitBatchNorm1d,
+    SplitBatchNorm2d,
+    SubsetAffineBatchNorm1d,
+    SubsetAffineBatchNorm2d,
+)
+from contrastive_tutorial.norm.renorm import REFERENCE_STEPS, BatchRenorm1d, BatchRenorm2d
+from contrastive_tutorial.norm.statistics import (
+    EVALUATION_STATISTICS,
+    evaluation_statistics,
+    precise_bn,
+    reestimate,
+)
+
+__all__ = [
+    "EVALUATION_STATISTICS",
+    "KINDS",
+    "BatchRenorm1d",
+    "BatchRenorm2d",
+    "GhostBatchNorm1d",
+    "GhostBatchNorm2d",
+    "NoNorm",
+    "PlainGroupNorm",
+    "SplitBatchNorm1d",
+    "SplitBatchNorm2d",
+    "SubsetAffineBatchNorm1d",
+    "SubsetAffineBatchNorm2d",
+    "convert_norm",
+    "evaluation_statistics",
+    "precise_bn",
+    "reestimate",
+]
+
+KINDS = ("bn", "renorm", "ghost", "split", "dsbn", "affine", "gn", "none")
+
+
+class PlainGroupNorm(nn.GroupNorm):
+    """``nn.GroupNorm`` that remembers which BN layer it replaced (``dims`` 1 or 2)."""
+
+    def __init__(self, groups: int, num_features: int, dims: int, **kwargs: Any):
+        super().__init__(groups, num_features, **kwargs)
+        self.num_features, self.dims = num_features, dims
+
+
+class NoNorm(nn.Module):
+    """The identity in place of a BN layer of ``num_features`` channels (``dims`` 1 or 2)."""
+
+    def __init__(self, num_features: int, dims: int, eps: float, affine: bool):
+        super().__init__()
+        self.num_features, self.dims, self.eps, self.affine = num_features, dims, eps, affine
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` itself."""
+        return x
+
+
+def _spatial(layer: nn.Module) -> int | None:
+    """1 or 2 for a norm layer of ours or a plain BatchNorm1d or 2d; ``None`` for the rest."""
+    if isinstance(layer, PlainGroupNorm | NoNorm):
+        return layer.dims
+    if isinstance(layer, GroupedBatchNorm | BatchRenorm2d):
+        return 2 if layer.dims == (4,) else 1
+    # Not isinstance: subclasses such as SyncBatchNorm or timm's mean something else.
+    return {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2}.get(type(layer))  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def _convert_layer(
+    old: Any,
+    like: Tensor | None,
+    kind: str,
+    dims: int,
+    k: int,
+    grouping: str | None,
+    total_steps: int,
+    views: int,
+) -> nn.Module:
+    c, eps = old.num_features, old.eps
+    momentum = getattr(old, "momentum", 0.1)
+    weight, bias = getattr(old, "weight", None), getattr(old, "bias", None)
+    affine = old.affine if isinstance(old, NoNorm) else weight is not None
+    mean = var = None
+    if isinstance(old, GroupedBatchNorm):
+        mean, var = old.moments()
+        weight, bias = old.mean_affine()
+    elif isinstance(old, BatchRenorm2d):
+        mean, var = old.moments()
+    elif isinstance(old, nn.BatchNorm1d | nn.BatchNorm2d):
+        mean, var = old.running_mean, old.running_var
+        if mean is None:
+            raise InputError(
+                "model: a BatchNorm layer with track_running_stats=False has no running statistics "
+                "to keep; convert a model that tracks them"
+            )
+    kwargs: dict[str, Any] = {"eps": eps}
+    for tensor in (weight, mean, like):
+        if tensor is not None:
+            kwargs.update(device=tensor.device, dtype=tensor.dtype)
+            break
+    one = dims == 1
+    shared = "shared" if affine else None
+    new: Any
+    if kind == "none":
+        return NoNorm(c, dims, eps, affine)
+    if kind == "gn":
+        new = PlainGroupNorm(math.gcd(8, c), c, dims, affine=affine, **kwargs)
+    else:
+        kwargs["momentum"] = momentum
+        if kind == "bn":
+            new = (nn.BatchNorm1d if one else nn.BatchNorm2d)(c, affine=affine, **kwargs)
+        elif kind == "renorm":
+            if momentum is None:
+                kwargs["momentum"] = 0.1  # the paper's rule has no cumulative average
+            new = (BatchRenorm1d if one else BatchRenorm2d)(c, total_steps, affine=affine, **kwargs)
+        elif kind == "ghost":
+            new = (GhostBatchNorm1d if one else GhostBatchNorm2d)(
+                c, k, grouping or "shuffled", views, affine, **kwargs
+            )
+        elif kind == "affine":
+            new = (SubsetAffineBatchNorm1d if one else SubsetAffineBatchNorm2d)(
+                c, k, grouping or "contiguous", **kwargs
+            )
+        else:
+            split = "split" if affine and kind == "dsbn" else shared
+            new = (SplitBatchNorm1d if one else SplitBatchNorm2d)(
+                c, k, split, grouping or "contiguous", **kwargs
+            )
+        if mean is not None and var is not None:
+            new.running_mean.copy_(mean)
+            if kind == "renorm":
+                new.running_std.copy_((var + eps).sqrt())
+            else:
+                new.running_var.copy_(var)
+            if hasattr(old, "num_batches_tracked"):
+                new.num_batches_tracked.copy_(old.num_batches_tracked)
+    if weight is not None:
+        new.weight.copy_(weight)
+        new.bias.copy_(bias)
+        new.weight.requires_grad_(old.weight.requires_grad)
+        new.bias.requires_grad_(old.bias.requires_grad)
+    new.train(old.training)
+    return new
+
+
+def convert_norm(
+    model: nn.Module,
+    kind: str,
+    num_subsets: int = 1,
+    *,
+    grouping: str | None = None,
+    total_steps: int = REFERENCE_STEPS,
+    views: int = 2,
+) -> nn.Module:
+    """Replace every norm layer of ``model`` by ``kind``, in place, and return the model.
+
+    Converts ``nn.BatchNorm1d`` and ``nn.BatchNorm2d`` wherever they are (torchvision ResNets,
+    projection heads, a bare layer) and layers converted before, so any kind leads back to any
+    other. Kept: weight, bias, running statistics, eps, momentum, device, dtype, training mode.
+    Going to K subsets copies them K times; coming back pools running statistics by the law of total
+    variance and averages the affines. ``gn`` has no running statistics and ``none`` no weights
+    either: what comes after them starts afresh.
+
+    Make the optimiser *after* converting: the parameters are new.
+
+    Args:
+        model: any module; changed in place (``copy.deepcopy`` it first to keep the original).
+        kind: one of ``bn renorm ghost split dsbn affine gn none`` (table above).
+        num_subsets: K, for ``ghost``, ``split``, ``dsbn`` and ``affine``; rows of a training batch
+            are ordered (subset, view, sample).
+        grouping: which rows form a group, of the kinds that have groups; ``None`` is ``"shuffled"``
+            for ``ghost`` and ``"contiguous"`` for the others. A batch whose rows are in random
+            order already makes ``ghost`` faster, and as random, with ``"contiguous"``.
+        total_steps: length of the run, for the schedule of ``renorm``.
+        views: views per image, which shuffled ``ghost`` groups keep together (1: single rows).
+
+    Raises:
+        InputError: unknown ``kind``, ``num_subsets`` below 1, or nothing to convert.
+
+    >>> convert_norm(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), "split", 4)[1]
+    SplitBatchNorm2d(8, 4, affine='shared', grouping='contiguous', eps=1e-05, momentum=0.1)
+    """
+    if kind not in KINDS:
+        raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if num_subsets < 1:
+        raise InputError(f"num_subsets: expected at least 1, got {num_subsets}")
+    like = next(model.parameters(), None)  # device and dtype, for a layer that has no tensors
+    # All new layers first: an error must not leave the model half converted. A layer used in two
+    # places stays one layer.
+    new = {
+        layer: _convert_layer(layer, like, kind, dims, num_subsets, grouping, total_steps, views)
+        for layer in model.modules()
+        if (dims := _spatial(layer)) is not None
+    }
+    if not new:
+        raise InputError("model: no BatchNorm1d or BatchNorm2d layer to convert")
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():
+            if child in new:
+                parent._modules[name] = new[child]
+    return new.get(model, model)

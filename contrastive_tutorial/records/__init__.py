@@ -1,0 +1,45 @@
+"""Records: what one run of one cell with one seed left behind, and statistics over seeds.
+
+Enters: metrics, curves and hyper-parameters of a run; JSON and ``.npz`` files of anybody.
+Leaves: validated :class:`Record` objects; intervals, tests and tables of a few numbers.
+Never: trains or evaluates, opens a pickle, or fills in what a file does not say.
+"""
+
+from contrastive_tutorial.records.intervals import (
+    Interval,
+    holm,
+    mean,
+    mean_interval,
+    seeds_needed,
+    sign_flip_p,
+)
+from contrastive_tutorial.records.provenance import git_commit, versions
+from contrastive_tutorial.records.schema import (
+    Record,
+    Summary,
+    find_record,
+    find_results,
+    load_record,
+    load_records,
+    record_file,
+    summarize,
+)
+
+__all__ = [
+    "Interval",
+    "Record",
+    "Summary",
+    "find_record",
+    "find_results",
+    "git_commit",
+    "holm",
+    "load_record",
+    "load_records",
+    "mean",
+    "mean_interval",
+    "record_file",
+    "seeds_needed",
+    "sign_flip_p",
+    "summarize",
+    "versions",
+]

@@ -1,0 +1,38 @@
+"""Reports: the book's style, figures and tables of records, and the written report.
+
+Enters: records.
+Leaves: Matplotlib figures with alternative text, data frames, one Markdown file for each preset.
+Never: computes a metric, or shows a number that no record holds.
+"""
+
+from contrastive_tutorial.report.figures import METRIC_LABELS
+from contrastive_tutorial.report.study_figures import (
+    LEAK_KINDS,
+    LEAK_PANELS,
+    LEAK_SIZES,
+    forest,
+    leak,
+    policy_shifts,
+    shift_against_gain,
+    statistics_dots,
+)
+from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
+from contrastive_tutorial.report.tables import cell_table
+from contrastive_tutorial.report.written import write_report
+
+__all__ = [
+    "INK",
+    "LEAK_KINDS",
+    "LEAK_PANELS",
+    "LEAK_SIZES",
+    "MARKERS",
+    "METRIC_LABELS",
+    "PALETTE",
+    "cell_table",
+    "forest",
+    "leak",
+    "policy_shifts",
+    "shift_against_gain",
+    "statistics_dots",
+    "write_report",
+]

@@ -1,0 +1,185 @@
+"""What the study of normalisation kinds found: paired differences, and its figure.
+
+Reads records of :mod:`~contrastive_tutorial.study.norms` (preset ``norm``); computes no result of
+its own. Seeds are paired: kinds of one seed share weights, images and their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import Record, Summary, intervals
+from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
+from contrastive_tutorial.study import CONDITIONS, NORMS, PRESET
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: What is drawn: name of the series, kind, whether the test image's subset is known.
+SERIES = (
+    ("BN", "bn", False),
+    ("BatchRenorm", "renorm", False),
+    ("SplitBN, subset unknown (pooled)", "split", False),
+    ("SplitBN, subset known (oracle)", "split", True),
+)
+_DODGE = 0.13
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Test accuracy of one kind minus BN's, paired over seeds.
+
+    Attributes:
+        deltas: one a seed, seeds ascending.
+        interval: 95% interval of their mean (Student's t below 20 seeds).
+        p: two-sided exact sign-flip test.
+    """
+
+    deltas: tuple[float, ...]
+    interval: intervals.Interval
+    p: float
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds."""
+        return intervals.mean(self.deltas)
+
+    @property
+    def reads(self) -> str:
+        """``higher`` or ``lower`` if the interval excludes zero, else ``undecided``."""
+        if self.interval.low > 0:
+            return "higher"
+        return "lower" if self.interval.high < 0 else "undecided"
+
+
+def accuracy(record: Record, known: bool = False) -> float:
+    """Test accuracy of a run; with ``known``, each image through its own subset's branch.
+
+    A kind that keeps one set of statistics cannot use the subset, so it changes nothing there.
+    """
+    chosen = record.evaluations.get("oracle", record.metrics) if known else record.metrics
+    return chosen["test_accuracy"]
+
+
+def select(found: Sequence[Record], kind: str, condition: str, batch_size: int) -> list[Record]:
+    """Runs of one setting, by seed.
+
+    Raises:
+        InputError: if one seed is there twice, as when data sets are mixed.
+    """
+    wanted = (kind, condition, batch_size)
+    names = ("norm", "condition", "batch_size")
+    chosen = [
+        r
+        for r in found
+        if r.preset == PRESET and tuple(r.hyperparameters.get(n) for n in names) == wanted
+    ]
+    chosen.sort(key=lambda record: record.seed)
+    seeds = [record.seed for record in chosen]
+    if len(set(seeds)) < len(seeds):
+        raise InputError(
+            f"records: {chosen[0].cell} has a seed twice: {seeds}; select one data set first"
+        )
+    return chosen
+
+
+def difference(
+    found: Sequence[Record], kind: str, condition: str, batch_size: int, known: bool = False
+) -> Difference:
+    """``kind`` minus BN in one condition at one batch size, over the seeds that both have.
+
+    Raises:
+        InputError: for fewer than two such seeds, or runs on different images.
+    """
+    ours, base = (select(found, k, condition, batch_size) for k in (kind, "bn"))
+    if len({record.data_hash for record in (*ours, *base)}) > 1:
+        raise InputError(f"records: {kind} and bn were trained on different images")
+    theirs = {record.seed: record for record in base}
+    deltas = tuple(
+        accuracy(record, known) - accuracy(theirs[record.seed])
+        for record in ours
+        if record.seed in theirs
+    )
+    if len(deltas) < 2:
+        raise InputError(
+            f"records: {kind} and bn share {len(deltas)} seeds in {condition}, batch size "
+            f"{batch_size}; expected at least 2"
+        )
+    return Difference(deltas, intervals.mean_interval(deltas), intervals.sign_flip_p(deltas))
+
+
+def batch_sizes(found: Sequence[Record]) -> list[int]:
+    """The batch sizes that occur, ascending."""
+    name = "batch_size"
+    return sorted(
+        {
+            int(r.hyperparameters[name])
+            for r in found
+            if r.preset == PRESET and name in r.hyperparameters
+        }
+    )
+
+
+def comparison(found: Sequence[Record], chance: float | None = None) -> Figure:
+    """Test accuracy against batch size, a panel a condition: every seed, mean, 95% t interval.
+
+    ``chance``: what guessing scores, as a dotted line.
+
+    Raises:
+        InputError: if no record is of the study of the norms, or none says its norm and batch size.
+    """
+    import matplotlib.pyplot as plt
+
+    found = [record for record in found if record.preset == PRESET]
+    if not found:
+        raise InputError("records: none of preset 'norm'; run `contrastive-tutorial norms` first")
+    names = sorted({record.data for record in found})
+    sizes = batch_sizes(found)
+    counts = {
+        len(group)
+        for norm in NORMS
+        for condition in CONDITIONS
+        for size in sizes
+        if (group := select(found, norm, condition, size))
+    }
+    if not counts:
+        raise InputError(
+            "records: of preset 'norm', but none says its norm, condition and batch size"
+        )
+    fig, axes = plt.subplots(1, len(CONDITIONS), figsize=(6.6, 4), sharey=True)
+    for ax, condition in zip(axes, CONDITIONS, strict=True):
+        for index, (label, kind, known) in enumerate(SERIES):
+            shift = (index - (len(SERIES) - 1) / 2) * _DODGE
+            colour, line = PALETTE[index], []
+            for position, size in enumerate(sizes):
+                group = select(found, kind, condition, size)
+                if not group:
+                    continue
+                values = [accuracy(record, known) for record in group]
+                summary = Summary.of(values)
+                place = position + shift
+                line.append((place, summary.mean))
+                if summary.interval:
+                    beside = place + _DODGE / 2  # on the bar nobody would see them
+                    ax.plot([beside] * len(values), values, ".", color=colour, ms=3.5)
+                    ax.plot([place] * 2, summary.interval, color=colour, lw=2)
+            if line:
+                ax.plot(*zip(*line, strict=True), marker=MARKERS[index], color=colour, lw=1, ms=6,
+                        label=label)  # fmt: skip
+        if chance is not None:
+            ax.axhline(chance, color=INK, ls=":", lw=1, label="chance")
+        ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
+        ax.set(xlabel="batch size (4 subsets)", title=f"{condition} subsets")
+    axes[0].set_ylabel("test accuracy")
+    few, many = min(counts), max(counts)
+    seeds = (
+        f"n = {few}" + (f" to {many}" if many > few else "") + (" seeds" if many > 1 else " seed")
+    )
+    bars = "; dots: seeds; bars: 95% t interval" if many > 1 else ""
+    fig.suptitle(f"{', '.join(names)}; {seeds}{bars}", fontsize=10)
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
+    return fig

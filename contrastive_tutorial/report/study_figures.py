@@ -1,0 +1,266 @@
+"""Figures of the whole study: effects with intervals, evaluation statistics, shift against gain.
+
+As in :mod:`contrastive_tutorial.report.figures`, nothing here computes a result but means and
+intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from contrastive_tutorial.augment import POLICIES
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import Record, Summary
+from contrastive_tutorial.report.figures import METRIC_LABELS, cell_label
+from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
+from contrastive_tutorial.verdicts import Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Photometric policies shift the moments of the channels; the others move pixels or none.
+PHOTOMETRIC = (2, 3, 4, 5, 6, 7)
+
+
+def forest(measured: Sequence[Measured], metric: str) -> Figure:
+    """Differences between cells: every seed a dot, mean and 95% interval a bar.
+
+    Args:
+        measured: from :func:`contrastive_tutorial.verdicts.measure`; unrecorded ones are left out.
+        metric: for the axis.
+
+    Raises:
+        InputError: if none is recorded.
+    """
+    import matplotlib.pyplot as plt
+
+    shown = [m for m in measured if m.contrast is not None]
+    if not shown:
+        raise InputError("forest: none of these contrasts is recorded yet")
+    # Words stand above their row and not beside it, so that a phone has its whole width for both.
+    fig, ax = plt.subplots(figsize=(4.6, 0.44 * len(shown) + 1.3))
+    across = ax.get_yaxis_transform()
+    for row, item in enumerate(shown):
+        result = item.contrast
+        assert result is not None
+        primary = item.effect.primary
+        colour, marker = PALETTE[0 if primary else 1], MARKERS[0 if primary else 1]
+        ax.plot(result.deltas, [row + 0.02] * result.n, marker, color=colour, ms=3.5, mfc="none")
+        ax.plot([result.interval.low, result.interval.high], [row + 0.28] * 2, color=colour, lw=2.4)
+        ax.plot([result.mean], [row + 0.28], "|", color=colour, ms=9, mew=2)
+        ax.text(
+            0, row - 0.17, f"{'★ ' if primary else ''}{item.effect.asks}", transform=across,
+            fontsize=8, va="bottom", weight="bold" if primary else "normal",
+        )  # fmt: skip
+        ax.text(
+            1, row - 0.17, f"{item.effect.name}, n = {result.n}", transform=across, fontsize=7.5,
+            va="bottom", ha="right",
+        )  # fmt: skip
+        ax.plot([0, 0], [row - 0.1, row + 0.45], color=INK, lw=1, zorder=0)
+        if row:
+            ax.axhline(row - 0.53, color=INK, lw=0.5, alpha=0.3)
+    ax.set_yticks([])
+    ax.set_ylim(len(shown) - 0.45, -0.75)
+    ax.grid(axis="y", visible=False)
+    ax.locator_params(axis="x", nbins=5)
+    ax.set_xlabel(f"difference in {METRIC_LABELS.get(metric, metric)}")
+    first = shown[0].contrast
+    assert first is not None
+    fig.suptitle(
+        f"{first.data}, preset {first.preset}, K = {first.num_subsets}; ★ primary\n"
+        "dots: seeds; bar: mean and 95% interval",
+        fontsize=9,
+    )
+    return fig
+
+
+def statistics_dots(records: Sequence[Record], metric: str = "cluster_accuracy") -> Figure:
+    """One cell's checkpoints under every evaluation statistic: seeds, mean, 95% t interval.
+
+    Args:
+        records: of one cell, preset and number of subsets; one per seed.
+        metric: a key of ``Record.evaluations[how]``.
+
+    Raises:
+        InputError: for no records or records of several cells.
+    """
+    import matplotlib.pyplot as plt
+
+    cells = {(r.cell, r.preset, r.num_subsets) for r in records}
+    if len(cells) != 1:
+        raise InputError(f"records: expected one cell, preset and K, got {sorted(cells)}")
+    every = [set(r.evaluations) for r in records]
+    names = [how for how in records[0].evaluations if all(how in found for found in every)]
+    plain = [how for how in names if not how.startswith("branch:")]
+    names = plain + sorted((h for h in names if h not in plain), key=lambda h: int(h[7:]))
+    fig, ax = plt.subplots(figsize=(6.2, 0.3 * len(names) + 1.2))
+    for row, how in enumerate(names):
+        values = [r.evaluations[how][metric] for r in records]
+        summary = Summary.of(values)
+        colour = PALETTE[1] if how.startswith("branch:") else PALETTE[0]
+        ax.plot(values, [row - 0.14] * len(values), MARKERS[0], color=colour, ms=3.5, mfc="none")
+        if summary.interval:
+            ax.plot(summary.interval, [row + 0.16] * 2, color=colour, lw=2.2)
+        ax.plot([summary.mean], [row + 0.16], "|", color=colour, ms=9, mew=2)
+    headline = records[0].evaluation
+    ax.set_yticks(
+        range(len(names)), [f"{how} (headline)" if how == headline else how for how in names]
+    )
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlabel(f"{METRIC_LABELS.get(metric, metric)}, small bank")
+    fig.suptitle(
+        f"{cell_label(records[0].cell)}, {records[0].data}, preset {records[0].preset}, "
+        f"K = {records[0].num_subsets}\nn = {len(records)} seeds (dots); "
+        "bar: mean and 95% t interval",
+        fontsize=10,
+    )
+    return fig
+
+
+def policy_shifts(records: Sequence[Record]) -> tuple[dict[int, float], dict[int, list[float]]]:
+    """How far every policy shifts the first norm layer, and what splitting takes from its recall.
+
+    Args:
+        records: of one data set, preset and number of subsets, among them W-bn and S-P1.
+
+    Returns:
+        Policy id to KL in nats, mean over seeds; policy id to the fall of its recall in the policy
+        probe on z from W-bn to S-P1, one number per seed that both have.
+
+    Raises:
+        InputError: if no seed has both measurements.
+    """
+    one, split = ({r.seed: r for r in records if r.cell == name} for name in ("W-bn", "S-P1"))
+    shift, recall = "kl_bn1_per_policy/{}", "policy_recall_z_own_branch/{}"
+    both = [s for s in sorted(set(one) & set(split)) if shift.format(0) in one[s].extra]
+    if not both:
+        raise InputError("policy_shifts: no seed of W-bn and S-P1 has shifts and recalls")
+    ids = range(len(POLICIES))
+    shifts = {k: Summary.of(one[s].extra[shift.format(k)] for s in both).mean for k in ids}
+    falls = {
+        k: [one[s].extra[recall.format(k)] - split[s].extra[recall.format(k)] for s in both]
+        for k in ids
+    }
+    return shifts, falls
+
+
+#: Panels of :func:`leak`: metric and title.
+LEAK_PANELS = {
+    "contrastive_train": "contrastive acc., training",
+    "contrastive_eval": "contrastive acc., evaluation",
+    "loss_final": "NT-Xent loss (nats)",
+    "knn200": "kNN accuracy (k = 200)",
+}
+#: The two groupings that :func:`leak` compares, and the group sizes.
+LEAK_KINDS = {"ghost-same": "both views in one group", "ghost-shuffle": "second views elsewhere"}
+LEAK_SIZES = (5, 10, 25, 50)
+
+
+def leak(records: Sequence[Record]) -> Figure:
+    """The grouping leak: four metrics against the size of random groups; mean and 95% t interval.
+
+    Args:
+        records: of one data set, preset and number of subsets.
+
+    Raises:
+        InputError: if no cell of the leak is recorded.
+    """
+    import matplotlib.pyplot as plt
+
+    runs = [r for r in records if r.cell.rpartition("-")[0] in LEAK_KINDS]
+    if not runs:
+        raise InputError("leak: no run of ghost-same-m or ghost-shuffle-m is recorded")
+    fig, axes = plt.subplots(2, 2, figsize=(6.4, 5.2), sharex=True)
+    axes[0, 1].sharey(axes[0, 0])  # one is read against the other
+    counts = set()
+    for ax, (metric, title) in zip(axes.flat, LEAK_PANELS.items(), strict=True):
+        for i, (kind, label) in enumerate(LEAK_KINDS.items()):
+            means, places = [], []
+            for x, size in enumerate(LEAK_SIZES):
+                values = [r.metrics[metric] for r in runs if r.cell == f"{kind}-{size}"]
+                if not values:
+                    continue
+                found = Summary.of(values)
+                counts.add(found.n)
+                places.append(x + 0.16 * i - 0.08)  # side by side, so that no bar hides another
+                means.append(found.mean)
+                if found.interval:
+                    ax.plot([places[-1]] * 2, found.interval, color=PALETTE[i], lw=1.4)
+            ax.plot(places, means, color=PALETTE[i], marker=MARKERS[i], label=label)
+        base = [r.metrics[metric] for r in records if r.cell == "B0"]
+        if base:
+            ax.axhline(Summary.of(base).mean, color=INK, ls=":", lw=1, label="B0")
+        ax.set_title(title, fontsize=10)
+        ax.set(xlim=(-0.4, len(LEAK_SIZES) - 0.6), xticks=range(len(LEAK_SIZES)))
+        ax.set_xticklabels(LEAK_SIZES)
+        ax.set_ylabel("nats" if metric == "loss_final" else "share")
+    for ax in axes[1]:
+        ax.set_xlabel("images per group m")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    n = "-".join(str(count) for count in sorted({min(counts), max(counts)}))
+    fig.suptitle(
+        f"{runs[0].data}, preset {runs[0].preset}, n = {n} seeds a point; bars: 95% t intervals",
+        fontsize=9,
+    )
+    return fig
+
+
+def shift_against_gain(
+    shifts: Mapping[int, float], falls: Mapping[int, Sequence[float]], setting: str = ""
+) -> Figure:
+    """What splitting takes from the policy probe against how far the policy shifts the features.
+
+    Args:
+        shifts: policy id to KL at the first norm layer, in nats.
+        falls: policy id to the fall of its recall, one number per seed.
+        setting: data and preset, for the title.
+    """
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(6.2, 3.8))
+    for kind, ids in (
+        ("expected to shift moments", [k for k in shifts if k in PHOTOMETRIC]),
+        ("not expected to", [k for k in shifts if k not in PHOTOMETRIC]),
+    ):
+        index = int(kind == "not expected to")
+        for number, k in enumerate(ids):
+            summary = Summary.of(falls[k])
+            if summary.interval:
+                ax.plot([shifts[k]] * 2, summary.interval, color=PALETTE[index], lw=1.5)
+            ax.plot(
+                [shifts[k]], [summary.mean], MARKERS[index], color=PALETTE[index], ms=6,
+                label=kind if number == 0 else None,
+            )  # fmt: skip
+            left = _has_right_neighbour(k, shifts, falls)
+            ax.annotate(
+                POLICIES[k].name, (shifts[k], summary.mean), xytext=(-6, -9) if left else (5, 3),
+                fontsize=8, textcoords="offset points", color=INK, ha="right" if left else "left",
+            )  # fmt: skip
+    ax.axhline(0, color=INK, lw=0.8)
+    ax.set_xscale("log")
+    ax.set(
+        xlabel="shift of the policy at the first norm layer (KL, nats)",
+        ylabel="fall of its recall by splitting",
+    )
+    n = len(next(iter(falls.values())))
+    where = f"{setting}; " if setting else ""
+    ax.set_title(f"{where}S-P1 against W-bn, n = {n} seeds, 95% t intervals", fontsize=9)
+    fig.legend(
+        title="the policy", fontsize=8, title_fontsize=8, loc="outside lower center", ncols=2
+    )
+    return fig
+
+
+def _has_right_neighbour(
+    k: int, shifts: Mapping[int, float], falls: Mapping[int, Sequence[float]]
+) -> bool:
+    """Whether a label right of point ``k`` would run into another point."""
+    height = Summary.of(falls[k]).mean
+    reach = {other: Summary.of(falls[other]) for other in shifts}
+    return any(
+        shifts[k] < shifts[other] < 1.6 * shifts[k]
+        and min((found.interval or (found.mean,))[0], found.mean) - 0.1 < height
+        and height < max((found.interval or (found.mean,))[-1], found.mean) + 0.1
+        for other, found in reach.items()
+    )

@@ -1,0 +1,212 @@
+"""Records as tables that say what is missing: for chapters that are built while runs are made.
+
+Nothing here computes a result of its own; means and intervals come from
+:mod:`~contrastive_tutorial.records`, outcomes from :mod:`~contrastive_tutorial.verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import Record, Summary
+from contrastive_tutorial.report.figures import cell_label
+from contrastive_tutorial.verdicts import (
+    Condition,
+    NotRecordedError,
+    Part,
+    PartVerdict,
+    decide,
+    load_hypotheses,
+    primary_results,
+    value,
+)
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+#: What a table says where nothing is recorded.
+MISSING = "no record yet"
+
+
+def relabel(records: Sequence[Record], metrics: Mapping[str, str]) -> list[Record]:
+    """The records that have all of these metrics, with nothing but these, under their labels.
+
+    Args:
+        records: any.
+        metrics: ``{"knn200": "kNN accuracy", "extra.<key>": ...}``: keys as
+            :func:`contrastive_tutorial.verdicts.value` reads them, and what a figure calls them.
+    """
+    kept = []
+    for record in records:
+        try:
+            found = {label: value(cast(Any, record), metric) for metric, label in metrics.items()}
+        except NotRecordedError:
+            continue
+        kept.append(replace(record, metrics=found, extra={}))
+    return kept
+
+
+def summary(records: Sequence[Record], cell: str, metric: str) -> Summary | None:
+    """Mean and 95% t interval over the seeds of ``cell`` that have ``metric``; ``None`` for none.
+
+    The records must be of one data set, preset and number of subsets.
+    """
+    chosen = relabel([r for r in records if r.cell == cell], {metric: metric})
+    return Summary.of(r.metrics[metric] for r in chosen) if chosen else None
+
+
+def cell_table(
+    records: Sequence[Record], cells: Sequence[str], metrics: Mapping[str, str]
+) -> DataFrame:
+    """One row a cell, one column a metric: mean, half width of the 95% t interval, seeds.
+
+    Args:
+        records: of one data set, preset and number of subsets.
+        cells: rows in order; those without a record stay, and say so.
+        metrics: columns as in :func:`relabel`.
+    """
+    import pandas as pd
+
+    rows = {
+        cell_label(cell): {
+            label: str(summary(records, cell, metric) or MISSING)
+            for metric, label in metrics.items()
+        }
+        for cell in cells
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(metrics.values()))
+
+
+def missing_cells(records: Sequence[Record], cells: Sequence[str]) -> str:
+    """One sentence that names the cells without a record, or says that all have one."""
+    present = {record.cell for record in records}
+    absent = [cell for cell in cells if cell not in present]
+    if not absent:
+        return f"All {len(cells)} cells are recorded."
+    return "No record yet: " + ", ".join(absent) + "."
+
+
+def provenance(records: Sequence[Record]) -> str:
+    """One sentence on where records come from: how many, on what, with which code.
+
+    Raises:
+        InputError: for no records.
+    """
+    if not records:
+        raise InputError("provenance: expected at least one record, got none")
+
+    def all_of(name: str) -> str:
+        return ", ".join(sorted({str(getattr(r, name)) for r in records}))
+
+    commits = ", ".join(sorted({(r.git_commit or "unknown")[:9] for r in records}))
+    return (
+        f"{len(records)} recorded runs on {all_of('data')}, preset {all_of('preset')},\nmade on "
+        f"{all_of('device')} with version {all_of('package_version')}, commit {commits}."
+    )
+
+
+#: The registered sensitivity analyses of the primary family: label, metric, evaluation statistics.
+SENSITIVITY = (
+    ("cluster accuracy", "cluster_accuracy", None),
+    ("re-estimated statistics", "cluster_accuracy", "reestimated"),
+    ("NMI", "nmi", None),
+    ("ARI", "ari", None),
+    ("kNN, k = 200", "knn200", None),
+    ("linear probe", "linear_probe", None),
+)
+
+
+def sensitivity_table(
+    records: Sequence[Record], preset: str | None = None, data: str | None = None
+) -> DataFrame:
+    """The primary contrasts under every registered metric: mean and 95% interval.
+
+    Args:
+        records: any.
+        preset, data: ``None`` for the registered ones.
+
+    Raises:
+        InputError: as :func:`contrastive_tutorial.verdicts.primary_results`.
+    """
+    import pandas as pd
+
+    rules = load_hypotheses().rules
+    rows: dict[str, dict[str, str]] = {label: {} for label, _, _ in SENSITIVITY}
+    for label, metric, how in SENSITIVITY:
+        found = primary_results(rules, cast(Any, records), preset, data, metric=metric, how=how)
+        for name, result in found.items():
+            column = f"{name}: {' − '.join(rules.primary[name])}"
+            rows[label][column] = "too few runs yet"
+            if result.contrast is not None:
+                low, high = result.contrast.interval.low, result.contrast.interval.high
+                rows[label][column] = f"{result.contrast.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
+    """What the registered rules say: a row for every hypothesis, and one for each of its parts.
+
+    ``measured`` names the cells and gives their difference, with a sign, or the value of one cell,
+    without; ``holds if`` is where the interval has to lie.
+
+    Raises:
+        InputError: as :func:`contrastive_tutorial.verdicts.decide`.
+    """
+    import pandas as pd
+
+    registry = load_hypotheses()
+    columns = ["outcome", "measured", "holds if"]
+    rows: dict[str, list[str]] = {}
+    for name in ids:
+        hypothesis = registry[name]
+        verdict = decide(hypothesis, cast(Any, records))
+        rows[f"{name}: {hypothesis.title}"] = [verdict.outcome.upper(), "", ""]
+        for registered, part in zip(hypothesis.parts, verdict.parts, strict=True):
+            rows[f"{name}, {part.name}"] = [
+                part.outcome, _measured(registered, part), _needed(registered.supported_if),
+            ]  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _measured(registered: Part, part: PartVerdict) -> str:
+    if part.mean is None or part.interval is None:
+        return "too few runs yet"
+    sign = "" if registered.kind in ("level", "spread") else "+"
+    mean, low, high = (
+        f"{number:{sign}.3f}" for number in (part.mean, part.interval.low, part.interval.high)
+    )
+    share = f"{part.interval.confidence:.0%}"
+    return f"{_compared(registered)}{mean} [{low}, {high}] ({share}), n = {part.n}"
+
+
+def _compared(registered: Part) -> str:
+    """The cells whose number it is; nothing where the part's own words say it (long lists)."""
+    if registered.kind == "rank_correlation":
+        return "ρ "
+    if registered.kind == "slope":
+        return "slope "
+    if "cell" in registered.spec:
+        return f"{registered.spec['cell']}: "
+    sides = [
+        [side] if isinstance(side, str) else side for side in registered.spec.get("contrast", [])
+    ]
+    if not sides or max(map(len, sides)) > 2:
+        return ""
+    left, right = ("mean of " * (len(side) > 1) + " and ".join(side) for side in sides)
+    return f"{left}: " if left == right else f"{left} − {right}: "
+
+
+def _needed(condition: Condition) -> str:
+    """Where the interval, or every single value, has to lie."""
+    low, high = f"{condition.low:g}", f"{condition.high:g}"
+    return {
+        "above": f"above {low}",
+        "below": f"below {high}",
+        "inside": f"within {low} to {high}",
+        "outside": f"outside {low} to {high}",
+        "every at_least": f"each at least {low}",
+        "some below": f"one below {high}",
+    }[condition.relation]

@@ -1,0 +1,47 @@
+"""The study: cells, one experiment, its scores, and the runner of many runs.
+
+Enters: names of cells and presets, images, seeds, a folder for records.
+Leaves: one record for each run, written once, whole or not at all.
+Never: decides a hypothesis or draws a figure.
+"""
+
+from contrastive_tutorial.study.cells import CELLS, THREE, Cell, cell
+from contrastive_tutorial.study.diagnostics import first_norm_shift
+from contrastive_tutorial.study.embedding import embed_records
+from contrastive_tutorial.study.experiment import Experiment
+from contrastive_tutorial.study.norms import CONDITIONS, NORMS, PRESET, Setting, Trial, classifier
+from contrastive_tutorial.study.ray import study_on_ray
+from contrastive_tutorial.study.reproduction import reproduce
+from contrastive_tutorial.study.runner import Run, missing_runs, parse_budget, plan, run, study
+from contrastive_tutorial.study.scoring import features
+from contrastive_tutorial.study.views import contrastive_loss
+from contrastive_tutorial.train import PRESETS, Preset, preset
+
+__all__ = [
+    "CELLS",
+    "CONDITIONS",
+    "NORMS",
+    "PRESET",
+    "PRESETS",
+    "THREE",
+    "Cell",
+    "Experiment",
+    "Preset",
+    "Run",
+    "Setting",
+    "Trial",
+    "cell",
+    "classifier",
+    "contrastive_loss",
+    "embed_records",
+    "features",
+    "first_norm_shift",
+    "missing_runs",
+    "parse_budget",
+    "plan",
+    "preset",
+    "reproduce",
+    "run",
+    "study",
+    "study_on_ray",
+]

@@ -1,0 +1,209 @@
+"""Measurements that single hypotheses need, beyond the metrics of every run.
+
+* :func:`cluster_protocols`: how far the protocol alone moves "cluster accuracy";
+* :func:`first_norm_shift`: how far each policy shifts what the first norm layer sees;
+* :class:`EarlyAccuracy`: cluster accuracy during training under moving averages of two decays.
+
+Results are flat dictionaries ``"<group>/<entry>" -> number``, as records keep them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from contrastive_tutorial import metrics
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.losses import kl_normal
+
+DECAYS = (0.99, 0.9)
+
+
+def cluster_protocols(
+    features: dict[str, tuple[Tensor, Tensor]],
+    test_labels: Tensor,
+    num_classes: int,
+    restarts: int = 20,
+) -> dict[str, float]:
+    """Accuracy of one checkpoint's clusters under every protocol, mean over k-means restarts.
+
+    Args:
+        features: by name (h, z): bank ``(N, D)``, which k-means is fitted on, and test ``(M, D)``.
+        test_labels: int64 ``(M,)``.
+        num_classes: number of clusters; ``purity20`` stands for twice as many.
+        restarts: single k-means++ starts to average over.
+
+    Returns:
+        ``cluster_protocols/<protocol>/<features>/<norm>`` with protocol ``raw`` (cluster ids taken
+        for class ids), ``hungarian``, ``purity10`` (both of the same assignment) or ``purity20``;
+        norm ``l2`` or ``none``.
+    """
+    found: dict[str, float] = {}
+    for name, (bank, test) in features.items():
+        for norm, normalize in (("l2", True), ("none", False)):
+            scores: dict[str, list[float]] = {}
+            for seed in range(restarts):
+                ids, finer = (
+                    metrics.cluster(bank, test, k, seed, n_init=1, normalize=normalize)
+                    for k in (num_classes, 2 * num_classes)
+                )
+                for protocol, value in (
+                    ("raw", metrics.raw_accuracy(test_labels, ids)),
+                    ("hungarian", metrics.cluster_accuracy(test_labels, ids)),
+                    ("purity10", metrics.purity(test_labels, ids)),
+                    ("purity20", metrics.purity(test_labels, finer)),
+                ):
+                    scores.setdefault(protocol, []).append(value)
+            for protocol, values in scores.items():
+                key = f"cluster_protocols/{protocol}/{name}/{norm}"
+                found[key] = float(torch.tensor(values, dtype=torch.float64).mean())
+    return found
+
+
+def first_norm_layer(model: nn.Module) -> nn.Module:
+    """The first layer of ``model`` that normalises over channels, in order of registration.
+
+    Raises:
+        InputError: if there is none.
+    """
+    for module in model.modules():
+        if getattr(module, "num_features", None) or isinstance(module, nn.GroupNorm):
+            return module
+    raise InputError("model: expected a network with a norm layer, found none")
+
+
+@torch.no_grad()
+def first_norm_shift(
+    model: nn.Module, forward: Callable[[Tensor], object], views: Tensor, policy_ids: Tensor
+) -> dict[str, float]:
+    """``kl_bn1_per_policy/<k>``: how far policy k shifts the input of the first norm layer.
+
+    KL(N(mu_k, v_k) || N(mu, v)) in nats, mean over channels: moments over the images and positions
+    of policy k, against those of all views together.
+
+    Args:
+        model: holds the layer.
+        forward: runs images through it.
+        views: float ``(B, 3, H, W)``; equally many of every policy.
+        policy_ids: int64 ``(B,)``.
+    """
+    seen: list[Tensor] = []
+    handle = first_norm_layer(model).register_forward_pre_hook(
+        lambda _, inputs: seen.append(_moments(inputs[0]))
+    )
+    try:
+        policies = [int(k) for k in policy_ids.unique()]
+        for k in policies:
+            forward(views[policy_ids == k])
+    finally:
+        handle.remove()
+    mean, square = torch.stack(seen).unbind(1)  # (policies, C)
+    std = (square - mean**2).clamp(min=1e-12).sqrt()
+    mean_all, square_all = mean.mean(0), square.mean(0)
+    std_all = (square_all - mean_all**2).clamp(min=1e-12).sqrt()
+    shift = kl_normal(mean, std, mean_all.expand_as(mean), std_all.expand_as(std)).mean(1)
+    return {f"kl_bn1_per_policy/{k}": float(shift[i]) for i, k in enumerate(policies)}
+
+
+def _moments(x: Tensor) -> Tensor:
+    """float64 ``(2, C)``: mean and mean square of every channel."""
+    x = x.double().transpose(0, 1).flatten(1)
+    return torch.stack([x.mean(1), x.square().mean(1)])
+
+
+class EarlyAccuracy(nn.Module):
+    """Moving averages of two decays beside the encoder's own statistics, scored on the way.
+
+    Everything it knows lies in buffers. As a submodule of the model during training it is part of
+    every checkpoint, so a run that was killed continues with them.
+
+    Args:
+        encoder: its ``nn.BatchNorm2d`` layers are watched.
+        steps: numbers of steps after which to score.
+        score: gives the cluster accuracy of an encoder in evaluation mode.
+        exact: replaces an encoder's running statistics by exact ones.
+    """
+
+    values: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        steps: tuple[int, ...],
+        score: Callable[[nn.Module], float],
+        exact: Callable[[nn.Module], None],
+    ):
+        super().__init__()
+        self.steps, self._score, self._exact = steps, score, exact
+        self._encoder = (encoder,)  # in a tuple, or it would be registered a second time
+        self._watching = True
+        self.statistics = (*(f"ema{decay}" for decay in DECAYS), "precise")
+        shape = len(self.statistics), len(steps)
+        self.register_buffer("values", torch.full(shape, torch.nan, device=_device(encoder)))
+        self._handles = []
+        for i, layer in enumerate(_batch_norms(encoder)):
+            for decay in DECAYS:
+                # PyTorch's start: as if the data had mean 0 and variance 1.
+                ones = torch.ones(layer.num_features, device=_device(encoder))
+                self.register_buffer(_buffer(decay, i, "mean"), torch.zeros_like(ones))
+                self.register_buffer(_buffer(decay, i, "var"), ones)
+            self._handles.append(layer.register_forward_pre_hook(self._watch(i)))
+
+    def _watch(self, index: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        @torch.no_grad()
+        def update(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            if not (self._watching and layer.training):
+                return
+            var, mean = torch.var_mean(inputs[0].float().transpose(0, 1).flatten(1), dim=1)
+            for decay in DECAYS:
+                self.get_buffer(_buffer(decay, index, "mean")).lerp_(mean, 1 - decay)
+                self.get_buffer(_buffer(decay, index, "var")).lerp_(var, 1 - decay)
+
+        return update
+
+    def after_step(self, step: int, loss: Tensor) -> None:
+        """For ``on_step`` of :func:`contrastive_tutorial.train.loop.train`."""
+        if step + 1 not in self.steps:
+            return
+        self._watching = False  # a copy of the encoder comes with its hooks
+        for row, name in enumerate(self.statistics):
+            self.values[row, self.steps.index(step + 1)] = self._score(self._copy(name))
+        self._watching = True
+
+    def _copy(self, statistics: str) -> nn.Module:
+        """A copy of the encoder in evaluation mode, with these statistics."""
+        twin = copy.deepcopy(self._encoder[0])
+        if statistics == "precise":
+            self._exact(twin)
+            return twin.eval()
+        decay = float(statistics.removeprefix("ema"))
+        for i, layer in enumerate(_batch_norms(twin)):
+            layer.running_mean = self.get_buffer(_buffer(decay, i, "mean")).clone()
+            layer.running_var = self.get_buffer(_buffer(decay, i, "var")).clone()
+        return twin.eval()
+
+    def close(self) -> dict[str, float]:
+        """Stop watching; ``early_accuracy/<statistics>/<step>`` of the steps that were reached."""
+        for handle in self._handles:
+            handle.remove()
+        return {
+            f"early_accuracy/{name}/{step}": float(self.values[row, column])
+            for row, name in enumerate(self.statistics)
+            for column, step in enumerate(self.steps)
+            if not torch.isnan(self.values[row, column])
+        }
+
+
+def _batch_norms(encoder: nn.Module) -> list[nn.BatchNorm2d]:
+    return [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next(module.parameters()).device
+
+
+def _buffer(decay: float, layer: int, what: str) -> str:
+    return f"ema{round(100 * decay)}_{layer}_{what}"

@@ -1,0 +1,366 @@
+"""One cell made ready to train: images, subsets, batches, norm layers, loss.
+
+:class:`Experiment` is what :func:`contrastive_tutorial.study.runner.run` uses from beginning to
+end, and what a chapter uses piece by piece.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from contrastive_tutorial import __version__, augment, data, norm
+from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import Record, git_commit, versions
+from contrastive_tutorial.study.cells import Cell, Preset
+from contrastive_tutorial.study.cells import cell as get_cell
+from contrastive_tutorial.study.cells import preset as get_preset
+from contrastive_tutorial.study.diagnostics import EarlyAccuracy
+from contrastive_tutorial.study.scoring import Evaluator, Scores, features, training_views
+from contrastive_tutorial.study.views import Layout, contrastive_loss, layout, make_views, project
+from contrastive_tutorial.train import (
+    ContrastiveModel,
+    History,
+    TrainConfig,
+    World,
+    adapt_norms,
+    device_name,
+    memory,
+    resolve_device,
+    seeded,
+    settle,
+    share,
+    supports_bf16,
+    train,
+)
+
+#: Steps whose image indices travel to a GPU together: 64 x 512 indices are 0.25 MB.
+_STEPS_A_COPY = 64
+
+
+class Experiment:
+    """One cell made ready to train: images, subsets, batches, model.
+
+    ``run`` is this class used from beginning to end; a chapter uses it piece by piece.
+
+    Args:
+        cell: name or :class:`~contrastive_tutorial.study.cells.Cell`.
+        images: name or path of a data set, or the three image sets ``(train, val, test)``.
+        preset: name or :class:`~contrastive_tutorial.study.cells.Preset`.
+        seed: of weights, partition, batches and augmentation, all jointly.
+        num_subsets: K.
+        device: ``None`` for the best there is.
+        world: the processes that train together; see :mod:`contrastive_tutorial.train.processes`.
+        batch_norm: with several processes, whether plain BN uses the statistics of all of them
+            (``"sync"``) or of each alone (``"local"``).
+
+    Raises:
+        InputError: for unknown names, unreadable data, a batch that K does not divide, or
+            processes that cannot share it.
+    """
+
+    def __init__(
+        self,
+        cell: str | Cell,
+        images: str | Path | tuple[ImageSet, ...] = "shapes",
+        preset: str | Preset = "live",
+        seed: int = 0,
+        num_subsets: int = 10,
+        device: str | torch.device | None = None,
+        world: World | None = None,
+        batch_norm: str = "sync",
+    ):
+        self.cell = get_cell(cell) if isinstance(cell, str) else cell
+        self.preset = get_preset(preset) if isinstance(preset, str) else preset
+        if self.preset.grayscale is not None and self.cell.policy == "P0":
+            self.cell = replace(self.cell, grayscale=self.preset.grayscale)
+        if seed < 0:
+            raise InputError(f"seed: expected 0 or more, got {seed}")
+        if num_subsets < 1:
+            raise InputError(f"num_subsets: expected 1 or more, got {num_subsets}")
+        self.seed, self.num_subsets = seed, num_subsets
+        self.device = resolve_device(device)
+        sets = load_splits(images, self.device) if isinstance(images, (str, Path)) else images
+        self.train_set, self.val_set, self.test_set = (part.to(self.device) for part in sets)
+        subset_ids = partition(self.train_set.labels, num_subsets, seed)
+        self.order: Layout = layout(self.cell, self.preset.batch_size, num_subsets)
+        self.batches = SubsetBatches(
+            subset_ids,
+            self.preset.batch_size,
+            seed,
+            balanced=self.cell.balanced,
+            only_subset=self.cell.only_subset,
+        )
+        self.subset_ids = subset_ids.to(self.device)
+        self.model: ContrastiveModel = self._build_model()
+        self.world, self.batch_norm = world or World(), batch_norm
+        if self.world.size > 1 and self.cell.early_steps:
+            raise InputError(
+                f"{self.cell.name}: is measured while it trains, which needs the whole batch in "
+                "one process; run it without torchrun"
+            )
+        self.share = share(self.order, self.world, self.device)
+        # What training moves: the model itself, or its like whose norms know of other processes.
+        self.trained = self.model
+        if self.world.size > 1:
+            self.trained = adapt_norms(copy.deepcopy(self.model), self.share, batch_norm)  # type: ignore[assignment]
+        self._forward: Callable = self.trained
+        self._apply: Callable = augment.apply
+        if self.preset.compile != "no" and self.device.type == "cuda":
+            mode = None if self.preset.compile == "default" else self.preset.compile
+            self._forward = torch.compile(self.trained, mode=mode)
+            self._apply = torch.compile(augment.apply, mode=mode)
+        self._index_block: tuple[int, torch.Tensor] | None = None
+        self._evaluator_kept: Evaluator | None = None
+        self.early: dict[str, float] = {}  # what was measured during training
+
+    def _build_model(self) -> ContrastiveModel:
+        model = seeded(self.seed, self.preset.encoder)
+        if self.cell.norm == "ghost":
+            # The order of the rows decides who shares a group: the layer must not deal them anew.
+            model.encoder = norm.convert_norm(
+                model.encoder, "ghost", self.order.groups, grouping="contiguous"
+            )
+        else:
+            model.encoder = norm.convert_norm(model.encoder, self.cell.norm, self.num_subsets)
+        memory_format = torch.channels_last
+        return model.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
+
+    @property
+    def config(self) -> TrainConfig:
+        """The preset as the training loop wants it."""
+        preset = self.preset
+        return TrainConfig(
+            steps=preset.steps,
+            lr=preset.lr,
+            optimizer=preset.optimizer,
+            weight_decay=preset.weight_decay,
+            warmup=preset.warmup,
+            seed=self.seed,
+            checkpoint_every=preset.checkpoint_every,
+        )
+
+    def indices(self, step: int) -> torch.Tensor:
+        """int64 ``(N,)`` images of a step, on the device: copied there for many steps at once."""
+        if self.device.type == "cpu":
+            return self.batches.indices(step)
+        block, place = divmod(step, _STEPS_A_COPY)
+        if self._index_block is None or self._index_block[0] != block:
+            first = block * _STEPS_A_COPY
+            steps = [self.batches.indices(first + i) for i in range(_STEPS_A_COPY)]
+            table = torch.stack(steps).pin_memory().to(self.device, non_blocking=True)
+            self._index_block = block, table
+        return self._index_block[1][place]
+
+    def views(self, step: int, generator: torch.Generator) -> torch.Tensor:
+        """Both views of every image of a step: float32 ``(2N, 3, 32, 32)``, rows in order.
+
+        With several processes, this process's rows of them.
+        """
+        index = self.indices(step)
+        views = make_views(
+            self.train_set.images[index], self.subset_ids[index], self.cell, self.order, generator,
+            self.share.rows, self._apply,
+        )  # fmt: skip
+        return views.contiguous(memory_format=torch.channels_last)
+
+    def loss(self, step: int, generator: torch.Generator) -> torch.Tensor:
+        """The contrastive loss of one step."""
+        z = project(
+            self._forward, self.views(step, generator), self.share.order, self.preset.passes
+        )
+        if self.world.size > 1:
+            z = self.world.gather(z.float())
+            z = z if self.share.back is None else z[self.share.back]
+        return contrastive_loss(z, self.cell, self.order, self.preset.temperature)
+
+    def knn(self) -> float:
+        """kNN accuracy (k = 10, cosine) of clean test images, as the network stands.
+
+        With the running statistics that training has gathered so far; a final evaluation measures
+        them anew.
+        """
+        settle(self.trained, self.world)
+
+        def score() -> float:
+            if self.trained is not self.model:
+                self.model.load_state_dict(self.trained.state_dict())
+            if self._evaluator_kept is None:
+                self._evaluator_kept = self._evaluator()
+            return self._evaluator_kept.quick_knn(self.model)
+
+        return self.world.from_first(score)
+
+    def memory_need(self) -> memory.Need:
+        """Bytes that a step takes; see :mod:`contrastive_tutorial.train.memory`."""
+        bf16 = supports_bf16(self.device)
+        groups = self.order.groups
+        return memory.measure(self.model, 4 * groups, self.preset.optimizer, bf16)
+
+    def train(
+        self,
+        checkpoint: str | Path | None = None,
+        progress: bool | str = True,
+        on_step: Callable[[int, torch.Tensor], None] | None = None,
+    ) -> History:
+        """Train the model; see :func:`contrastive_tutorial.train.loop.train`.
+
+        Raises:
+            InputError: also if a step does not fit the memory, naming a batch size that does.
+        """
+        each, groups = self.share.order.num_images, self.share.order.groups
+        need = self.memory_need()
+        memory.require(need, each, self.device, groups)
+        early = self._early_accuracy() if self.cell.early_steps else None
+        if early is not None:
+            self.model.early = early
+        try:
+            history = train(
+                self.trained,
+                self.loss,
+                self.config,
+                images_per_step=self.preset.batch_size,
+                checkpoint=checkpoint,
+                fingerprint=self.fingerprint(),
+                progress=progress,
+                on_step=_both(on_step, early and early.after_step),
+                measure=self.knn if self.preset.knn_every else None,
+                measure_every=self.preset.knn_every,
+                world=self.world,
+            )
+        except (RuntimeError, MemoryError) as error:
+            explained = memory.explain(error, need, each, self.device, groups)
+            if explained is None:
+                raise
+            raise explained from error
+        finally:
+            if early is not None:
+                self.early = early.close()
+                del self.model.early
+        if self.trained is not self.model:
+            settle(self.trained, self.world)
+            self.model.load_state_dict(self.trained.state_dict())
+        return history
+
+    def _early_accuracy(self) -> EarlyAccuracy:
+        evaluator = self._evaluator()
+        return EarlyAccuracy(
+            self.model.encoder,
+            self.cell.early_steps,
+            evaluator.quick_cluster_accuracy,
+            evaluator.make_exact,
+        )
+
+    def fingerprint(self) -> dict[str, object]:
+        """What defines the run: a checkpoint resumes only a run that agrees on all of it."""
+        return {
+            "cell": asdict(self.cell),
+            "preset": asdict(self.preset),
+            "num_subsets": self.num_subsets,
+            "data_hash": self.train_set.content_hash,
+            **self._processes(),
+        }
+
+    def _processes(self) -> dict[str, object]:
+        if self.world.size == 1:
+            return {}
+        return {"processes": self.world.size, "batch_norm": self.batch_norm}
+
+    def features(self, images: ImageSet, how: str | None = None) -> torch.Tensor:
+        """h of clean images, float32 ``(N, feature_dim)``, under the headline statistics.
+
+        The running statistics are measured anew (precise BN) on the cell's own training batches
+        first, as everywhere in this package.
+
+        Args:
+            images: any image set.
+            how: other evaluation statistics, by name.
+        """
+        norm.precise_bn(
+            self.model.encoder,
+            training_views(
+                self.cell, self.order, self.batches, self.train_set.images, self.subset_ids,
+                range(10_000, 10_010), self.seed + 1,
+            ),
+        )  # fmt: skip
+        how = how or self.cell.headline_statistics
+        with norm.evaluation_statistics(self.model.encoder, how) as forward:
+            return features(forward, images.images.to(self.device))
+
+    def evaluate(self, with_arrays: bool = False) -> Scores:
+        """Every metric of the trained model; see :mod:`contrastive_tutorial.study.scoring`."""
+        scores = self._evaluator()(self.model, with_arrays)
+        scores.extra.update(self.early)
+        return scores
+
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(
+            self.cell,
+            self.preset,
+            self.train_set,
+            self.val_set,
+            self.test_set,
+            self.subset_ids,
+            self.num_subsets,
+            self.batches,
+            self.order,
+            self.seed,
+        )
+
+    def record(self, history: History, scores: Scores, evaluate_seconds: float = 0.0) -> Record:
+        """Everything about the finished run, ready to be saved."""
+        return Record(
+            cell=self.cell.name,
+            preset=self.preset.name,
+            seed=self.seed,
+            num_subsets=self.num_subsets,
+            data=self.train_set.name,
+            data_hash=self.train_set.content_hash,
+            evaluation=scores.evaluation,
+            metrics=scores.metrics,
+            evaluations=scores.evaluations,
+            hyperparameters={
+                "cell": asdict(self.cell) | {"early_steps": list(self.cell.early_steps)},
+                "preset": asdict(self.preset),
+                "train_images": len(self.train_set),
+                "test_images": len(self.test_set),
+                **self._processes(),
+            },
+            loss_curve=history.curve(),
+            knn_curve=history.points,
+            train_seconds=round(history.seconds, 3),
+            evaluate_seconds=round(evaluate_seconds, 3),
+            images_per_second=round(history.images_per_second, 1),
+            device=device_name(self.device),
+            versions=versions(),
+            package_version=__version__,
+            git_commit=git_commit(),
+            extra=scores.extra,
+        )
+
+
+def _both(
+    first: Callable[[int, torch.Tensor], None] | None,
+    second: Callable[[int, torch.Tensor], None] | None,
+) -> Callable[[int, torch.Tensor], None] | None:
+    """Call both after a step, the second one last."""
+    if first is None or second is None:
+        return first or second
+
+    def call(step: int, loss: torch.Tensor) -> None:
+        first(step, loss)
+        second(step, loss)
+
+    return call
+
+
+def load_splits(
+    name_or_path: str | Path, device: torch.device | str = "cpu"
+) -> tuple[ImageSet, ...]:
+    """The train, validation and test image sets of one source."""
+    return tuple(data.load(name_or_path, split, device) for split in ("train", "val", "test"))

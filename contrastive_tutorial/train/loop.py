@@ -1,0 +1,327 @@
+"""The training loop: one function from batches and a loss to trained weights.
+
+Every random draw of step *t* comes from a generator seeded by ``(seed, t)``. So a run that was
+killed and resumed at step *t* continues with the numbers it would have drawn anyway; on a CPU its
+final weights are bit-identical to those of an uninterrupted run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.train import checkpoints
+from contrastive_tutorial.train.checkpoints import Progress
+from contrastive_tutorial.train.optimizers import learning_rate, make_optimizer
+from contrastive_tutorial.train.presets import require_schedule
+from contrastive_tutorial.train.processes import World
+from contrastive_tutorial.train.sharding import settle
+
+# (step, generator) -> the loss of that step, a scalar that depends on the model's parameters
+StepLoss = Callable[[int, torch.Generator], Tensor]
+
+_WARMUP_STEPS_NOT_TIMED = 3
+_TRY = "Try a lower learning rate, a longer warm-up, or a higher temperature"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to optimise.
+
+    Attributes:
+        steps: optimiser steps.
+        lr: peak learning rate; cosine decay to zero over ``steps``.
+        optimizer: ``"adam"``, ``"adamw"``, ``"sgd"`` (momentum 0.9), ``"nesterov"`` or ``"lars"``.
+        weight_decay: L2 penalty, not applied to one-dimensional parameters (biases, norm affine).
+        warmup: fraction of the steps with a linearly rising learning rate.
+        seed: of everything random in the run.
+        bf16: autocast to bfloat16; ``None`` means where :func:`supports_bf16` says so.
+        checkpoint_every: steps between checkpoints (when a checkpoint file is given).
+    """
+
+    steps: int
+    lr: float = 1e-3
+    optimizer: str = "adam"
+    weight_decay: float = 1e-4
+    warmup: float = 0.0
+    seed: int = 0
+    bf16: bool | None = None
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        require_schedule(self)
+
+
+@dataclass
+class History:
+    """What training leaves beside the weights.
+
+    Attributes:
+        losses: float32 ``(steps,)`` loss of every step.
+        seconds: wall time of all steps, also of those taken before the run was interrupted;
+            measurements on the way are not counted.
+        images_per_second: throughput over the steps taken in this process, the first three
+            excluded (warm-up).
+        points: ``(step, seconds, value)`` of every measurement on the way.
+    """
+
+    losses: Tensor = field(default_factory=lambda: torch.empty(0))
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    points: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def curve(self, points: int = 200) -> list[tuple[int, float]]:
+        """``(step, mean loss)`` over at most ``points`` equal stretches of the run."""
+        if not len(self.losses):
+            return []
+        stretch = math.ceil(len(self.losses) / points)
+        return [
+            (start + len(part) // 2, float(part.mean()))
+            for start, part in zip(
+                range(0, len(self.losses), stretch), self.losses.split(stretch), strict=True
+            )
+        ]
+
+
+def resolve_device(device: str | torch.device | None = None) -> torch.device:
+    """The device asked for, or the best there is (CUDA, then CPU).
+
+    Raises:
+        InputError: if the device asked for is not there.
+    """
+    if device is None or device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {device!r}") from error
+    if wanted.type == "cuda" and (
+        not torch.cuda.is_available() or (wanted.index or 0) >= torch.cuda.device_count()
+    ):
+        raise InputError(
+            f"device: {device!r} is not there ({torch.cuda.device_count()} CUDA devices found); "
+            "use --device cpu"
+        )
+    return wanted
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether ``device`` is a GPU that computes in bfloat16.
+
+    Older ones (before compute capability 8, such as the T4 of free notebooks) only emulate it, and
+    are faster in float32; torch counts the emulation as support unless told otherwise.
+    """
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def device_name(device: torch.device) -> str:
+    """A readable name: the GPU's, or the CPU's model, instruction set and number of threads.
+
+    Virtual machines shorten the model to a family whose members compute with other instructions,
+    and so add numbers up in another order.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return f"{_cpu_model()}, {instructions} ({torch.get_num_threads()} threads)"
+
+
+def _cpu_model() -> str:
+    import platform
+
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "CPU"
+
+
+def step_seed(seed: int, step: int) -> int:
+    """A 63-bit seed for one step; steps and neighbouring seeds share no stream."""
+    digest = hashlib.blake2b(f"{seed}:{step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def train(
+    model: nn.Module,
+    step_loss: StepLoss,
+    config: TrainConfig,
+    *,
+    images_per_step: int = 1,
+    checkpoint: str | Path | None = None,
+    fingerprint: dict[str, Any] | None = None,
+    progress: bool | str = True,
+    on_step: Callable[[int, Tensor], None] | None = None,
+    measure: Callable[[], float] | None = None,
+    measure_every: int = 0,
+    world: World | None = None,
+) -> History:
+    """Train ``model`` in place by ``config.steps`` steps on ``step_loss``.
+
+    Args:
+        model: its parameters are optimised; left in training mode.
+        step_loss: ``step_loss(step, generator)`` returns the scalar loss of one step. It runs
+            under autocast when ``config.bf16``; ``generator`` (on the model's device) and torch's
+            global generator are both seeded by ``(config.seed, step)``.
+        images_per_step: for the throughput and the progress bar.
+        checkpoint: file to save to (atomically) and to resume from.
+        fingerprint: what else a checkpoint must agree on to be resumed, e.g. the cell and data.
+        progress: ``False``, ``True``, or the label of the progress bar.
+        on_step: called after each step with the step and the detached loss (no copy to the host).
+        measure: called without arguments after every ``measure_every`` steps and after the last;
+            its value and the training time so far become a point of the history. The clock stands
+            still meanwhile.
+        world: of several processes that train one model: gradients are averaged after every
+            backward pass, the first process keeps the checkpoint. ``step_loss`` must return a loss
+            whose average over processes is the loss of the whole batch.
+
+    Nothing in a step waits for the device; the host does only where losses are checked for NaN (at
+    every checkpoint), at measurements, and at the end.
+
+    Raises:
+        InputError: if the loss or a weight is not finite (the last good checkpoint stays), or the
+            checkpoint belongs to another configuration or is damaged.
+    """
+    device = next(model.parameters()).device
+    world = world or World()
+    optimizer = make_optimizer(model, config)
+    bf16 = config.bf16
+    if bf16 is None:
+        bf16 = supports_bf16(device)
+    losses = torch.full((config.steps,), float("nan"), device=device)
+    identity = json.dumps({**asdict(config), **(fingerprint or {})}, sort_keys=True, default=str)
+    file = Path(checkpoint) if checkpoint is not None else None
+
+    def find() -> checkpoints.Loaded | None:
+        if file is None:
+            return None
+        if file.exists():
+            return checkpoints.read(file, identity)
+        # Find out now, not after an hour, whether the folder can be written.
+        checkpoints.save(file, model, optimizer, losses, Progress(), identity)
+        return None
+
+    loaded = world.from_first(find)
+    done = checkpoints.restore(loaded, model, optimizer, losses) if loaded else Progress()
+    start, before = done.step, done.seconds
+
+    model.train()
+    generator = torch.Generator(device=device)
+    bar = _bar(progress, config.steps, start, images_per_step)
+    clock_start, timed_steps, timer, paused = time.perf_counter(), 0, 0.0, 0.0
+    global_state = torch.get_rng_state()
+    gpu_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    try:
+        for step in range(start, config.steps):
+            if step == start + _WARMUP_STEPS_NOT_TIMED:
+                _synchronize(device)
+                timer = time.perf_counter() - paused
+            seed = step_seed(config.seed, step)
+            generator.manual_seed(seed)
+            torch.manual_seed(seed)  # for layers that draw from the global generator
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(config, step)
+            optimizer.zero_grad(set_to_none=True)
+            try:
+                with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                    loss = step_loss(step, generator)
+            except InputError as error:
+                raise InputError(f"step {step}: {error}{_kept(checkpoint)}") from error
+            loss.backward()
+            world.average_gradients(model)
+            optimizer.step()
+            losses[step] = loss.detach()
+            timed_steps += step >= start + _WARMUP_STEPS_NOT_TIMED
+            if on_step is not None:
+                on_step(step, loss.detach())
+            if device.type == "cpu":  # looking is free there
+                _require_finite(losses, step, step + 1, checkpoint)
+            last = step + 1 == config.steps
+            if measure is not None and measure_every and (last or (step + 1) % measure_every == 0):
+                _require_finite(losses, 0, step + 1, checkpoint)
+                _synchronize(device)
+                began = time.perf_counter()
+                seconds = before + began - clock_start - paused
+                done.points.append((step + 1, round(seconds, 3), measure()))
+                model.train()
+                _synchronize(device)
+                paused += time.perf_counter() - began
+            if last or (step + 1) % config.checkpoint_every == 0:
+                _require_finite(losses, 0, step + 1, checkpoint)
+                _require_finite_weights(model, step, checkpoint)
+                settle(model, world)  # or what other processes gathered would be lost
+                if file is not None and world.is_first:
+                    done.step = step + 1
+                    done.seconds = before + time.perf_counter() - clock_start - paused
+                    checkpoints.save(file, model, optimizer, losses, done, identity)
+            bar.update(1)
+    finally:
+        bar.close()
+        torch.set_rng_state(global_state)
+        if gpu_state is not None:
+            torch.cuda.set_rng_state(gpu_state, device)
+    _synchronize(device)
+    now = time.perf_counter() - paused
+    rate = timed_steps * images_per_step / (now - timer) if timed_steps else 0.0
+    return History(losses.float().cpu(), before + now - clock_start, rate, done.points)
+
+
+def _bar(progress: bool | str, total: int, start: int, images_per_step: int) -> tqdm:
+    # A bar written into a log or a built page is noise: draw it for eyes only.
+    hidden = progress is False or not (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    return tqdm(
+        total=total,
+        initial=start,
+        desc=progress if isinstance(progress, str) else "training",
+        unit="step",
+        postfix={"images/step": images_per_step},
+        disable=hidden or _in_book_build(),
+        mininterval=0.5,
+        leave=False,
+    )
+
+
+def _in_book_build() -> bool:
+    import os
+
+    return os.environ.get("CONTRASTIVE_TUTORIAL_BOOK") == "1"
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _require_finite(losses: Tensor, start: int, stop: int, checkpoint: str | Path | None) -> None:
+    bad = ~torch.isfinite(losses[start:stop])
+    if not bool(bad.any()):
+        return
+    step = start + int(torch.nonzero(bad)[0])
+    raise InputError(f"loss is {float(losses[step])} at step {step}{_kept(checkpoint)}. {_TRY}")
+
+
+def _require_finite_weights(model: nn.Module, step: int, checkpoint: str | Path | None) -> None:
+    """A step may have a finite loss and yet spoil the weights: its gradient was not finite."""
+    names, weights = zip(*model.named_parameters(), strict=True)
+    fine = torch.stack([torch.isfinite(weight).all() for weight in weights])
+    if not bool(fine.all()):
+        name = names[int(torch.nonzero(~fine)[0])]
+        raise InputError(f"{name} is not finite after step {step}{_kept(checkpoint)}. {_TRY}")
+
+
+def _kept(checkpoint: str | Path | None) -> str:
+    return f"; the last good checkpoint is kept in {checkpoint}" if checkpoint else ""

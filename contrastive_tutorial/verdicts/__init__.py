@@ -1,0 +1,44 @@
+"""Verdicts: registered claims and hypotheses, and the rules that decide them from records.
+
+Enters: records, and the registry that was fixed before them (YAML files in this folder).
+Leaves: *supported*, *contradicted* or *undecided* for each statement, with its numbers.
+Never: types a verdict, pools presets or data sets, or decides from too few seeds.
+"""
+
+from contrastive_tutorial.verdicts.claims import VERDICTS, load_claims
+from contrastive_tutorial.verdicts.contrasts import EFFECTS, Effect, Measured, measure, seeds_for
+from contrastive_tutorial.verdicts.decisions import (
+    Contrast,
+    PartVerdict,
+    PrimaryResult,
+    Verdict,
+    contrast,
+    decide,
+    primary_results,
+)
+from contrastive_tutorial.verdicts.hypotheses import Condition, Part, load_hypotheses
+from contrastive_tutorial.verdicts.pairing import NotRecordedError, value
+from contrastive_tutorial.verdicts.rules import cells_of
+
+__all__ = [
+    "EFFECTS",
+    "VERDICTS",
+    "Condition",
+    "Contrast",
+    "Effect",
+    "Measured",
+    "NotRecordedError",
+    "Part",
+    "PartVerdict",
+    "PrimaryResult",
+    "Verdict",
+    "cells_of",
+    "contrast",
+    "decide",
+    "load_claims",
+    "load_hypotheses",
+    "measure",
+    "primary_results",
+    "seeds_for",
+    "value",
+]

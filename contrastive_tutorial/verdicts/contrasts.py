@@ -1,0 +1,148 @@
+"""The contrasts of the study in one list: what two cells differ in, and what came out.
+
+Every entry of :data:`EFFECTS` is a pair of registered cells with the question it answers. Four
+are primary, fixed before any run (``hypotheses.yml``); all others are secondary and nothing
+corrects them for their number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.verdicts.decisions import Contrast, contrast
+from contrastive_tutorial.verdicts.pairing import NotRecordedError, RunRecord, by_seed, nested_seeds
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One cell minus another.
+
+    Attributes:
+        left, right: names of cells.
+        asks: the question the difference answers, in a few words.
+        primary: whether it belongs to the four contrasts fixed before any run.
+    """
+
+    left: str
+    right: str
+    asks: str
+    primary: bool = False
+
+    @property
+    def name(self) -> str:
+        """``"S-P1 − B0"``."""
+        return f"{self.left} − {self.right}"
+
+
+EFFECTS = (
+    Effect("S-P1", "B0", "the split recipe", primary=True),
+    Effect("M-P1", "B0", "the mixed recipe", primary=True),
+    Effect("S-P1", "W-bn", "split statistics alone", primary=True),
+    Effect("M-bn", "B2", "a policy both views share", primary=True),
+    Effect("B1", "B0", "a tenth of the images"),
+    Effect("M-P1", "S-P1", "mixed against split"),
+    Effect("B2", "B0", "more kinds of augmentation"),
+    Effect("S-P0", "B0", "split, one policy for all"),
+    Effect("M-P0", "B0", "mixed, one policy for all"),
+    Effect("W-bn", "M-bn", "negatives from the own subset"),
+    Effect("M-split", "M-bn", "K statistics, shared affine"),
+    Effect("M-aff", "M-bn", "K affine, shared statistics"),
+    Effect("M-P1", "M-split", "K affine beside K statistics"),
+    Effect("X-bn", "B2", "shared policy, no subsets"),
+    Effect("GN", "B0", "GroupNorm in place of BN"),
+    Effect("B0-dot", "B0", "no l2 normalisation"),
+    Effect("ghost-shuffle-50", "B0", "BN in groups of 50"),
+    *(
+        Effect(f"ghost-same-{m}", f"ghost-shuffle-{m}", f"both views in one group of {m}")
+        for m in (50, 25, 10, 5)
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An effect and its contrast; ``contrast`` is ``None``, with a ``reason``, if unrecorded."""
+
+    effect: Effect
+    contrast: Contrast | None
+    reason: str = ""
+
+
+def measure(
+    records: Iterable[RunRecord],
+    metric: str = "cluster_accuracy",
+    effects: Sequence[Effect] = EFFECTS,
+    preset: str | None = None,
+    data: str | None = None,
+    num_subsets: int = 10,
+    how: str | None = None,
+) -> list[Measured]:
+    """Every effect on one metric, paired over the seeds that both cells have.
+
+    Two seeds are enough for an interval, never for a decision: see
+    :func:`contrastive_tutorial.records.intervals.seeds_needed`.
+
+    Args:
+        records: any.
+        metric: as in :func:`contrastive_tutorial.verdicts.contrast`.
+        effects: which.
+        preset, data, num_subsets, how: as in :func:`contrastive_tutorial.verdicts.contrast`.
+
+    Raises:
+        InputError: for records that cannot be compared; missing ones are a reason, not an error.
+    """
+    everything = list(records)
+    found = []
+    for effect in effects:
+        try:
+            table = by_seed(everything, (effect.left, effect.right), preset, data, num_subsets)
+            seeds = nested_seeds(table)
+            result = contrast(
+                everything, effect.left, effect.right, metric, preset, data, num_subsets,
+                how=how, seeds=seeds, min_seeds=2,
+            )  # fmt: skip
+            found.append(Measured(effect, result))
+        except NotRecordedError as error:
+            found.append(Measured(effect, None, str(error)))
+    return found
+
+
+def seeds_for(
+    deltas: Sequence[float], bound: float = 0.0, power: float = 0.8, most: int = 10_000
+) -> int | None:
+    """Seeds a two-sided paired t test at 5% would need to tell the mean from ``bound``.
+
+    An extrapolation: it takes the mean and the spread of ``deltas`` for the truth.
+
+    Args:
+        deltas: at least two differences, one per seed.
+        bound: what the mean is compared with.
+        power: chance of finding the difference.
+        most: more than this is ``None``: out of reach.
+
+    Raises:
+        InputError: for fewer than two differences, or a power outside (0.05, 1).
+    """
+    from scipy import stats
+
+    if len(deltas) < 2 or not 0.05 < power < 1:
+        raise InputError(
+            f"seeds_for: expected two differences or more and 0.05 < power < 1, got {len(deltas)} "
+            f"and {power}"
+        )
+    center = math.fsum(deltas) / len(deltas)
+    spread = math.sqrt(math.fsum((d - center) ** 2 for d in deltas) / (len(deltas) - 1))
+    distance = abs(center - bound)
+    if spread == 0:
+        return 2 if distance > 0 else None
+    low, high = 2, most
+    while low < high:  # power grows with n
+        n = (low + high) // 2
+        critical = float(stats.t.ppf(0.975, n - 1))
+        shift = distance / spread * math.sqrt(n)
+        reached = float(stats.nct.sf(critical, n - 1, shift))
+        low, high = (low, n) if reached >= power else (n + 1, high)
+    return low if low < most else None

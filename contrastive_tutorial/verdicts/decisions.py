@@ -1,0 +1,352 @@
+"""Verdicts: what the records say about a registered hypothesis. Computed, never typed.
+
+Every comparison is paired over seeds and refuses what cannot be compared: other data, another
+preset, a run recorded twice, a seed that one side lacks. :func:`decide` answers *undecided*, with
+the reason, where runs are merely missing; whatever points at damaged or mixed records raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import (
+    Interval,
+    holm,
+    mean,
+    mean_interval,
+    seeds_needed,
+    sign_flip_p,
+)
+from contrastive_tutorial.verdicts.hypotheses import (
+    Condition,
+    Hypothesis,
+    Part,
+    Rules,
+    load_hypotheses,
+)
+from contrastive_tutorial.verdicts.pairing import (
+    NotRecordedError,
+    RunRecord,
+    by_seed,
+    nested_seeds,
+    require_seeds,
+    same_seeds,
+    value,
+)
+from contrastive_tutorial.verdicts.rules import as_list, cells_of, holds, number
+
+__all__ = [
+    "Contrast",
+    "PartVerdict",
+    "PrimaryResult",
+    "Verdict",
+    "contrast",
+    "decide",
+    "holm",
+    "load_hypotheses",
+    "primary_results",
+]
+
+SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One cell minus another on one metric, paired over seeds.
+
+    Attributes:
+        cell_a, cell_b: the contrast is a minus b.
+        metric, how, preset, data, num_subsets: what was compared; ``how`` is ``None`` for the
+            cells' headline evaluation statistics.
+        seeds: which, ascending.
+        deltas: a minus b, one per seed.
+        mean: of the deltas.
+        interval: of that mean.
+        p: exact two-sided sign-flip test, not corrected for other contrasts. It cannot be below
+            2^(1-n), whatever the deltas are.
+    """
+
+    cell_a: str
+    cell_b: str
+    metric: str
+    how: str | None
+    preset: str
+    data: str
+    num_subsets: int
+    seeds: tuple[int, ...]
+    deltas: tuple[float, ...]
+    mean: float
+    interval: Interval
+    p: float
+
+    @property
+    def n(self) -> int:
+        """Number of paired seeds."""
+        return len(self.deltas)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.cell_a} - {self.cell_b}, {self.metric}: {self.mean:+.4f}, {self.interval}, "
+            f"n = {self.n}, p = {self.p:.3g}"
+        )
+
+
+@dataclass(frozen=True)
+class PartVerdict:
+    """The answer to one part: its outcome, why, and the number of every seed behind it."""
+
+    name: str
+    outcome: str
+    reason: str
+    values: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+    mean: float | None = None
+    interval: Interval | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``outcome`` is ``"supported"``, ``"contradicted"`` or ``"undecided"``."""
+
+    id: str
+    outcome: str
+    reason: str
+    preset: str
+    data: str
+    parts: tuple[PartVerdict, ...] = field(default=())
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Mean of every part that could be computed, by the part's name."""
+        return {part.name: part.mean for part in self.parts if part.mean is not None}
+
+
+@dataclass(frozen=True)
+class PrimaryResult:
+    """A contrast of the primary family with its Holm-adjusted p.
+
+    ``contrast`` is ``None``, with the ``reason``, while too few runs are recorded; such a contrast
+    enters the family with p = 1, so that no correction gets weaker by leaving runs out.
+    """
+
+    id: str
+    contrast: Contrast | None
+    p_adjusted: float
+    reason: str = ""
+
+
+def contrast(
+    records: Iterable[RunRecord],
+    cell_a: str,
+    cell_b: str,
+    metric: str,
+    preset: str | None = None,
+    data: str | None = None,
+    num_subsets: int = 10,
+    *,
+    how: str | None = None,
+    seeds: Sequence[int] | None = None,
+    min_seeds: int | None = None,
+    confidence: float = 0.95,
+) -> Contrast:
+    """``cell_a`` minus ``cell_b``, paired over seeds.
+
+    Args:
+        records: any; those of other cells, presets, data sets and subset counts are left out.
+        cell_a, cell_b: names of cells.
+        metric: key of ``Record.metrics``; of ``Record.evaluations[how]`` if ``how`` is given;
+            ``extra.<key>`` for ``Record.extra``.
+        preset, data: which records; may be left out where the two cells have only one.
+        num_subsets: K.
+        how: evaluation statistics, or ``None`` for the headline ones.
+        seeds: use these. Without it both cells must have been run with the same seeds.
+        min_seeds: refuse fewer; by default as many as the sign-flip test takes to reach p < 0.05
+            (6). Fewer give an interval, but never a significant p.
+        confidence: of the interval.
+
+    Raises:
+        InputError: for too few seeds, seeds that one side lacks, data hashes, presets or evaluation
+            statistics that differ, a run recorded twice, or a record without the metric.
+    """
+    needed = seeds_needed() if min_seeds is None else min_seeds
+    cells = (cell_a, cell_b)
+    table = by_seed(list(records), cells, preset, data, num_subsets)
+    used = same_seeds(table) if seeds is None else tuple(sorted(set(seeds)))
+    for cell in cells:
+        absent = sorted(set(used) - set(table[cell]))
+        if absent:
+            raise NotRecordedError(f"{cell}: seed {absent[0]} is not recorded")
+    require_seeds(used, max(needed, 2), table)
+    first = table[cell_a][used[0]]
+    deltas = tuple(
+        value(table[cell_a][seed], metric, how) - value(table[cell_b][seed], metric, how)
+        for seed in used
+    )
+    return Contrast(
+        cell_a=cell_a,
+        cell_b=cell_b,
+        metric=metric,
+        how=how,
+        preset=first.preset,
+        data=first.data,
+        num_subsets=num_subsets,
+        seeds=used,
+        deltas=deltas,
+        mean=mean(deltas),
+        interval=mean_interval(deltas, confidence),
+        p=sign_flip_p(deltas),
+    )
+
+
+def primary_results(
+    rules: Rules,
+    records: Iterable[RunRecord],
+    preset: str | None = None,
+    data: str | None = None,
+    metric: str | None = None,
+    how: str | None = None,
+) -> dict[str, PrimaryResult]:
+    """The primary family with Holm-adjusted p-values, by id.
+
+    Args:
+        rules: of a file of hypotheses (``load_hypotheses(path).rules``).
+        records: any.
+        preset, data: ``None`` for the registered ones.
+        metric, how: ``None`` for the registered ones; others are the sensitivity analyses.
+
+    Raises:
+        InputError: for records that do not belong together (see :func:`contrast`).
+    """
+    records = list(records)
+    found: dict[str, Contrast] = {}
+    reasons: dict[str, str] = {}
+    for name, (left, right) in rules.primary.items():
+        scope = (preset or rules.preset, data or rules.data, rules.num_subsets)
+        try:
+            table = by_seed(records, (left, right), *scope)
+            found[name] = contrast(
+                records, left, right, metric or rules.primary_metric, *scope, how=how,
+                seeds=nested_seeds(table), min_seeds=rules.primary_min_seeds,
+            )  # fmt: skip
+        except NotRecordedError as error:
+            reasons[name] = str(error)
+    adjusted = holm({name: found[name].p if name in found else 1.0 for name in rules.primary})
+    return {
+        name: PrimaryResult(name, found.get(name), adjusted[name], reasons.get(name, ""))
+        for name in rules.primary
+    }
+
+
+def decide(
+    hypothesis: Hypothesis,
+    records: Iterable[RunRecord],
+    preset: str | None = None,
+    data: str | None = None,
+) -> Verdict:
+    """Apply a hypothesis' registered rules to records.
+
+    A cell that was run with more seeds than another is cut to the first ones they share; a hole in
+    the seeds makes the part undecided, because leaving out single runs is how results are picked.
+
+    Args:
+        hypothesis: from :func:`load_hypotheses`.
+        records: any; those that no rule asks for are left out.
+        preset, data: ``None`` for the registered ones; others give the verdict of a replication.
+
+    Raises:
+        InputError: for mixed data hashes, presets or evaluation statistics, headline metrics under
+            other statistics than registered, or a run recorded twice.
+    """
+    rules = hypothesis.rules
+    scope = (preset or rules.preset, data or rules.data, rules.num_subsets)
+    records = list(records)
+    family: dict[str, PrimaryResult] = {}
+    if any(part.primary for part in hypothesis.parts):
+        family = primary_results(rules, records, scope[0], scope[1])
+    parts = tuple(_decide_part(part, records, rules, scope, family) for part in hypothesis.parts)
+    outcomes = {part.outcome for part in parts}
+    if CONTRADICTED in outcomes:
+        outcome = CONTRADICTED
+    else:
+        outcome = SUPPORTED if outcomes == {SUPPORTED} else UNDECIDED
+    decisive = [part for part in parts if part.outcome == outcome]
+    reason = "; ".join(f"{part.name}: {part.reason}" for part in decisive)
+    return Verdict(hypothesis.id, outcome, reason, scope[0], scope[1], parts)
+
+
+# -- one part ---------------------------------------------------------------------------------
+
+
+def _decide_part(
+    part: Part,
+    records: list[RunRecord],
+    rules: Rules,
+    scope: tuple[str, str, int],
+    family: Mapping[str, PrimaryResult],
+) -> PartVerdict:
+    spec = part.spec
+    constant = spec.get("right_is_constant", False)
+    try:
+        table = by_seed(records, cells_of(spec), *scope)
+        _check_headline(table, rules, spec)
+        paired = {cell: table[cell] for cell in cells_of(spec)}
+        if constant:
+            for cell in as_list(spec["contrast"][1]):
+                if not paired.pop(cell):
+                    raise NotRecordedError(f"{cell}: no run is recorded")
+        seeds = nested_seeds(paired)
+        require_seeds(seeds, max(part.min_seeds, 2), paired)
+        values = tuple(number(part, table, seed) for seed in seeds)
+    except NotRecordedError as error:
+        return PartVerdict(part.name, UNDECIDED, str(error))
+    center = mean(values)
+    p = sign_flip_p(values) if part.kind == "difference" else None
+    adjusted = family[part.primary].p_adjusted if part.primary else None
+    interval = mean_interval(values, part.supported_if.confidence)
+    outcome = UNDECIDED
+    significant = adjusted is None or adjusted < rules.alpha
+    for name, condition in ((SUPPORTED, part.supported_if), (CONTRADICTED, part.contradicted_if)):
+        if outcome == UNDECIDED and significant and holds(condition, values):
+            outcome = name
+            interval = mean_interval(values, condition.confidence)
+    reason = f"mean {center:+.4f}, {interval}, n = {len(values)}"
+    if adjusted is not None:
+        reason += f", Holm-adjusted p = {adjusted:.3g}"
+    reason += f"; {_expectation(part, outcome)}"
+    return PartVerdict(part.name, outcome, reason, values, seeds, center, interval, p, adjusted)
+
+
+def _expectation(part: Part, outcome: str) -> str:
+    def words(condition: Condition) -> str:
+        if condition.low == condition.high:
+            return f"{condition.relation} {condition.low:g}"
+        return f"{condition.relation} {condition.low:g} to {condition.high:g}"
+
+    if outcome == UNDECIDED:
+        return f"neither {words(part.supported_if)} nor {words(part.contradicted_if)}"
+    return words(part.supported_if if outcome == SUPPORTED else part.contradicted_if)
+
+
+def _check_headline(
+    table: Mapping[str, Mapping[int, RunRecord]], rules: Rules, spec: Mapping[str, Any]
+) -> None:
+    if spec.get("how") is not None:
+        return
+    for cell, members in table.items():
+        wanted = rules.headline.get(cell)
+        for record in members.values():
+            if wanted is not None and record.evaluation != wanted:
+                raise InputError(
+                    f"{cell}: headline metrics were recorded under {record.evaluation!r}, but "
+                    f"{wanted!r} was registered before any run"
+                )

@@ -1,0 +1,20 @@
+"""Widgets: pieces of the book that a reader moves, with a kernel and without one.
+
+Enters: functions with choices, records, answers to exercises.
+Leaves: ipywidgets where a kernel runs; self-contained HTML for the static page, the saved file and
+every other front end.
+Never: asks another host for anything, or turns text of a record into markup.
+"""
+
+from contrastive_tutorial.widgets.exercises import check_function, check_number
+from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
+from contrastive_tutorial.widgets.interaction import interact
+from contrastive_tutorial.widgets.player import Player
+
+__all__ = [
+    "EmbeddingExplorer",
+    "Player",
+    "check_function",
+    "check_number",
+    "interact",
+]

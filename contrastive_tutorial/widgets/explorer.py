@@ -1,0 +1,675 @@
+"""The three experiments side by side: recorded embeddings that a reader can move through.
+
+:class:`EmbeddingExplorer` packs 2-D embeddings, labels and metrics of records into one piece of
+HTML that ``static/explorer.js`` draws without a kernel or a network. Coordinates are kept in 12
+bits (a 4,096th of the panel), arrays that occur twice once, numbers exactly.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.records import Summary
+from contrastive_tutorial.report import INK, MARKERS, PALETTE
+from contrastive_tutorial.study import CELLS, THREE
+from contrastive_tutorial.widgets import fragment
+
+#: Metrics beside the plot, by their name in records.
+METRICS = {
+    "cluster_accuracy": "cluster accuracy",
+    "knn200": "kNN, k = 200",
+    "linear_probe": "linear probe",
+    "nmi": "NMI",
+}
+MAX_BYTES = 400_000
+_MAX_CATEGORIES = 20
+_CIFAR10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
+
+@dataclass
+class _Run:
+    """One run, whether it comes from a record or was trained a moment ago."""
+
+    cell: str
+    num_subsets: int
+    seed: int
+    setting: tuple[str, str]
+    evaluation: str
+    metrics: dict[str, float]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.cell} at K = {self.num_subsets}, seed {self.seed}"
+
+
+class EmbeddingExplorer:
+    """Embeddings of several experiments side by side, with a slider over the number of subsets.
+
+    The last line of a cell shows it: HTML in notebooks and in the book, a picture in the PDF and
+    in GitHub's preview, a sentence elsewhere. Every panel shows the same test images; metrics
+    are means over all records of a cell and K, with 95% t intervals.
+
+    Args:
+        records: of :func:`contrastive_tutorial.records.load_records`, of one data set and preset;
+            or dicts with ``cell``, ``num_subsets``, ``seed``, ``arrays`` and ``metrics`` for runs
+            that were not recorded. Arrays are ``embedding`` (float ``(n, 2)``, clean test images),
+            ``labels`` (int ``(n,)``) and, if wanted, ``embedding_subset`` (the same images with
+            their subset's policy), ``subsets`` (int ``(n,)``) and ``factor_<name>`` (numbers
+            ``(n,)``). Records without embeddings count in the metrics.
+        cells: experiments to show, the first three side by side, more on request of the reader.
+            By default the three of the article, as far as recorded, else the first ones found.
+        class_names: one per label; known for CIFAR-10 and the shapes.
+        metrics: what to show beside the plot: name in the records and label.
+        images: uint8 ``(n, 3, H, W)`` in the order of the points, shown beside the dot that a
+            reader points at. They make the HTML about 0.5 kB an image larger.
+        seeds: whose embeddings to offer; by default as many as fit into ``max_bytes``.
+        max_points: show only so many points, evenly spaced.
+        title, intro: what it is called, and what a reader is told first.
+        max_bytes: budget of the HTML without ``images``.
+
+    Attributes:
+        html: the self-contained piece of HTML.
+        summary: one sentence with the numbers of the setting shown first.
+        seeds: those whose embeddings are inside.
+
+    Raises:
+        InputError: naming the run and the array that is missing, damaged or not finite, a label
+            without a name, or a budget that does not suffice.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Any],
+        *,
+        cells: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
+        metrics: Mapping[str, str] = METRICS,
+        images: Any = None,
+        seeds: Sequence[int] | None = None,
+        max_points: int | None = None,
+        title: str = "The three experiments",
+        intro: str | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        runs = [_read(record, number) for number, record in enumerate(records)]
+        _check_together(runs)
+        runs, self.cells = _select_cells(runs, cells)
+        self._runs = {(r.cell, r.num_subsets, r.seed): r for r in runs if "embedding" in r.arrays}
+        self.title = fragment.clean(title)
+        self._metrics = {str(name): fragment.clean(str(text)) for name, text in metrics.items()}
+        self.summaries = _summaries(runs, self._metrics)
+        self.class_names = _class_names(class_names, runs)
+        for run in self._runs.values():
+            _check_arrays(run, len(self.class_names))
+        recorded = sorted({run.seed for run in self._runs.values()})
+        if seeds is not None:
+            missing = sorted(set(seeds) - set(recorded))
+            if missing or not seeds:
+                raise InputError(f"seeds: embeddings are recorded for {recorded}, got {seeds}")
+            recorded = list(seeds)
+        total = _check_same_points(self._runs)
+        self._points = _spread(total, max_points)
+        intro = intro or (
+            "Every dot is a test image, placed by UMAP of what the encoder learned; the same image "
+            "has the same colour and shape in every panel. Move K: which experiment pulls the "
+            "classes apart? UMAP illustrates; the numbers below it are the evidence."
+        )
+        self._intro = fragment.clean(intro)
+        self._settings = next(iter(runs)).setting
+        self._total = total
+        self._recorded_seeds = len({run.seed for run in runs})
+        for number in range(len(recorded), 0, -1):
+            self.seeds = recorded[:number]
+            state = self._state()
+            self.summary = self._sentence(state)
+            self.html = fragment.fragment("explorer", state, self.summary)
+            if len(self.html) <= max_bytes:
+                break
+            if number == 1 or seeds is not None:
+                raise InputError(
+                    f"max_bytes: {title!r} needs {len(self.html):,} bytes for "
+                    f"{len(self._points):,} points of {len(self.cells)} cells and "
+                    f"{len(self.seeds)} seeds, more than {max_bytes:,}; pass fewer seeds or cells, "
+                    "or max_points"
+                )
+        if images is not None:
+            state["data"]["thumbs"] = _thumbnails(images, total, self._points)
+            self.html = fragment.fragment("explorer", state, self.summary)
+        self._first = state
+        self._png: bytes | None = None
+
+    # ---- what the reader's front end asks for ------------------------------------------------
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {
+            "text/html": self.html,
+            "image/png": base64.b64encode(self.png).decode("ascii"),
+            "text/plain": self.summary,
+        }
+
+    def __repr__(self) -> str:
+        return f"EmbeddingExplorer({self.summary!r})"
+
+    @property
+    def png(self) -> bytes:
+        """Every panel at every K, small, as a PNG."""
+        if self._png is None:
+            self._png = self._multiples()
+        return self._png
+
+    def save_html(self, path: str | Path) -> Path:
+        """Write one HTML file that works from the disk, without a network."""
+        atomic_write(path, fragment.page(self.html, self.title).encode())
+        return Path(path)
+
+    def as_widget(self) -> Any:
+        """The same explorer as an anywidget, whose ``k``, ``seed``, ``images`` and ``selected``
+        Python can read, observe and set while a kernel runs.
+
+        Raises:
+            InputError: if anywidget is not installed.
+        """
+        try:
+            import anywidget
+        except ModuleNotFoundError as error:
+            raise InputError(
+                "as_widget: needs the package anywidget; install it with `pip install anywidget`"
+            ) from error
+        import traitlets
+
+        state = self._first
+        traits = {
+            "_esm": fragment.module_source("explorer"),
+            "data": traitlets.Dict(state["data"]).tag(sync=True),
+            "k": traitlets.Int(state["k"]).tag(sync=True),
+            "seed": traitlets.Int(state["seed"]).tag(sync=True),
+            "images": traitlets.Enum(["clean", "own"], "clean").tag(sync=True),
+            "selected": traitlets.Int(-1).tag(sync=True),
+        }
+        return type("EmbeddingExplorerWidget", (anywidget.AnyWidget,), traits)()
+
+    # ---- packing -----------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        runs = {key: run for key, run in self._runs.items() if key[2] in self.seeds}
+        pool = _Pool()
+        ks = sorted({k for _, k, _ in runs} | {k for _, k in self.summaries})
+        low, span = _frame(list(runs.values()))
+        packed: dict[str, dict[str, int]] = {}
+        subsets: dict[tuple[int, int], int] = {}
+        for (_, k, seed), run in runs.items():
+            if "subsets" in run.arrays:
+                subsets[k, seed] = pool.add(run.arrays["subsets"][self._points])
+        for (cell, k, seed), run in runs.items():
+            entry = {"k": k, "subsets": subsets.get((k, seed), -1), "own": -1}
+            for name, array in (("clean", "embedding"), ("own", "embedding_subset")):
+                if array in run.arrays:
+                    points = (run.arrays[array][self._points] - low) / span
+                    entry[name] = pool.add(_pack12(points))
+            packed[f"{cell}|{k}|{seed}"] = entry
+        values = {
+            f"{cell}|{k}": {name: _numbers(summary) for name, summary in found.items()}
+            for (cell, k), found in self.summaries.items()
+        }
+        recorded = sorted(values)
+        for cell in self.cells:
+            self._fill_gaps(cell, ks, packed, values, subsets)
+        per_seed = {
+            seed: next(r for key, r in runs.items() if key[2] == seed) for seed in self.seeds
+        }
+        complete = [k for k in ks if all(f"{c}|{k}|{self.seeds[0]}" in packed for c in self.cells)]
+        first = 10 if 10 in (complete or ks) else (complete or ks)[-1]
+        data = {
+            "title": self.title,
+            "intro": self._intro,
+            "note": self._note(),
+            "names": list(self.class_names),
+            "palette": list(PALETTE),
+            "count": len(self._points),
+            "pool": pool.items,
+            "ks": ks,
+            "seeds": self.seeds,
+            "cells": [self._cell(cell) for cell in self.cells],
+            "shown": self.cells[:3],
+            "runs": packed,
+            "values": values,
+            "recorded": recorded,
+            "metrics": [{"name": name, "label": text} for name, text in self._metrics.items()],
+            "labels": {
+                seed: pool.add(run.arrays["labels"][self._points]) for seed, run in per_seed.items()
+            },
+            "factors": self._factors(per_seed, pool),
+            "own": any(entry["own"] >= 0 for entry in packed.values()),
+            "subsets": bool(subsets),
+        }
+        return {"data": data, "k": first, "seed": self.seeds[0], "images": "clean", "selected": -1}
+
+    def _fill_gaps(
+        self,
+        cell: str,
+        ks: Sequence[int],
+        packed: dict[str, dict[str, int]],
+        values: dict[str, dict[str, list[float | None]]],
+        subsets: dict[tuple[int, int], int],
+    ) -> None:
+        """A cell with one policy, one BN and all negatives is the same run at every K."""
+        if not _ignores_subsets(cell):
+            return
+        for seed in self.seeds:
+            known = [k for k in ks if f"{cell}|{k}|{seed}" in packed]
+            for k in ks:
+                if known and k not in known:
+                    nearest = min(known, key=lambda other: abs(other - k))
+                    packed[f"{cell}|{k}|{seed}"] = {
+                        **packed[f"{cell}|{nearest}|{seed}"],
+                        "subsets": subsets.get((k, seed), -1),
+                    }
+        known = [k for k in ks if f"{cell}|{k}" in values]
+        for k in ks:
+            if known and k not in known:
+                values[f"{cell}|{k}"] = values[
+                    f"{cell}|{min(known, key=lambda other: abs(other - k))}"
+                ]
+
+    def _cell(self, name: str) -> dict[str, str]:
+        known = CELLS.get(name)
+        evaluation = {run.evaluation for key, run in self._runs.items() if key[0] == name}
+        return {
+            "id": fragment.clean(name),
+            "label": THREE.get(name, fragment.clean(name)),
+            "about": known.summary if known else "",
+            "evaluation": ", ".join(sorted(evaluation - {""})),
+        }
+
+    def _factors(self, per_seed: Mapping[int, _Run], pool: _Pool) -> dict[str, Any]:
+        names = [
+            name for name in next(iter(per_seed.values())).arrays if name.startswith("factor_")
+        ]
+        factors: dict[str, Any] = {}
+        for name in names:
+            found = {
+                seed: np.asarray(run.arrays[name])[self._points]
+                for seed, run in per_seed.items()
+                if name in run.arrays
+            }
+            if len(found) < len(per_seed):
+                continue
+            everything = np.concatenate(list(found.values()))
+            levels = np.unique(everything)
+            if len(levels) <= _MAX_CATEGORIES and (levels == np.round(levels)).all():
+                factor: dict[str, Any] = {
+                    "kind": "category",
+                    "names": [f"{level:g}" for level in levels.astype(float)],
+                }
+                coded = {seed: np.searchsorted(levels, value) for seed, value in found.items()}
+            else:
+                low, high = float(everything.min()), float(everything.max())
+                factor = {"kind": "range", "low": low, "high": high}
+                coded = {
+                    seed: np.round(255 * (value.astype(float) - low) / ((high - low) or 1))
+                    for seed, value in found.items()
+                }
+            factor["values"] = {seed: pool.add(value) for seed, value in coded.items()}
+            factors[fragment.clean(name.removeprefix("factor_"))] = factor
+        return factors
+
+    # ---- words and pictures ------------------------------------------------------------------
+
+    def _note(self) -> str:
+        data, preset = self._settings
+        parts = [
+            f"{data}, preset {preset}." if data and preset else f"{data or preset}.".lstrip("."),
+            f"{len(self._points):,} of {self._total:,} recorded test images shown."
+            if len(self._points) < self._total
+            else f"{self._total:,} test images.",
+        ]
+        shown = ", ".join(map(str, self.seeds))
+        if self._recorded_seeds > len(self.seeds):
+            parts.append(f"Embeddings: seed {shown}; metrics: up to {self._recorded_seeds} seeds.")
+        return fragment.clean(" ".join(part for part in parts if part))
+
+    def _sentence(self, state: dict[str, Any]) -> str:
+        metric = next(iter(self._metrics), None)
+        told = []
+        for cell in self.cells[:3]:
+            summary = self.summaries.get((cell, state["k"]), {}).get(metric or "")
+            told.append(f"{THREE.get(cell, cell)} {summary if summary else 'not recorded'}")
+        ks = ", ".join(map(str, state["data"]["ks"]))
+        return fragment.clean(
+            f"{self.title}: embeddings recorded for K = {ks}. At K = {state['k']}, "
+            f"{self._metrics.get(metric or '', 'metrics')}: {'; '.join(told)}. {self._note()}"
+        )
+
+    def _multiples(self) -> bytes:
+        import matplotlib
+        import matplotlib.pyplot as plt
+
+        cells, ks, seed = self.cells[:3], self._first["data"]["ks"], self.seeds[0]
+        low, span = _frame([run for run in self._runs.values() if run.seed in self.seeds])
+        # Names come from readers' folders: they are text, not mathematics, whatever they hold.
+        with matplotlib.rc_context({"text.parse_math": False}):
+            figure, grid = plt.subplots(
+                len(cells),
+                len(ks),
+                figsize=(1.7 * len(ks) + 1.4, 1.9 * len(cells) + 0.5),
+                squeeze=False,
+                layout="constrained",
+                facecolor="none",
+            )
+            handles: dict[str, Any] = {}
+            for (row, cell), (column, k) in product(enumerate(cells), enumerate(ks)):
+                axes = grid[row, column]
+                axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1), facecolor="none")
+                axes.spines[:].set_color(INK)
+                if row == 0:
+                    axes.set_title(f"K = {k}", fontsize=9, color=INK)
+                if column == 0:
+                    axes.set_ylabel(_drawable(THREE.get(cell, cell)), fontsize=9, color=INK)
+                run = self._runs.get((cell, k, seed))
+                if run is None:
+                    words = "same at every K" if _ignores_subsets(cell) else "not recorded"
+                    axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color=INK)
+                    continue
+                points = (run.arrays["embedding"][self._points] - low) / span
+                labels = run.arrays["labels"][self._points]
+                for number in np.unique(labels):
+                    name = _drawable(self.class_names[number])
+                    handles[name] = axes.scatter(
+                        *points[labels == number].T,
+                        s=3,
+                        lw=0,
+                        color=PALETTE[number % len(PALETTE)],
+                        marker=MARKERS[(number + number // len(MARKERS)) % len(MARKERS)],
+                    )
+            if len(handles) <= _MAX_CATEGORIES:
+                figure.legend(
+                    list(handles.values()),
+                    list(handles),
+                    loc="outside right center",
+                    fontsize=7,
+                    markerscale=2.5,
+                    frameon=False,
+                    labelcolor=INK,
+                )
+            buffer = io.BytesIO()
+            with warnings.catch_warnings():
+                # Class names may be in any script; one that the font lacks becomes a box.
+                warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+                figure.savefig(
+                    buffer, format="png", dpi=110, facecolor="none", metadata={"Software": None}
+                )
+            plt.close(figure)
+        return buffer.getvalue()
+
+
+class _Pool:
+    """Byte arrays, equal ones once."""
+
+    def __init__(self) -> None:
+        self.items: list[str] = []
+        self._known: dict[str, int] = {}
+
+    def add(self, values: np.ndarray) -> int:
+        text = base64.b64encode(np.asarray(values).astype(np.uint8).tobytes()).decode("ascii")
+        if text not in self._known:
+            self._known[text] = len(self.items)
+            self.items.append(text)
+        return self._known[text]
+
+
+def _ignores_subsets(cell: str) -> bool:
+    known = CELLS.get(cell)
+    return (
+        known is not None
+        and not known.balanced
+        and known.policy == "P0"
+        and known.only_subset is None
+    )
+
+
+def _read(record: Any, number: int) -> _Run:
+    """One run of a record or of a dict; attributes are trusted no further than they are used."""
+    where = f"records[{number}]"
+    if isinstance(record, Mapping):
+        content = dict(record)
+    else:
+        names = ("cell", "num_subsets", "seed", "metrics", "data", "preset", "evaluation")
+        content = {name: getattr(record, name) for name in names if hasattr(record, name)}
+    for name in ("cell", "num_subsets", "metrics"):
+        if name not in content:
+            raise InputError(f"{where}: expected a record or a dict with {name!r}, got neither")
+    try:
+        run = _Run(
+            cell=str(content["cell"]),
+            num_subsets=int(content["num_subsets"]),
+            seed=int(content.get("seed", 0)),
+            setting=(str(content.get("data", "")), str(content.get("preset", ""))),
+            evaluation=str(content.get("evaluation", "")),
+            metrics={str(name): float(value) for name, value in dict(content["metrics"]).items()},
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: cell, num_subsets, seed or metrics: {error}") from error
+    if run.num_subsets < 1 or run.seed < 0:
+        raise InputError(f"{where}: expected num_subsets >= 1 and seed >= 0, got {run}")
+    arrays = content.get("arrays", {})
+    if not isinstance(record, Mapping):
+        has = getattr(record, "has_arrays", None)
+        arrays = record.arrays() if has is None or has() else {}
+    try:
+        run.arrays = {str(name): np.asarray(value) for name, value in dict(arrays).items()}
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where} ({run}): arrays: {error}") from error
+    return run
+
+
+def _check_together(runs: Sequence[_Run]) -> None:
+    if not runs:
+        raise InputError("records: expected at least one, got none")
+    settings = sorted({run.setting for run in runs})
+    if len(settings) > 1:
+        raise InputError(
+            f"records: expected one data set and preset, got {settings}; select one, e.g. "
+            f"load_records(path, data={settings[0][0]!r}, preset={settings[0][1]!r})"
+        )
+    seen = set()
+    for run in runs:
+        key = (run.cell, run.num_subsets, run.seed)
+        if key in seen:
+            raise InputError(f"records: two records of {run}")
+        seen.add(key)
+
+
+def _select_cells(runs: list[_Run], cells: Sequence[str] | None) -> tuple[list[_Run], list[str]]:
+    drawn = list(dict.fromkeys(run.cell for run in runs if "embedding" in run.arrays))
+    if not drawn:
+        raise InputError(
+            "records: none has an embedding; record features with --arrays, then run "
+            "`contrastive-tutorial embed`"
+        )
+    if cells is None:
+        chosen = [cell for cell in THREE if cell in drawn] or drawn[:3]
+    else:
+        chosen = list(dict.fromkeys(cells))
+        missing = [cell for cell in chosen if cell not in drawn]
+        if missing or not chosen:
+            raise InputError(f"cells: embeddings are recorded for {drawn}, got {list(cells)}")
+    return [run for run in runs if run.cell in chosen], chosen
+
+
+def _class_names(class_names: Sequence[str] | None, runs: Sequence[_Run]) -> tuple[str, ...]:
+    if class_names is not None:
+        if isinstance(class_names, str) or not len(class_names):
+            raise InputError(f"class_names: expected a list of names, got {class_names!r}")
+        return tuple(fragment.clean(str(name)) for name in class_names)
+    data = runs[0].setting[0]
+    if data.startswith("cifar10"):
+        return _CIFAR10
+    if data == "shapes":
+        from contrastive_tutorial.data import SHAPES
+
+        return SHAPES
+    most = 0
+    for run in runs:
+        labels = run.arrays.get("labels")
+        if labels is not None and labels.size and labels.dtype.kind in "iu":
+            most = max(most, min(int(labels.max()), 255))
+    return tuple(f"class {number}" for number in range(most + 1))
+
+
+def _check_arrays(run: _Run, num_classes: int) -> None:
+    n = len(_integers(run, "labels", num_classes, "class names"))
+    if "subsets" in run.arrays and len(_integers(run, "subsets", run.num_subsets, "subsets")) != n:
+        raise InputError(f"{run}: subsets: expected {n} values, one per label")
+    for name in ("embedding", "embedding_subset"):
+        if name in run.arrays:
+            points = run.arrays[name]
+            if points.shape != (n, 2) or points.dtype.kind not in "fiu":
+                raise InputError(
+                    f"{run}: {name}: expected numbers of shape ({n}, 2), got {points.dtype} of "
+                    f"shape {points.shape}"
+                )
+            run.arrays[name] = points = points.astype(np.float64)
+            bad = int((~np.isfinite(points)).any(axis=1).sum())
+            if bad:
+                raise InputError(
+                    f"{run}: {name}: {bad} of {n} points are NaN or infinite; the features of a "
+                    "run that diverged cannot be shown"
+                )
+    for name, values in run.arrays.items():
+        if name.startswith("factor_") and (
+            values.shape != (n,) or values.dtype.kind not in "biuf" or not np.isfinite(values).all()
+        ):
+            raise InputError(f"{run}: {name}: expected {n} finite numbers")
+
+
+def _integers(run: _Run, name: str, limit: int, what: str) -> np.ndarray:
+    values = run.arrays.get(name)
+    if values is None:
+        raise InputError(f"{run}: array {name!r} is missing beside the embedding")
+    if values.ndim != 1 or not len(values) or values.dtype.kind not in "iu":
+        raise InputError(
+            f"{run}: {name}: expected whole numbers of shape (n,) with n >= 1, got {values.dtype} "
+            f"of shape {values.shape}"
+        )
+    if values.min() < 0 or values.max() >= limit or values.max() > 255:
+        raise InputError(
+            f"{run}: {name}: {limit} {what} allow 0 to {min(limit, 256) - 1}, got "
+            f"{int(values.min())} to {int(values.max())}"
+        )
+    return values
+
+
+def _check_same_points(runs: Mapping[Any, _Run]) -> int:
+    """Linked hover says "the same test image": labels and factors must agree between panels."""
+    first: dict[int, _Run] = {}
+    total = 0
+    for run in runs.values():
+        reference = first.setdefault(run.seed, run)
+        total = total or len(run.arrays["labels"])
+        if len(run.arrays["labels"]) != total or not np.array_equal(
+            run.arrays["labels"], reference.arrays["labels"]
+        ):
+            raise InputError(f"{run} and {reference} show different test images")
+    return total
+
+
+def _spread(total: int, max_points: int | None) -> np.ndarray:
+    if max_points is None or max_points >= total:
+        return np.arange(total)
+    if max_points < 1:
+        raise InputError(f"max_points: expected at least 1, got {max_points}")
+    return np.linspace(0, total - 1, max_points).round().astype(int)
+
+
+def _summaries(
+    runs: Sequence[_Run], metrics: Mapping[str, str]
+) -> dict[tuple[str, int], dict[str, Summary]]:
+    """Mean and 95% t interval over seeds of every metric, by cell and K."""
+    groups: dict[tuple[str, int], list[_Run]] = {}
+    for run in runs:
+        groups.setdefault((run.cell, run.num_subsets), []).append(run)
+    return {
+        key: {
+            name: Summary.of(values)
+            for name in metrics
+            if (
+                values := [
+                    run.metrics[name]
+                    for run in members
+                    if name in run.metrics and np.isfinite(run.metrics[name])
+                ]
+            )
+        }
+        for key, members in groups.items()
+    }
+
+
+def _numbers(summary: Summary) -> list[float | None]:
+    low, high = summary.interval or (None, None)
+    rounded = [None if x is None else round(x, 6) for x in (summary.mean, low, high)]
+    return [*rounded, summary.n]
+
+
+def _frame(runs: Sequence[_Run]) -> tuple[np.ndarray, float]:
+    """Corner and side of the square that holds every embedding: one frame for all panels and K."""
+    points = np.concatenate(
+        [
+            run.arrays[name]
+            for run in runs
+            for name in ("embedding", "embedding_subset")
+            if name in run.arrays
+        ]
+    )
+    low, high = points.min(0), points.max(0)
+    span = float((high - low).max()) or 1.0
+    return (low + high) / 2 - span / 2, span
+
+
+def _pack12(points: np.ndarray) -> np.ndarray:
+    """``(n, 2)`` in [0, 1] as three bytes a point: 12 bits of x, then 12 bits of y."""
+    x, y = np.round(np.clip(points, 0, 1) * 4095).astype(np.uint32).T
+    return np.stack([x & 255, (x >> 8) | ((y & 15) << 4), y >> 4], axis=1)
+
+
+def _drawable(name: str) -> str:
+    """A name that matplotlib can write: one short line without control characters."""
+    return "".join(letter if letter.isprintable() else " " for letter in name)[:30]
+
+
+def _thumbnails(images: Any, total: int, points: np.ndarray) -> dict[str, Any]:
+    """One WebP with all images, 64 a row."""
+    from PIL import Image
+
+    if hasattr(images, "cpu"):
+        images = images.cpu()
+    pixels = np.asarray(images)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[:2] != (total, 3):
+        raise InputError(
+            f"images: expected uint8 of shape ({total}, 3, H, W), one per point, got "
+            f"{pixels.dtype} of shape {pixels.shape}"
+        )
+    size, columns = 32, 64
+    rows = -(-len(points) // columns)
+    atlas = Image.new("RGB", (size * columns, size * rows))
+    for place, index in enumerate(points):
+        image = Image.fromarray(pixels[index].transpose(1, 2, 0).copy())
+        if image.size != (size, size):
+            image = image.resize((size, size))
+        atlas.paste(image, (size * (place % columns), size * (place // columns)))
+    buffer = io.BytesIO()
+    atlas.save(buffer, "webp", quality=70)
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return {"source": f"data:image/webp;base64,{encoded}", "size": size, "columns": columns}

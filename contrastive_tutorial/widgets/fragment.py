@@ -1,0 +1,131 @@
+"""One piece of HTML that works alone: a JavaScript module, its data, and nothing else.
+
+A widget is one dependency-free file in ``static/`` in the form that anywidget calls AFM: it ends
+with ``export default { render };`` and ``render({ model, el })`` draws into ``el`` what
+``model.get(name)`` holds. The same file runs as an anywidget and, through :func:`fragment`, as a
+plain ``<script>``: no ``import``, no module loader, no request to any host, so it works in
+JupyterLab, Colab's one-frame-per-output, VS Code, a static page and a file opened from the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from importlib import resources
+from typing import Any
+
+_EXPORT = "export default { render };"
+
+# What a front end gives an AFM module (https://anywidget.dev/en/afm), without a kernel behind it.
+# Outputs are found by a data attribute and marked once drawn: the same output may stand in a page
+# twice, and some front ends run every script of an output again when it is shown again.
+_HOST = """(function () {
+"use strict";
+const afm = (function () {
+%(module)s
+})();
+function makeModel(state) {
+  const listeners = new Map();
+  return {
+    get: (name) => state[name],
+    set(name, value) {
+      if (state[name] === value) return;
+      state[name] = value;
+      (listeners.get("change:" + name) || []).slice().forEach((call) => call());
+    },
+    on(event, call) {
+      listeners.set(event, [...(listeners.get(event) || []), call]);
+    },
+    off(event, call) {
+      listeners.set(event, (listeners.get(event) || []).filter((other) => other !== call));
+    },
+    save_changes() {},
+    send() {},
+  };
+}
+document.querySelectorAll('[data-ct-widget="%(key)s"]').forEach((root) => {
+  if (root.dataset.ctReady) return;
+  root.dataset.ctReady = "1";
+  const state = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
+  const el = document.createElement("div");
+  root.querySelector(".ct-fallback").replaceWith(el);
+  afm.render({ model: makeModel(state), el });
+});
+})();"""
+
+
+def module_source(name: str) -> str:
+    """Text of ``static/<name>.js``, an AFM module."""
+    path = resources.files("contrastive_tutorial.widgets") / "static" / f"{name}.js"
+    return path.read_text(encoding="utf-8")
+
+
+def clean(text: str) -> str:
+    """``text`` with lone surrogates replaced: they fit into no file.
+
+    >>> clean("K\\ud800")
+    'K?'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def json_for_script(value: Any) -> str:
+    """JSON that may stand inside ``<script>``: no ``<``, ``>`` or ``&``, ASCII only.
+
+    >>> json_for_script("</script><!-- é")
+    '"\\\\u003c/script\\\\u003e\\\\u003c!-- \\\\u00e9"'
+    """
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def fragment(name: str, state: dict[str, Any], fallback: str) -> str:
+    """HTML of one widget; equal arguments give equal bytes.
+
+    Args:
+        name: of the JavaScript file in ``static/``.
+        state: what ``model.get`` returns, JSON types only.
+        fallback: plain text for a place where scripts do not run.
+    """
+    source = module_source(name)
+    assert source.count(_EXPORT) == 1, f"{name}.js must end with {_EXPORT!r}"
+    assert "</script" not in source.lower(), f"{name}.js would end its own script element"
+    assert "<!--" not in source, f"{name}.js would open an HTML comment"
+    data = json_for_script(state)
+    key = hashlib.sha256((name + data).encode()).hexdigest()[:16]
+    module = source.replace(_EXPORT, "return { render };")
+    return (
+        f'<div class="ct-widget" data-ct-widget="{key}">'
+        f'<p class="ct-fallback">{html.escape(clean(fallback))}</p>'
+        f'<script type="application/json">{data}</script></div>\n'
+        f"<script>{_HOST % {'module': module, 'key': key}}</script>"
+    )
+
+
+def page(body: str, title: str) -> str:
+    """A whole HTML page around a fragment, for ``save_html``; follows the reader's theme."""
+    title = html.escape(clean(title))
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+:root[data-theme="light"] {{ color-scheme: light; }}
+:root[data-theme="dark"] {{ color-scheme: dark; }}
+body {{ margin: 0 auto; max-width: 75rem; padding: 1rem;
+  font: 1rem/1.5 system-ui, sans-serif; background: Canvas; color: CanvasText; }}
+h1 {{ font-size: 1.25rem; }}
+</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+{body}
+</main>
+</body>
+</html>
+"""

@@ -1,0 +1,486 @@
+"""A recorded ``interact``: every combination of the choices, computed once and played back.
+
+:func:`record` calls the function for every combination and keeps what a reader would have seen:
+text, tables, figures. Equal outputs are kept once. Figures stay vector graphics, drawn in the
+text colour of the page, unless pixels are less than half as large. ``static/player.js`` plays
+them without a kernel.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import html
+import io
+import itertools
+import json
+import math
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.widgets import fragment
+from contrastive_tutorial.widgets.controls import Control
+from contrastive_tutorial.widgets.drag import Mark, check_marks, places
+
+MAX_FRAMES = 200
+MAX_BYTES = 2_000_000
+_MAX_SPOKEN = 200
+_SMALL_MARKUP = 20_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """One piece of a frame: ``type`` is ``"text"``, ``"error"``, ``"html"`` or ``"image"``."""
+
+    type: str
+    data: str
+    alt: str = ""
+    width: int = 0
+    height: int = 0
+
+    def spoken(self) -> str:
+        """What a screen reader says for it, in at most 200 characters."""
+        text = self.alt or (_without_tags(self.data) if self.type == "html" else self.data)
+        text = " ".join(text.split())
+        return text if len(text) <= _MAX_SPOKEN else text[: _MAX_SPOKEN - 1] + "…"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What one combination shows: numbers of parts, what is said, and where marks lie.
+
+    A mark's place is the part that shows it, counted within the frame, and where in it.
+    """
+
+    parts: tuple[int, ...]
+    spoken: str
+    marks: tuple[tuple[int, float, float] | None, ...] = ()
+
+
+class Player:
+    """A widget that plays recorded frames; the last line of a cell shows it.
+
+    Notebooks and the book show HTML, the PDF and GitHub's preview the first frame as PNG, and
+    everything else one sentence.
+
+    Attributes:
+        name: of the function, or as given.
+        controls: what the reader moves.
+        num_frames: distinct frames, at most the number of combinations.
+        html: the self-contained piece of HTML.
+        png: the frame shown first, or ``None`` if it has no picture.
+        summary: one sentence for places that show text only.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        controls: Sequence[Control],
+        parts: Sequence[Part],
+        frames: Sequence[Frame],
+        order: Sequence[int],
+        png: bytes | None,
+        marks: Sequence[Mark] = (),
+    ) -> None:
+        self.name = name = fragment.clean(name)
+        self.controls = tuple(controls)
+        self.num_frames = len(frames)
+        self.png = png
+        first = frames[order[_first_combination(controls)]]
+        chosen = ", ".join(f"{c.label} = {c.labels[c.index]}" for c in controls)
+        self.summary = fragment.clean(
+            f"{name}: recorded for {len(order)} combinations of "
+            f"{', '.join(c.label for c in controls)}. At {chosen}: {first.spoken}"
+        )
+        note = f"Recorded: all {len(order)} positions were computed beforehand."
+        content = {
+            "controls": [
+                {
+                    "label": c.label,
+                    "kind": c.kind,
+                    "labels": c.labels,
+                    "index": c.index,
+                    **({"values": c.values} if c.kind == "checkbox" else {}),
+                }
+                for c in controls
+            ],
+            "parts": [_compact(part) for part in parts],
+            "frames": [
+                {"parts": f.parts, "spoken": f.spoken, **({"marks": f.marks} if marks else {})}
+                for f in frames
+            ],
+            "order": order,
+            "marks": [mark.follows for mark in marks],
+            "note": f"Drag what is ringed, or use the controls. {note}" if marks else note,
+        }
+        packed = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)
+        state = {"title": name, "packed": base64.b64encode(packed).decode("ascii")}
+        self.html = fragment.fragment("player", state, self.summary)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle = {"text/html": self.html, "text/plain": self.summary}
+        if self.png is not None:
+            bundle["image/png"] = base64.b64encode(self.png).decode("ascii")
+        return bundle
+
+    def __repr__(self) -> str:
+        return f"Player({self.summary!r})"
+
+    def save_html(self, path: str | Path) -> Path:
+        """Write one HTML file that works from the disk, without a network."""
+        atomic_write(path, fragment.page(self.html, self.name).encode())
+        return Path(path)
+
+
+def record(
+    fn: Callable[..., Any],
+    controls: Sequence[Control],
+    *,
+    name: str,
+    describe: Callable[..., str] | None = None,
+    marks: Sequence[Mark] = (),
+    max_frames: int = MAX_FRAMES,
+    max_bytes: int = MAX_BYTES,
+) -> Player:
+    """Call ``fn`` for every combination of the controls' values and keep what it shows.
+
+    ``marks`` are what a reader may drag in its figures.
+
+    Raises:
+        InputError: naming the widget, if there are more than ``max_frames`` combinations, the
+            HTML exceeds ``max_bytes``, a combination shows nothing, every combination fails, or
+            no figure shows a mark.
+    """
+    combinations = math.prod(len(control.values) for control in controls)
+    if combinations > max_frames:
+        sizes = " x ".join(f"{len(c.values)} {c.name}" for c in controls)
+        raise InputError(
+            f"widget {name!r}: {sizes} = {combinations} combinations, more than {max_frames}; "
+            "offer fewer values, or raise max_frames"
+        )
+    parts: dict[Part, int] = {}
+    frames: dict[Frame, int] = {}
+    seen: list[Mapping[str, Any]] = []
+    order: list[int] = []
+    size = 0
+    first_png: bytes | None = None
+    failures: list[Exception] = []
+    first = _first_combination(controls)
+    for number, values in enumerate(itertools.product(*(c.values for c in controls))):
+        arguments = {control.name: value for control, value in zip(controls, values, strict=True)}
+        shown = _call(fn, arguments, name, describe, marks, number == first)
+        seen.append(shown.places)
+        if shown.failure is not None:
+            failures.append(shown.failure)
+        if number == first:
+            first_png = shown.png
+        for part in shown.parts:
+            if part not in parts:
+                parts[part] = len(parts)
+                size += _cost(part.data)
+        if size > max_bytes:
+            raise InputError(
+                f"widget {name!r}: {size / 1e6:.1f} MB after {number + 1} of {combinations} "
+                f"frames, more than {max_bytes / 1e6:.1f} MB; draw smaller or simpler figures, "
+                "offer fewer values, or raise max_bytes"
+            )
+        frame = Frame(
+            tuple(parts[part] for part in shown.parts),
+            _spoken(shown.parts, describe, arguments),
+            tuple(shown.places.get(mark.gid) for mark in marks),
+        )
+        order.append(frames.setdefault(frame, len(frames)))
+    if len(failures) == combinations:
+        raise InputError(
+            f"widget {name!r}: every combination fails, the first with "
+            f"{type(failures[0]).__name__}: {failures[0]}"
+        ) from failures[0]
+    check_marks(name, marks, seen)
+    player = Player(name, controls, list(parts), list(frames), order, first_png, marks)
+    if len(player.html.encode()) > max_bytes:
+        raise InputError(
+            f"widget {name!r}: {len(player.html) / 1e6:.2f} MB of HTML, more than "
+            f"{max_bytes / 1e6:.2f} MB; draw smaller figures or offer fewer values"
+        )
+    return player
+
+
+def _first_combination(controls: Sequence[Control]) -> int:
+    position = 0
+    for control in controls:
+        position = position * len(control.values) + control.index
+    return position
+
+
+@dataclass
+class _Shown:
+    """What one call of the function left behind; ``places`` of marks with their part, by gid."""
+
+    parts: list[Part] = field(default_factory=list)
+    png: bytes | None = None
+    failure: Exception | None = None
+    places: dict[str, tuple[int, float, float]] = field(default_factory=dict)
+
+
+def _call(
+    fn: Callable[..., Any],
+    arguments: dict[str, Any],
+    name: str,
+    describe: Callable[..., str] | None,
+    marks: Sequence[Mark],
+    need_png: bool,
+) -> _Shown:
+    """What one combination shows.
+
+    Pixels take as long to draw as the figure itself: without ``need_png`` there may be no PNG.
+    """
+    from matplotlib.figure import Figure
+
+    alt = None if describe is None else str(describe(**arguments))
+    shown = _Shown()
+    with captured() as outputs:
+        try:
+            result = fn(**arguments)
+        except Exception as error:
+            shown.failure, result = error, None
+    items = outputs.items
+    if shown.failure is not None:
+        outputs.close_figures()
+    else:
+        items = items + outputs.figures(result)
+    for number, item in enumerate(items):
+        part, picture = _part(item, alt, name, need_png)
+        shown.parts.append(part)
+        shown.png = shown.png or picture
+        if isinstance(item, Figure):  # drawn by now, so that its layout is final
+            shown.places |= {gid: (number, *at) for gid, at in places(item, marks).items()}
+    if shown.failure is not None:
+        message = f"{type(shown.failure).__name__}: {' '.join(str(shown.failure).split())}"
+        shown.parts.append(Part("error", fragment.clean(message)[:300]))
+    if not shown.parts:
+        given = ", ".join(f"{key}={value!r}"[:60] for key, value in arguments.items())
+        raise InputError(
+            f"widget {name!r}: the function showed nothing for {given}; return a figure or a "
+            "value, draw with matplotlib, or print"
+        )
+    return shown
+
+
+class Captured:
+    """What a function printed and displayed, then the figures it left open."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self._open: list[Any] = []
+
+    def figures(self, result: Any) -> list[Any]:
+        """Figures left open, in the order drawn, then ``result`` if it is something else."""
+        from matplotlib.figure import Figure
+
+        items = list(self._open)
+        returned = [result] if isinstance(result, Figure) else _figures_of(result)
+        for figure in returned:
+            if not any(figure is item for item in items):
+                items.append(figure)
+        # plt.plot and plt.hist return artists: their figure says it all.
+        if result is not None and not returned and not (items and _is_artist(result)):
+            items.append(result)
+        return items
+
+    def close_figures(self) -> None:
+        """Forget figures of a call that failed half-way."""
+        import matplotlib.pyplot as plt
+
+        for figure in self._open:
+            plt.close(figure)
+        self._open = []
+
+
+@contextlib.contextmanager
+def captured() -> Iterator[Captured]:
+    """Collect printed text, displayed objects and open pyplot figures of a ``with`` block."""
+    import matplotlib.pyplot as plt
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    outputs = Captured()
+    before = set(plt.get_fignums())
+    # A fresh current figure, so that plt.plot does not draw on one that the reader left open.
+    blank = plt.figure()
+    show = plt.show
+    plt.show = lambda *_, **__: None
+    printed = io.StringIO()
+    try:
+        if InteractiveShell.initialized():
+            with capture_output(stdout=True, stderr=False) as cell:
+                yield outputs
+            printed.write(cell.stdout)
+            displayed = [_Bundle(output.data) for output in cell.outputs]
+        else:
+            displayed = []
+            with contextlib.redirect_stdout(printed):
+                yield outputs
+    finally:
+        plt.show = show
+        opened = [plt.figure(number) for number in plt.get_fignums() if number not in before]
+        if len(blank.get_children()) == 1:  # its background only: nothing was drawn on it
+            plt.close(blank)
+            opened = [figure for figure in opened if figure is not blank]
+        outputs._open = opened
+    if printed.getvalue().strip():
+        outputs.items.append(printed.getvalue().rstrip())
+    outputs.items.extend(displayed)
+
+
+@dataclass(frozen=True)
+class _Bundle:
+    """An object that was displayed, as the formats it offered."""
+
+    data: dict[str, Any]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return self.data
+
+
+def _root(artist: Any) -> Any:
+    """The figure that holds an artist, not a subfigure: its ``figure``'s ``figure``."""
+    return artist.figure.figure  # get_figure(root=True) came with Matplotlib 3.10
+
+
+def _figures_of(result: Any) -> list[Any]:
+    """Figures behind axes, a grid of axes or a seaborn grid."""
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    if isinstance(result, Axes):
+        return [_root(result)] if result.figure is not None else []
+    if type(result).__module__.startswith("seaborn"):
+        figure = getattr(result, "figure", None)
+        return [figure] if isinstance(figure, Figure) else []
+    if hasattr(result, "ravel") and str(getattr(result, "dtype", "")) == "object":
+        result = list(result.ravel())
+    if isinstance(result, (list, tuple)) and result and all(isinstance(a, Axes) for a in result):
+        return list(dict.fromkeys(_root(a) for a in result))
+    return []
+
+
+def _is_artist(result: Any) -> bool:
+    if isinstance(result, (list, tuple)):
+        return any(_is_artist(item) for item in result)
+    return any(base.__module__.startswith("matplotlib") for base in type(result).__mro__)
+
+
+def _part(item: Any, alt: str | None, name: str, need_png: bool) -> tuple[Part, bytes | None]:
+    """One thing that was shown, as a part of a frame and as PNG if it is a picture."""
+    from matplotlib.figure import Figure
+
+    from contrastive_tutorial.report import style
+
+    if isinstance(item, str):
+        return Part("text", fragment.clean(item)), None
+    if isinstance(item, Figure):
+        item = style.picture(item, alt or figure_text(item) or name)
+    if isinstance(item, style.Picture) and not need_png and _cost(item.svg) <= _SMALL_MARKUP:
+        return Part("html", fragment.clean(item.svg), fragment.clean(alt or item.alt)), None
+    data = _mimebundle(item)
+    text = fragment.clean(alt or _plain(data.get("text/plain")) or name)
+    markup = data.get("text/html") or data.get("image/svg+xml")
+    png = _png(data.get("image/png"))
+    # Markup is drawn in the page's colours and sharp at any zoom: worth twice the bytes, and not
+    # worth the time to compare while it is small.
+    if png is not None and (not isinstance(markup, str) or _cost(markup) > _SMALL_MARKUP):
+        image = _image(png, text)
+        if not isinstance(markup, str) or _cost(markup) > 2 * len(image.data):
+            return image, png
+    if isinstance(markup, str):
+        return Part("html", fragment.clean(markup), text if png is not None or alt else ""), png
+    return Part("text", fragment.clean(_plain(data.get("text/plain")) or repr(item))), None
+
+
+def _mimebundle(item: Any) -> dict[str, Any]:
+    if hasattr(item, "_repr_mimebundle_"):
+        data = item._repr_mimebundle_()
+        return dict(data[0] if isinstance(data, tuple) else data)
+    data = {}
+    for method, kind in (
+        ("_repr_html_", "text/html"),
+        ("_repr_svg_", "image/svg+xml"),
+        ("_repr_png_", "image/png"),
+    ):
+        if hasattr(item, method):
+            data[kind] = getattr(item, method)()
+    return data
+
+
+def _plain(text: Any) -> str:
+    return text if isinstance(text, str) and not re.match(r"<[\w.]+ .*>$", text) else ""
+
+
+def _png(data: Any) -> bytes | None:
+    if isinstance(data, tuple):  # IPython lets _repr_png_ return (data, metadata)
+        data = data[0]
+    return base64.b64decode(data) if isinstance(data, str) else data
+
+
+def figure_text(figure: Any) -> str:
+    """What a figure says about itself: its gid, its title, or the titles of its axes."""
+    titles = (axes.get_title(loc=loc) for axes in figure.axes for loc in ("left", "center"))
+    text = figure.get_gid() or figure.get_suptitle() or "; ".join(t for t in titles if t)
+    return " ".join(str(text).split())
+
+
+def _image(png: bytes, alt: str) -> Part:
+    """A PNG at two pixels per unit, re-encoded as WebP, the smaller of two ways."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as opened:
+        image = opened.convert("RGBA")
+    encoded = [_webp(image, quality=85, method=4)]
+    # Drawings have few colours: 256 of them, losslessly, are smaller and sharper than a photo's
+    # encoding. Kept only where the eye sees no difference.
+    few = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    error = np.abs(np.asarray(few.convert("RGBA"), dtype=int) - np.asarray(image, dtype=int))
+    if error.mean() < 1.5:
+        encoded.append(_webp(few.convert("RGBA"), lossless=True, quality=60, method=4))
+    best = base64.b64encode(min(encoded, key=len)).decode("ascii")
+    width, height = (max(1, side // 2) for side in image.size)
+    return Part("image", f"data:image/webp;base64,{best}", alt, width, height)
+
+
+def _webp(image: Any, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "webp", **options)
+    return buffer.getvalue()
+
+
+def _cost(data: str) -> int:
+    """Bytes that a part takes in the page, about: deflated, then base64."""
+    return len(zlib.compress(data.encode(), 6)) * 4 // 3
+
+
+def _spoken(
+    parts: Sequence[Part], describe: Callable[..., str] | None, arguments: dict[str, Any]
+) -> str:
+    spoken = " ".join(part.spoken() for part in parts)
+    if describe is not None and not any(part.alt for part in parts):
+        spoken = f"{describe(**arguments)} {spoken}"
+    return spoken
+
+
+def _without_tags(markup: str) -> str:
+    markup = re.sub(r"<(style|script)\b.*?</\1\s*>", " ", markup, flags=re.DOTALL | re.I)
+    return html.unescape(re.sub(r"<[^>]*>", " ", markup))
+
+
+def _compact(part: Part) -> dict[str, Any]:
+    fields: dict[str, Any] = {"type": part.type, "data": part.data}
+    if part.type == "image":
+        fields.update(alt=part.alt, width=part.width, height=part.height)
+    return fields

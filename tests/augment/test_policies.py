@@ -1,0 +1,44 @@
+"""`policies`: the ten recipes, their lookup, and recipes that make no sense."""
+
+import pytest
+
+from contrastive_tutorial.augment.policies import DEFAULT_POLICY, POLICIES, Policy, policy_by_name
+from contrastive_tutorial.errors import InputError
+
+
+def test_the_ten_policies():
+    names = "weak jitter-gray grayscale dark contrast noise blur solarize cutout rotation"
+    assert [policy.name for policy in POLICIES] == names.split()
+    assert POLICIES[1] is DEFAULT_POLICY
+    assert all((p.scale, p.flip) == ((0.2, 1.0), 0.5) for p in POLICIES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"flip": 1.5}, r"flip must be a probability in \[0, 1\], got 1.5"),
+        ({"grayscale": float("nan")}, "grayscale must be a probability"),
+        ({"scale": (0.8, 0.2)}, "scale must be a pair"),
+        ({"scale": (0.0, 1.0)}, "scale must be a pair"),
+        ({"ratio": (0.0, 1.0)}, "ratio must be a pair"),
+        ({"brightness": 0.4}, "brightness must be a pair"),
+        ({"contrast": (-1.0, 1.0)}, "contrast must be a pair"),
+        ({"hue": (-0.6, 0.0)}, r"hue must be a pair \(low, high\) within \[-0.5, 0.5\]"),
+        ({"sigma": (0.0, 1.0)}, "sigma must be a pair"),
+        ({"shift": -1.5}, "shift must be a number"),
+        ({"rotation": -30}, "rotation must be degrees"),
+        ({"threshold": 128}, "threshold must be a value"),
+        ({"noise": -0.1}, "noise must be a standard deviation"),
+        ({"cutout": 2.5}, "cutout must be a whole number"),
+    ],
+)
+def test_bad_policies(fields, message):
+    with pytest.raises(InputError, match=f"policy 'bad': {message}"):
+        Policy("bad", **fields)
+
+
+def test_unknown_policy_lists_the_names():
+    with pytest.raises(
+        InputError, match="unknown policy 'strong': choose one of weak, jitter-gray"
+    ):
+        policy_by_name("strong")

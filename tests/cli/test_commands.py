@@ -1,0 +1,232 @@
+"""cli: every command works, and bad input is one line and exit status 2."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from recorded import make
+from tiny import TINY
+
+from contrastive_tutorial import cli, data, study
+from contrastive_tutorial.cli import commands
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.study.cells import CELLS, PRESETS
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    whole = data.load
+    sizes = {"train": 600, "val": 60, "test": 200}
+
+    def load(name, split="train", device="cpu", **_):
+        options = {"num_images": sizes[split]} if name == "shapes" else {}
+        return whole(name, split, device, **options)
+
+    monkeypatch.setattr(data, "load", load)
+    monkeypatch.setitem(PRESETS, "tiny", TINY)
+
+
+def call(*arguments, folder=None):
+    options = ["--results", str(folder)] if folder else []
+    return cli.main([*map(str, arguments), *options])
+
+
+def test_run_then_report(tmp_path, capsys):
+    assert call("run", "B0", "--preset", "tiny", "--quiet", folder=tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "B0 K=10 seed 0: cluster acc." in out
+    assert "record: " in out
+    assert call("run", "B0", "--preset", "tiny", "--quiet", folder=tmp_path) == 0
+    assert call("report", folder=tmp_path) == 0
+    report = capsys.readouterr().out
+    assert "shapes, preset tiny" in report
+    assert "B0" in report
+
+
+def test_study_with_a_list_of_cells(tmp_path, capsys):
+    command = ["study", "--cells", "B0", "S-P1", "--seeds", "0-1", "--preset", "tiny", "--missing"]
+    assert call(*command, "--dry-run", folder=tmp_path) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "4 runs, 4 of them not recorded yet"
+    assert out.splitlines()[1] == "B0 K=10 seed 0"
+    assert call(*command, "--quiet", "--no-arrays", "--budget", "10m", folder=tmp_path) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "0 runs left"
+    assert call("report", "--markdown", folder=tmp_path) == 0
+    report = capsys.readouterr().out
+    assert report.count("| S-P1 | 10 | 2 | branch:0 |") == 1
+
+
+def test_norms_then_report(tmp_path, capsys):
+    command = ["norms", "--norms", "bn", "split", "--conditions", "shifted", "--batch-sizes", "64"]
+    command += ["--seeds", "0"]
+    assert call(*command, "--dry-run", folder=tmp_path) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        "2 runs, 2 of them not recorded yet", "bn-shifted-b64 seed 0", "split-shifted-b64 seed 0",
+    ]  # fmt: skip
+    assert call(*command, "--quiet", "--budget", "10m", folder=tmp_path) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "0 runs left"
+    assert call("report", folder=tmp_path) == 0
+    report = capsys.readouterr().out
+    assert "shapes, preset norm" in report
+    assert "test acc." in report
+    assert "cluster acc." not in report
+
+
+def test_report_orders_cells_and_shows_intervals(tmp_path, capsys):
+    for seed, accuracy in enumerate((0.1, 0.2, 0.3)):
+        make("S-P1", seed, accuracy=accuracy).save(tmp_path)
+        make("B0", seed, accuracy=accuracy).save(tmp_path)
+    assert call("report", folder=tmp_path) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if " 10 " in line]
+    assert [line.split()[0] for line in lines] == ["B0", "S-P1"]
+    # t(0.975, 2) * 0.1 / sqrt(3) = 0.248
+    assert "0.200 ± 0.248" in lines[0]
+
+
+def test_data_is_listed(capsys):
+    assert call("data", "shapes") == 0
+    assert "shapes train: 600 images, 10 classes" in capsys.readouterr().out
+
+
+def test_doctor_reports_and_succeeds_whatever_is_missing(tmp_path, capsys):
+    assert call("doctor", folder=tmp_path / "nowhere") == 0
+    out = capsys.readouterr().out
+    for topic in ("package", "device", "gpu", "data", "book", "colab", "tests"):
+        assert f"\n{topic}\n" in f"\n{out}"
+    assert "0 recorded runs" in out
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_cells_lists_every_cell_and_preset(capsys):
+    call("cells")
+    out = capsys.readouterr().out
+    for name in [*CELLS, *PRESETS]:
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "B9"], "unknown cell 'B9'"),
+        (["run", "B0", "--preset", "huge"], "unknown preset 'huge'"),
+        (["run", "S-P1", "--preset", "tiny", "--subsets", "7"], "K = 7"),
+        (["run", "S-P1", "--preset", "tiny", "--subsets", "100000"], "num_subsets|K ="),
+        (["run", "B0", "--data", "no/such/place"], "no/such/place"),
+        (["run", "B0", "--preset", "tiny", "--device", "cuda:99"], "not there"),
+        (["run", "B0", "--preset", "tiny", "--seed", "-1"], "seed"),
+        (["study", "--cells", "B9"], "unknown cell"),
+        (["study", "--seeds", "x"], "expected numbers"),
+        (["study", "--seeds", "5-2"], "rising range"),
+        (["study", "--budget", "soon"], "budget"),
+        (["study", "--shard", "2/2"], "--shard"),
+        (["norms", "--norms", "layer"], "norm: expected one of bn"),
+        (["norms", "--conditions", "odd"], "condition: expected one of"),
+        (["norms", "--batch-sizes", "6"], "batch_size: expected a multiple of the 4 subsets"),
+        (["norms", "--batch-sizes", "4096"], "one batch of 4096, got 200"),
+        (["report"], "no records match"),
+        (["embed"], "no recorded features"),
+        (["data", "no/such/place"], "no/such/place"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, capsys):
+    folder = tmp_path if arguments[0] != "data" else None
+    assert call(*arguments, folder=folder) == 2
+    captured = capsys.readouterr()
+    assert re.search(message, captured.err)
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("contrastive-tutorial: ")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_damaged_record_is_named(tmp_path, capsys):
+    path = make().save(tmp_path)
+    path.write_text("{")
+    assert call("report", folder=tmp_path) == 2
+    assert path.name in capsys.readouterr().err
+    assert call("report", folder=tmp_path / "nowhere") == 2
+
+
+def test_interrupt_and_memory_have_their_own_words(monkeypatch, capsys):
+    def raises(kind):
+        def command(_options):
+            raise kind
+
+        return command
+
+    monkeypatch.setitem(commands._COMMANDS, "cells", raises(KeyboardInterrupt))
+    assert call("cells") == 130
+    assert "the same command continues" in capsys.readouterr().err
+    monkeypatch.setitem(commands._COMMANDS, "cells", raises(MemoryError))
+    assert call("cells") == 2
+    monkeypatch.setitem(
+        commands._COMMANDS, "cells", raises(RuntimeError("CUDA error: out of memory"))
+    )
+    assert call("cells") == 2
+    assert "out of memory" in capsys.readouterr().err
+    for defect in (ZeroDivisionError, RuntimeError, FileNotFoundError(2, "x", "y")):
+        monkeypatch.setitem(commands._COMMANDS, "cells", raises(defect))
+        with pytest.raises((ZeroDivisionError, RuntimeError, OSError)):  # keeps its traceback
+            call("cells")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_is_one_line():
+    command = [sys.executable, "-m", "contrastive_tutorial", "cells"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "contrastive-tutorial: the output cannot be written (No space left on device)\n"
+    )
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    command = f"{sys.executable} -m contrastive_tutorial cells; echo $? >&2"
+    done = subprocess.run(
+        ["bash", "-c", f"({command}) | true"], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.stderr == "0\n"
+
+
+def test_reproduce_compares_and_sets_the_exit_status(tmp_path, capsys, monkeypatch):
+    from contrastive_tutorial.study import reproduction
+
+    for seed, accuracy in ((0, 0.2), (1, 0.3)):
+        make(seed=seed, accuracy=accuracy).save(tmp_path)
+
+    def rerun(path, images, device, progress):
+        family = reproduction.load_records(path.parent)
+        found = make(seed=0, accuracy=outcomes.pop(0))
+        return reproduction.compare(reproduction.load_record(path), found, family)
+
+    monkeypatch.setattr(study, "reproduce", rerun)
+    command = ["reproduce", "B0", "--results", str(tmp_path), "--data", "x"]
+    outcomes = [0.2, 0.25, 0.9]
+    assert [cli.main(command) for _ in range(3)] == [0, 0, 1]
+    assert "OUTSIDE" in capsys.readouterr().out
+    assert cli.main([*command, "--seed", "7"]) == 2
+    assert "no record" in capsys.readouterr().err
+
+
+def test_numbers():
+    assert commands.parse_numbers("0-2,5,1") == [0, 1, 2, 5]
+    for text in ("", "a", "1-", "-1", "0-99999999999"):
+        with pytest.raises(InputError):
+            commands.parse_numbers(text)
+
+
+def test_help_is_complete_and_the_module_runs():
+    environment = {**os.environ, "COLUMNS": "100"}
+    command = [sys.executable, "-m", "contrastive_tutorial"]
+    text = subprocess.check_output([*command, "--help"], text=True, env=environment)
+    for name in ("run", "study", "embed", "report", "cells", "data", "doctor"):
+        assert name in text
+    for name in ("run", "study", "report"):
+        text = subprocess.check_output([*command, name, "--help"], text=True, env=environment)
+        assert "--results" in text
+    done = subprocess.run([*command, "run", "B9"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,382 @@
+"""Image sets: splits by rule, a cache that is never trusted blindly, one line for bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import images
+import numpy as np
+import pytest
+import torch
+
+from contrastive_tutorial import data
+from contrastive_tutorial.data import folders, loading
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import storage
+from contrastive_tutorial.files.archives import Limits
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The sources that were really decoded."""
+    decoded: list[Path] = []
+    original = folders.read
+
+    def read(path: Path, *rest: object) -> folders.Decoded:
+        decoded.append(path)
+        return original(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(folders, "read", read)
+    return decoded
+
+
+def _reference_hash(found: data.ImageSet) -> str:
+    names = "\0".join(found.class_names).encode()
+    labels = found.labels.numpy().astype("<i8").tobytes()
+    return hashlib.sha256(names + found.images.numpy().tobytes() + labels).hexdigest()
+
+
+# -- the set itself --------------------------------------------------------------------------------
+
+
+def test_shapes() -> None:
+    found = data.load("shapes", "val")
+    assert (found.name, found.split, len(found)) == ("shapes", "val", 1_000)
+    assert found.images.shape == (1_000, 3, 32, 32)
+    assert found.images.dtype == torch.uint8
+    assert found.labels.dtype == torch.int64
+    assert len(found.class_names) == 10
+    assert found.factors is not None
+    assert found.content_hash == _reference_hash(found)
+    assert data.load("shapes", "val").content_hash == found.content_hash
+
+
+def test_defaults_are_the_training_images_of_shapes() -> None:
+    found = data.load(num_images=50)
+    assert (found.name, found.split, len(found)) == ("shapes", "train", 50)
+
+
+def test_subset_keeps_rows_together() -> None:
+    whole = data.load("shapes", "test", num_images=40)
+    index = torch.tensor([7, 3, 3, 39])
+    part = whole.subset(index)
+    assert torch.equal(part.images, whole.images[index])
+    assert torch.equal(part.labels, whole.labels[index])
+    assert whole.factors is not None
+    assert part.factors is not None
+    assert torch.equal(part.factors["x"], whole.factors["x"][index])
+    assert part.content_hash == _reference_hash(part) != whole.content_hash
+    assert len(whole.subset(whole.labels == 3)) == 4
+    assert len(whole.subset([1, 2])) == 2
+    assert len(whole.subset(range(5))) == 5
+
+
+def test_to_another_device_keeps_the_hash() -> None:
+    found = data.load("shapes", "test", num_images=20)
+    assert found.to("cpu") is found
+    moved = found.to("meta")
+    assert moved.device.type == moved.labels.device.type == "meta"
+    assert moved.factors is not None
+    assert moved.factors["x"].device.type == "meta"
+    assert moved.content_hash == found.content_hash
+
+
+def test_content_hash_covers_pixels_labels_and_names() -> None:
+    found = data.load("shapes", "test", num_images=20)
+    pixels, labels = found.images.clone(), found.labels.clone()
+    pixels[3, 1, 5, 5] ^= 1
+    labels[0] += 1
+    names = (*found.class_names[:-1], "moon")
+    hashes = {
+        found.content_hash,
+        loading.content_hash(pixels, found.labels, found.class_names),
+        loading.content_hash(found.images, labels, found.class_names),
+        loading.content_hash(found.images, found.labels, names),
+    }
+    assert len(hashes) == 4
+    strided = found.images.to(memory_format=torch.channels_last)
+    assert loading.content_hash(strided, found.labels, found.class_names) == found.content_hash
+
+
+def test_image_sets_are_frozen() -> None:
+    found = data.load("shapes", "test", num_images=10)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.name = "other"  # type: ignore[misc]
+
+
+# -- splits by rule --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pets", "pets.tar.xz", "pets.zip"])
+def test_validation_images_are_every_tenth_of_a_class(
+    tmp_path: Path, cache: Path, name: str
+) -> None:
+    path = images.write(tmp_path / name, images.split_files(train=20, test=3))
+    train, val, test = (data.load(path, split, cache=cache) for split in loading.SPLITS)
+    assert [len(part) for part in (train, val, test)] == [36, 4, 6]
+    assert {part.name for part in (train, val, test)} == {"pets"}
+    assert train.class_names == ("cat", "dog")
+    for part in (train, val, test):
+        assert part.content_hash == _reference_hash(part)
+        counts = part.labels.bincount()
+        assert counts[0] == counts[1]
+    expected = [images.pixels(1_000 * c + i + 77 * 6) for c in (0, 1) for i in (4, 14)]
+    assert np.array_equal(val.images.numpy().transpose(0, 2, 3, 1), np.stack(expected))
+
+
+def test_without_folders_a_fifth_is_test_and_a_tenth_of_the_rest_validation(
+    tmp_path: Path, cache: Path
+) -> None:
+    path = images.write(tmp_path / "pets", images.files(50))
+    parts = [data.load(path, split, cache=cache) for split in loading.SPLITS]
+    assert [part.labels.bincount().tolist() for part in parts] == [[36, 36], [4, 4], [10, 10]]
+    rows = [image.numpy().tobytes() for part in parts for image in part.images]
+    assert len(set(rows)) == 100
+    test = parts[2].images.numpy().transpose(0, 2, 3, 1)
+    assert np.array_equal(test[1], images.pixels(7))  # the 3rd, the 8th, ...
+
+
+def test_a_validation_folder_is_used(tmp_path: Path, cache: Path) -> None:
+    files = images.split_files(20, 3) + images.files(5, top="val/")
+    path = images.write(tmp_path / "pets", files)
+    sizes = [len(data.load(path, split, cache=cache)) for split in loading.SPLITS]
+    assert sizes == [40, 10, 6]
+
+
+def test_the_rule_ignores_content(tmp_path: Path, cache: Path) -> None:
+    """Changing one image's pixels moves no other image to another split."""
+    files = images.files(50)
+    before = data.load(images.write(tmp_path / "a", files), "val", cache=cache)
+    name, _ = files[0]
+    files[0] = (name, images.encoded(images.pixels(99_999)))
+    after = data.load(images.write(tmp_path / "b", files), "val", cache=cache)
+    assert before.content_hash == after.content_hash
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        (images.files(3), "too few images for a val split"),
+        (images.files(2, top="train/") + images.files(2, top="val/"), "too few images for a test"),
+        (images.files(9, ["cat"]), "only one class, 'cat'"),
+        (images.files(5), "at least 6 in some class"),
+        (
+            images.files(9, top="train/") + images.files(9, ("cat", "emu"), "test/"),
+            "class 'emu' has no images in the train split",
+        ),
+    ],
+)
+def test_too_little_to_split(
+    tmp_path: Path, cache: Path, files: list[images.File], reason: str
+) -> None:
+    path = images.write(tmp_path / "pets", files)
+    with pytest.raises(InputError, match=reason):
+        data.load(path, cache=cache)
+    assert not cache.exists()
+
+
+def test_six_images_of_a_class_are_enough(tmp_path: Path, cache: Path) -> None:
+    path = images.write(tmp_path / "pets", images.files(6))
+    assert [len(data.load(path, split, cache=cache)) for split in loading.SPLITS] == [8, 2, 2]
+
+
+def test_a_broken_link_is_named(tmp_path: Path, cache: Path) -> None:
+    path = images.write(tmp_path / "pets", images.split_files())
+    (path / "train" / "cat" / "zz.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(InputError, match=r"train/cat/zz\.png: cannot be read"):
+        data.load(path, cache=cache)
+
+
+# -- the cache -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pets", "pets.tar.gz", "pets.zip"])
+def test_sources_are_decoded_once(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    decoded = _counted(monkeypatch)
+    path = images.write(tmp_path / name, images.split_files())
+    first = [data.load(path, split, cache=cache) for split in loading.SPLITS]
+    again = [data.load(str(path), split, cache=str(cache)) for split in loading.SPLITS]
+    assert decoded == [path]
+    for a, b in zip(first, again, strict=True):
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.labels, b.labels)
+        assert (a.class_names, a.name, a.content_hash) == (b.class_names, b.name, b.content_hash)
+
+
+def test_a_changed_source_is_decoded_again(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = _counted(monkeypatch)
+    path = images.write(tmp_path / "pets.zip", images.split_files())
+    before = data.load(path, cache=cache)
+    images.write(path, images.split_files(train=11))
+    assert len(data.load(path, cache=cache)) != len(before)
+    folder = images.write(tmp_path / "pets", images.split_files())
+    data.load(folder, cache=cache)
+    file = folder / "train" / "cat" / "00.png"
+    file.write_bytes(images.encoded(images.pixels(5_555)))
+    assert data.load(folder, cache=cache).content_hash != before.content_hash
+    assert len(decoded) == 4
+
+
+def test_an_archive_that_moved_is_found_in_the_cache(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = _counted(monkeypatch)
+    path = images.write(tmp_path / "pets.zip", images.split_files())
+    data.load(path, cache=cache)
+    (tmp_path / "else").mkdir()
+    moved = path.rename(tmp_path / "else" / "pets.zip")
+    data.load(moved, cache=cache)
+    assert decoded == [path]
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "text", "header", "names"])
+def test_a_damaged_cache_is_made_anew_without_a_word(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    decoded = _counted(monkeypatch)
+    path = images.write(tmp_path / "pets.zip", images.split_files())
+    expected = data.load(path, "train", cache=cache).content_hash
+    (file,) = cache.glob("pets-*-train.safetensors")
+    content = bytearray(file.read_bytes())
+    if damage == "flip":
+        content[-2_000] ^= 1
+    elif damage == "cut":
+        del content[-100:]
+    elif damage == "empty":
+        content.clear()
+    elif damage == "text":
+        content = bytearray(b"not a cache at all")
+    elif damage == "header":
+        content[:8] = b"\xff" * 8
+    else:
+        content = content.replace(b"cat", b"cow")
+    file.write_bytes(content)
+    assert data.load(path, "train", cache=cache).content_hash == expected
+    assert len(decoded) == 2
+    assert data.load(path, "train", cache=cache).content_hash == expected
+    assert len(decoded) == 2
+
+
+def test_writing_to_images_from_the_cache_leaves_the_cache_alone(
+    tmp_path: Path, cache: Path
+) -> None:
+    path = images.write(tmp_path / "pets.zip", images.split_files())
+    data.load(path, cache=cache)
+    found = data.load(path, cache=cache)
+    found.images.zero_()
+    assert data.load(path, cache=cache).images.any()
+
+
+@pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EROFS])
+def test_a_cache_that_cannot_be_written_only_warns(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, failure: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(failure, os.strerror(failure))
+
+    path = images.write(tmp_path / "pets.zip", images.split_files())
+    monkeypatch.setattr(storage.os, "fsync", refuse)
+    with pytest.warns(UserWarning, match="not kept for next time"):
+        assert len(data.load(path, cache=cache)) == 18
+    assert list(cache.iterdir()) == []
+
+
+def test_the_cache_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTRASTIVE_TUTORIAL_CACHE", str(tmp_path / "a"))
+    assert data.cache_folder() == tmp_path / "a"
+    assert data.cache_folder(tmp_path / "b") == tmp_path / "b"
+    monkeypatch.delenv("CONTRASTIVE_TUTORIAL_CACHE")
+    assert data.cache_folder() == Path.home() / ".cache" / "contrastive_tutorial"
+    assert data.cache_folder("~/x") == Path.home() / "x"
+
+
+def test_nothing_is_unpacked_onto_the_disk(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = images.write(tmp_path / "pets.tar", images.split_files())
+    monkeypatch.chdir(tmp_path)
+    data.load(path, cache=cache)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"pets.tar", "cache"}
+    assert {entry.suffix for entry in cache.iterdir()} == {".safetensors"}
+
+
+# -- names and bad input ---------------------------------------------------------------------------
+
+
+def test_a_folder_cannot_pass_for_a_published_set(tmp_path: Path, cache: Path) -> None:
+    for name in ("cifar10", "shapes", "cifar10-jpeg75"):
+        path = images.write(tmp_path / name, images.split_files())
+        assert data.load(path, cache=cache).name == f"{name}-local"
+
+
+def test_a_relative_path_has_a_name(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(images.write(tmp_path / "pets", images.split_files()))
+    assert data.load(".", cache=cache).name == "pets"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"name_or_path": "shapes", "split": "valid"}, "split: expected one of train, val, test"),
+        ({"name_or_path": "no/such/place"}, "neither a known name nor a path"),
+        ({"name_or_path": ""}, "neither a known name nor a path"),
+        ({"name_or_path": "a\0b"}, "neither a known name nor a path"),
+        ({"name_or_path": "x" * 5_000}, "neither a known name nor a path|cannot be read"),
+        ({"name_or_path": "shapes", "num_images": 3}, "num_images: expected 10 to"),
+        ({"name_or_path": "pets", "num_images": 30}, "num_images: only for shapes"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, object], reason: str) -> None:
+    with pytest.raises(InputError, match=reason) as caught:
+        data.load(**arguments)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_file_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "pets.rar").write_bytes(b"Rar!")
+    with pytest.raises(InputError, match=r"pets\.rar: expected a folder or an archive"):
+        data.load(tmp_path / "pets.rar")
+
+
+def test_limits_reach_the_reader(tmp_path: Path, cache: Path) -> None:
+    path = images.write(tmp_path / "pets.zip", images.split_files())
+    with pytest.raises(InputError, match="more than 10 images"):
+        data.load(path, cache=cache, limits=Limits(images=10))
+    assert not cache.exists()
+
+
+# -- the real archive ------------------------------------------------------------------------------
+
+
+def test_cifar10_as_jpeg(cifar10_archive: Path) -> None:
+    """Facts about CIFAR-10 (Krizhevsky 2009): 6,000 images per class, 10,000 for the test."""
+    train, val, test = (data.load(cifar10_archive, split) for split in loading.SPLITS)
+    assert {part.name for part in (train, val, test)} == {"cifar10-jpeg75"}
+    assert train.labels.bincount().tolist() == [4_500] * 10
+    assert val.labels.bincount().tolist() == [500] * 10
+    assert test.labels.bincount().tolist() == [1_000] * 10
+    assert train.class_names == (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    )  # fmt: skip
+    both = torch.cat([train.images, val.images]).float() / 255
+    for found, expected in ((both.mean((0, 2, 3)), (0.4913, 0.4821, 0.4465)),):
+        assert torch.allclose(found, torch.tensor(expected), atol=2e-4)
+    deviation = both.transpose(0, 1).flatten(1).double().std(1)
+    assert torch.allclose(deviation, torch.tensor([0.2452, 0.2428, 0.2606]).double(), atol=2e-4)
+    again = data.load(cifar10_archive, "train")
+    assert again.content_hash == train.content_hash == _reference_hash(again)

@@ -1,0 +1,328 @@
+"""Folders and archives as streams of members: what is passed on, and what is refused by name."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import images
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files.archives import Limits, is_archive, listing, members, shown, stem
+
+SOURCES = ["pets", "pets.tar", "pets.tar.gz", "pets.tgz", "pets.tar.xz", "pets.tar.bz2", "pets.zip"]
+FILES = [("train/cat/1.png", b"one"), ("train/dog/2.png", b"two" * 500), ("test/cat/3.png", b"")]
+
+
+def _files(path: Path, limits: Limits | None = None) -> dict[str, bytes]:
+    found = members(path, limits or Limits())
+    return {"/".join(name): content for name, content in found if content is not None}
+
+
+def _refusal(path: Path, limits: Limits | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        list(members(path, limits or Limits()))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert path.name in message
+    return message
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_gives_every_file_with_its_bytes(tmp_path: Path, name: str) -> None:
+    assert _files(images.write(tmp_path / name, FILES)) == dict(FILES)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_skips_what_file_managers_leave_behind(tmp_path: Path, name: str) -> None:
+    clutter = [
+        (".DS_Store", b"x"),
+        ("train/cat/.hidden.png", b"x"),
+        ("__MACOSX/train/cat/._1.png", b"x"),
+        ("train/Thumbs.db", b"x"),
+    ]
+    assert _files(images.write(tmp_path / name, FILES + clutter)) == dict(FILES)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_member_over_the_byte_limit_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    path = images.write(tmp_path / name, FILES)
+    assert len(_files(path, Limits(member_bytes=1_500))) == 3
+    message = _refusal(path, Limits(member_bytes=1_499))
+    assert "train/dog/2.png" in message
+    assert "1,500 bytes" in message
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if "." in name])
+@pytest.mark.parametrize(
+    "member", ["/etc/passwd", "../up.png", "train/../../up.png", "..\\up.png", "C:\\up.png"]
+)
+def test_names_that_lead_out_are_refused(tmp_path: Path, name: str, member: str) -> None:
+    path = images.write(tmp_path / name, [*FILES, (member, b"x")])
+    assert "leads out of the archive" in _refusal(path)
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if "." in name])
+def test_the_same_name_twice_is_refused(tmp_path: Path, name: str) -> None:
+    warned = pytest.warns(UserWarning, match="Duplicate")
+    with warned if name.endswith("zip") else contextlib.nullcontext():
+        path = images.write(tmp_path / name, [*FILES, FILES[0]])
+    assert "'train/cat/1.png' appears twice" in _refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (tarfile.SYMTYPE, "is a link"),
+        (tarfile.LNKTYPE, "is a link"),
+        (tarfile.FIFOTYPE, "neither a plain file nor a folder"),
+        (tarfile.CHRTYPE, "neither a plain file nor a folder"),
+        (tarfile.GNUTYPE_SPARSE, "neither a plain file nor a folder"),
+    ],
+)
+def test_tar_links_and_devices_are_refused(tmp_path: Path, kind: bytes, reason: str) -> None:
+    odd = tarfile.TarInfo("train/cat/odd.png")
+    odd.type, odd.linkname = kind, "/etc/passwd"
+    assert reason in _refusal(images.write_tar(tmp_path / "pets.tar", [*FILES, odd]))
+
+
+def test_zip_links_are_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("train/cat/odd.png")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    assert "'train/cat/odd.png' is a link" in _refusal(tmp_path / "pets.zip")
+
+
+def test_encrypted_zip_members_are_refused(tmp_path: Path) -> None:
+    path = images.write_zip(tmp_path / "pets.zip", FILES)
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 8] |= 1  # general purpose flag, bit 0
+    path.write_bytes(content)
+    assert "is encrypted" in _refusal(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zip_compressions_without_a_brake_are_refused(tmp_path: Path, method: int) -> None:
+    path = images.write_zip(tmp_path / "pets.zip", FILES, method)
+    assert "unusual compression" in _refusal(path)
+
+
+@pytest.mark.parametrize("name", ["bomb.tar.gz", "bomb.tar.xz", "bomb.tar.bz2", "bomb.zip"])
+def test_a_decompression_bomb_is_refused_before_it_goes_off(tmp_path: Path, name: str) -> None:
+    """2 GB of zeros in hidden files, which nobody would look at, in a few megabytes or less."""
+    path = tmp_path / name
+    _bomb(path, copies=64, size=32 << 20)
+    assert path.stat().st_size < 3 << 20
+    limits = Limits(expansion=2)
+    assert "unpacks to far more" in _refusal(path, limits)
+
+
+def _bomb(path: Path, copies: int, size: int) -> None:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for i in range(copies):
+                archive.writestr(f".hidden{i}", bytes(size // 16))
+                archive.infolist()[-1].file_size = size
+        return
+    # One compressed stream after another is one stream to every reader: compress a block once.
+    member = tarfile.TarInfo(".hidden")
+    member.size = size
+    raw = member.tobuf() + bytes(size)
+    compress = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}[path.suffix]
+    path.write_bytes(compress(raw) * copies)
+
+
+def test_an_endless_tar_header_is_refused(tmp_path: Path) -> None:
+    """tarfile would read an extended header into memory, however long it says that it is."""
+    header = tarfile.TarInfo("header")
+    header.type, header.size = tarfile.XHDTYPE, 200 << 20
+    with gzip.open(tmp_path / "pets.tar.gz", "wb", 1) as file:
+        file.write(header.tobuf())
+        for _ in range(200):
+            file.write(bytes(1 << 20))
+    assert "unpacks to far more" in _refusal(tmp_path / "pets.tar.gz")
+
+
+@contextlib.contextmanager
+def _little_memory(limit: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < limit
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_zip_that_lies_about_its_size_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
+    """``ZipFile.read`` would inflate the whole member first, and compare sizes then."""
+    (tmp_path / "pets.zip").write_bytes(images.lying_zip("cat/1.png", 100, 64))
+    (tmp_path / "short.zip").write_bytes(images.lying_zip("cat/1.png", 3 << 20, 1))
+    with _little_memory(16 << 20):
+        # zlib stops at what was asked for: the bytes are those that the directory promises
+        assert _files(tmp_path / "pets.zip") == {"cat/1.png": bytes(100)}
+    assert "damaged" in _refusal(tmp_path / "short.zip")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        images.extended(tarfile.XHDTYPE, b"".join(b"13 k%07d=\n" % i for i in range(90_000))),
+        images.extended(tarfile.GNUTYPE_LONGNAME, b"aa/" * 400_000 + b"b\0"),
+        images.sparse_header() + images.sparse_map(2_100),
+    ],
+    ids=["pax", "long name", "sparse"],
+)
+def test_a_tar_header_of_more_than_a_megabyte_is_refused(tmp_path: Path, content: bytes) -> None:
+    """In a compressed archive, tarfile turns kilobytes of these into gigabytes, or minutes."""
+    with gzip.open(tmp_path / "pets.tar.gz", "wb") as file:
+        file.write(content + bytes(1024))
+    with _little_memory(8 << 20):
+        assert "unpacks to far more" in _refusal(tmp_path / "pets.tar.gz")
+
+
+def test_a_tar_of_headers_alone_has_a_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty folders by the hundred thousand, in a file of some kilobytes."""
+    assert Limits().header_budget(0) == 32 << 20
+    assert Limits().header_budget(1_000) == (32 << 20) + 10_000
+    monkeypatch.setattr(Limits, "header_budget", lambda self, size: 64 * 512 * 10)
+    some = b"".join(images.tar_header(f"d{i}", tarfile.DIRTYPE) for i in range(64))
+    path = tmp_path / "pets.tar.gz"
+    path.write_bytes(gzip.compress(some) * 11 + gzip.compress(bytes(1024)))
+    assert "unpacks to far more" in _refusal(path)
+    path.write_bytes(gzip.compress(some) * 9 + gzip.compress(bytes(1024)))
+    assert _files(path) == {}
+
+
+@pytest.mark.parametrize("name", ["x.tar.gz", "x.zip"])
+@pytest.mark.parametrize("member", ["a/" * 40 + "1.png", "cat/" + "y" * 1_100 + ".png"])
+def test_long_names_and_deep_folders_are_refused(tmp_path: Path, name: str, member: str) -> None:
+    """A million of them would fill the memory."""
+    assert "has a name of" in _refusal(images.write(tmp_path / name, [(member, b"x")]))
+
+
+def test_xz_that_asks_for_gigabytes_of_dictionary_is_refused(tmp_path: Path) -> None:
+    filters: list[dict[str, int]] = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]
+    content = bytearray(lzma.compress(bytes(1000), lzma.FORMAT_XZ, filters=filters))
+    block = 12  # after the stream header: size, flags, filter id, length, dictionary size
+    size = (content[block] + 1) * 4
+    content[block + 4] = 39  # 3 GiB, as section 5.3.1 of the .xz format encodes it
+    checked = bytes(content[block : block + size - 4])
+    content[block + size - 4 : block + size] = struct.pack("<I", zlib.crc32(checked))
+    (tmp_path / "pets.tar.xz").write_bytes(content)
+    assert "emory usage limit" in _refusal(tmp_path / "pets.tar.xz")
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if "." in name])
+def test_a_cut_archive_is_never_taken_for_a_whole_one(tmp_path: Path, name: str) -> None:
+    path = images.write(tmp_path / name, FILES)
+    whole = path.read_bytes()
+    if name.endswith(".tar"):  # what follows the end mark is padding
+        whole = whole.rstrip(b"\0")
+        whole += bytes(-len(whole) % 512)
+    for length in sorted({*range(0, len(whole), max(1, len(whole) // 40)), len(whole) - 1}):
+        path.write_bytes(whole[:length])
+        assert "damaged, incomplete" in _refusal(path)
+
+
+def test_a_tar_cut_between_two_members_is_refused(tmp_path: Path) -> None:
+    path = images.write_tar(tmp_path / "pets.tar", FILES)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"train/dog")])
+    assert "before its end mark" in _refusal(path)
+
+
+@pytest.mark.parametrize("name", ["pets.tar.gz", "pets.tar.xz", "pets.tar.bz2", "pets.zip"])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_flipped_bits_never_change_bytes_silently(
+    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
+) -> None:
+    path = images.write(tmp_path_factory.mktemp("flip") / name, FILES)
+    content = bytearray(path.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    found = {}
+    with contextlib.suppress(InputError):
+        found = _files(path)
+    # names and attributes stand outside the checksum of a zip; contents never do
+    assert set(found.values()) <= {content for _, content in FILES}
+
+
+@settings(max_examples=60, deadline=None)
+@given(content=st.binary(max_size=2_000), name=st.sampled_from(SOURCES[1:]))
+def test_arbitrary_bytes_give_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
+) -> None:
+    path = tmp_path_factory.mktemp("bytes") / name
+    path.write_bytes(content)
+    assert "damaged" in _refusal(path)
+
+
+def test_long_names_and_names_that_are_no_text_fit_one_line(tmp_path: Path) -> None:
+    long = "train/cat/" + "x" * 4_096 + ".png"
+    path = images.write_tar(tmp_path / "long.tar", [(long, b"too much")])
+    message = _refusal(path)
+    assert "xxx..." in message
+    assert len(message) < 300
+    path = images.write_tar(tmp_path / "bytes.tar", [("train/cat/\udcff\n.png", b"too much")])
+    assert "train/cat/\N{REPLACEMENT CHARACTER}" in _refusal(path, Limits(member_bytes=1))
+
+
+def test_pipes_and_looping_links_in_a_folder_are_refused(tmp_path: Path) -> None:
+    images.write_folder(tmp_path / "loop", FILES)
+    (tmp_path / "loop" / "train" / "again").symlink_to(tmp_path / "loop" / "train")
+    assert "already read" in _refusal(tmp_path / "loop")
+    images.write_folder(tmp_path / "pipe", FILES)
+    os.mkfifo(tmp_path / "pipe" / "train" / "cat" / "pipe.png")
+    assert "neither a file nor a folder" in _refusal(tmp_path / "pipe")
+
+
+def test_links_to_files_in_ones_own_folder_are_followed(tmp_path: Path) -> None:
+    images.write_folder(tmp_path / "pets", FILES)
+    (tmp_path / "elsewhere").write_bytes(b"linked")
+    (tmp_path / "pets" / "train" / "cat" / "4.png").symlink_to(tmp_path / "elsewhere")
+    assert _files(tmp_path / "pets")["train/cat/4.png"] == b"linked"
+
+
+def test_a_file_that_vanishes_is_named(tmp_path: Path) -> None:
+    images.write_folder(tmp_path / "pets", FILES)
+    (tmp_path / "pets" / "train" / "cat" / "1.png").unlink()
+    (tmp_path / "pets" / "train" / "cat" / "1.png").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"1\.png.*cannot be read"):
+        _files(tmp_path / "pets")
+
+
+def test_listing_tells_whether_a_folder_changed(tmp_path: Path) -> None:
+    folder = images.write_folder(tmp_path / "pets", FILES)
+    before = list(listing(folder))
+    assert list(listing(folder)) == before
+    (folder / "train" / "cat" / "1.png").write_bytes(b"changed")
+    assert list(listing(folder)) != before
+
+
+def test_names() -> None:
+    assert stem(Path("a/pets.v2.tar.xz")) == "pets.v2"
+    assert stem(Path("a/pets.ZIP")) == "pets"
+    assert stem(Path("a/pets")) == "pets"
+    assert is_archive(Path("x.TAR.GZ"))
+    assert not is_archive(Path("x.rar"))
+    assert shown("a\nb\x1b[31m\udcff") == "a�b�[31m�"
+    assert len(shown("x" * 5_000)) < 110

@@ -1,0 +1,258 @@
+"""Image files to pixels: every ordinary kind, every way to be broken, nothing out of bounds."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from pathlib import Path
+
+import images
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.transforms.v2 import functional as tv
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files.archives import Limits
+from contrastive_tutorial.files.decoding import decode, decode_all
+
+PATH, NAME = Path("pets.zip"), ("train", "cat", "1.png")
+
+
+def _decode(content: bytes, limits: Limits | None = None) -> np.ndarray:
+    found = decode(PATH, NAME, content, limits or Limits())
+    assert found.shape == (32, 32, 3)
+    assert found.dtype == np.uint8
+    return found
+
+
+def _refusal(content: bytes, limits: Limits | None = None) -> str:
+    with pytest.raises(InputError, match=r"pets\.zip.*train/cat/1\.png") as caught:
+        _decode(content, limits)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP"])
+def test_lossless_formats_keep_every_pixel(kind: str) -> None:
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    assert np.array_equal(
+        _decode(images.encoded(images.pixels(1), kind, **options)), images.pixels(1)
+    )
+
+
+def test_jpeg_is_what_torchvision_decodes() -> None:
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    content = images.encoded(images.pixels(2), "JPEG", quality=75)
+    expected = decode_jpeg(
+        torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB
+    )
+    difference = _decode(content).astype(int) - expected.permute(1, 2, 0).numpy()
+    assert np.abs(difference).max() <= 1  # two builds of libjpeg may round differently
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (100, 48), (40, 131), (32, 33), (200, 32)])
+def test_other_sizes_are_resized_and_cropped_at_the_centre(width: int, height: int) -> None:
+    """Same as torchvision's antialiased resize of the shorter side, then a centre crop."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    smooth = (
+        127 + 60 * np.sin(rows[..., None] / 9 + [0, 1, 2]) + 60 * np.cos(columns[..., None] / 7)
+    )
+    image = smooth.astype(np.uint8)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)
+    expected = tv.center_crop(tv.resize(tensor, 32, antialias=True), [32, 32])
+    found = torch.from_numpy(_decode(images.encoded(image)).copy()).permute(2, 0, 1)
+    # the crop falls between pixels where ours cuts before resizing, torchvision after rounding
+    assert (found.double() - expected.double()).abs().mean() < 4
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 500), (3_000, 1), (7, 5)])
+def test_tiny_and_thin_images_are_enlarged(width: int, height: int) -> None:
+    image = np.full((height, width, 3), 90, np.uint8)
+    assert (_decode(images.encoded(image)) == 90).all()
+
+
+def test_large_jpegs_are_shrunk_while_decoding() -> None:
+    flat = np.zeros((1_000, 1_400, 3), np.uint8)
+    flat[:, 700:] = 200
+    found = _decode(images.encoded(flat, "JPEG"))
+    assert np.abs(found[:, :14].astype(int)).max() < 8
+    assert np.abs(found[:, 18:].astype(int) - 200).max() < 8
+
+
+def test_grey_palette_and_cmyk_become_rgb() -> None:
+    grey = images.pixels(3)[..., 0]
+    assert np.array_equal(_decode(images.encoded(grey)), np.repeat(grey[..., None], 3, 2))
+    bits = Image.fromarray(grey > 127)
+    assert np.array_equal(_decode(images.encoded(bits))[..., 0], (grey > 127) * 255)
+    palette = Image.fromarray(images.pixels(4)).quantize(16)
+    assert np.array_equal(_decode(images.encoded(palette)), np.asarray(palette.convert("RGB")))
+    cmyk = Image.new("CMYK", (32, 32), (0, 255, 255, 0))
+    for kind in ("JPEG", "TIFF"):
+        red = _decode(images.encoded(cmyk, kind)).reshape(-1, 3).mean(0)
+        assert red[0] > 240
+        assert red[1:].max() < 15
+
+
+def test_sixteen_bits_keep_the_upper_eight() -> None:
+    deep = np.arange(1024, dtype=np.uint16).reshape(32, 32) * 64
+    for kind in ("PNG", "TIFF"):
+        found = _decode(images.encoded(Image.fromarray(deep), kind))
+        assert np.array_equal(found[..., 0], deep >> 8)
+
+
+def test_sixteen_bit_colour_png() -> None:
+    deep = np.random.default_rng(0).integers(0, 65_536, (32, 32, 3)).astype(">u2")
+    assert np.array_equal(_decode(_png(32, 32, depth=16, kind=2, raw=deep)), deep >> 8)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pixels_of_32_bits_are_refused(mode: str) -> None:
+    assert "32 bits" in _refusal(images.encoded(Image.new(mode, (32, 32)), "TIFF"))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
+def test_compressed_tiff_is_refused_by_name(compression: str) -> None:
+    content = images.encoded(images.pixels(4), "TIFF", compression=compression)
+    assert "compressed TIFF; convert it to PNG" in _refusal(content)
+
+
+def test_what_is_transparent_becomes_white() -> None:
+    image = Image.new("RGBA", (64, 64), (10, 20, 30, 0))
+    image.paste((200, 0, 0, 255), (0, 0, 64, 32))
+    for kind in ("PNG", "WEBP", "TIFF"):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        found = _decode(images.encoded(image, kind, **options))
+        assert (found[:14] == [200, 0, 0]).all()
+        assert (found[18:] == 255).all()
+    palette = Image.new("P", (32, 32), 1)
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    assert (_decode(images.encoded(palette, "GIF", transparency=1)) == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ((250, 0, 0), (0, 250, 0))]
+    content = images.encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert np.abs(_decode(content).reshape(-1, 3).mean(0) - [250, 0, 0]).max() < 6
+
+
+def test_photographs_are_put_upright() -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:32] = 255  # light above
+    exif = Image.Exif()
+    exif[0x0112] = 3  # the camera was upside down
+    for size in (64, 32):
+        found = _decode(images.encoded(image[::2, ::2] if size == 32 else image, "JPEG", exif=exif))
+        assert found[:12].mean() < 10
+        assert found[20:].mean() > 245
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        b"\xff\xd8\xff",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        bytes(99),
+    ],
+)
+def test_what_is_no_image_is_refused_by_name(content: bytes) -> None:
+    assert "not an image" in _refusal(content)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_cut_images_are_refused(kind: str) -> None:
+    content = images.encoded(images.pixels(5), kind)
+    for length in range(8, len(content) // 2, len(content) // 12):
+        assert "remove or replace it" in _refusal(content[:length])
+
+
+def _png(
+    width: int, height: int, depth: int = 8, kind: int = 0, raw: np.ndarray | None = None
+) -> bytes:
+    lines = b"" if raw is None else b"".join(b"\0" + row.tobytes() for row in raw)
+    return images.bare_png(width, height, depth, kind, lines)
+
+
+@pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (50_000, 1_300), (8_001, 8_000)])
+def test_too_many_pixels_are_refused_from_the_header(width: int, height: int) -> None:
+    """The file holds no pixels at all: nothing was decoded to find out."""
+    assert "the limit is 64,000,000" in _refusal(_png(width, height))
+
+
+@pytest.mark.parametrize(
+    ("content", "limit"),
+    [
+        (b"P5 1500 1400 200\n" + bytes(2_100_000), "2,000,000"),  # neither 8 nor 16 bits
+        (b"P2 1500 1400 255\n" + b"0 " * 2_100_000, "2,000,000"),
+        (images.encoded(Image.new("RGB", (8_000, 4_001)), "WEBP", lossless=True), "32,000,000"),
+    ],
+    ids=["levels", "text", "webp"],
+)
+def test_kinds_that_take_more_time_or_memory_have_a_lower_limit(content: bytes, limit: str) -> None:
+    assert f"the limit is {limit} for its kind" in _refusal(content)
+
+
+def test_run_length_bitmaps_have_a_lower_limit() -> None:
+    assert _decode(images.run_lengths(40, 40)).max() == 0
+    assert "the limit is 2,000,000 for its kind" in _refusal(images.run_lengths(2_000, 1_001))
+
+
+def test_the_pixel_limit_is_exact() -> None:
+    content = images.encoded(images.pixels(6, 40, 40))
+    _decode(content, Limits(image_pixels=1_600))
+    assert "40 x 40" in _refusal(content, Limits(image_pixels=1_599))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damaged_images_give_pixels_or_one_line(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM"]))
+    content = bytearray(images.encoded(images.pixels(7, 40, 36), kind))
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    del content[data.draw(st.integers(1, len(content))) :]
+    with warnings.catch_warnings(), contextlib.suppress(InputError):  # and nothing else
+        warnings.simplefilter("ignore")
+        _decode(bytes(content))
+
+
+def test_order_is_kept_by_the_threads_and_folders_pass_through() -> None:
+    """Small files are decoded at once, large ones by threads; nothing overtakes."""
+    rng = np.random.default_rng(0)
+    content = []
+    for i in range(60):
+        side = 32 if rng.random() < 0.6 else 300
+        options = {"compress_level": 0} if side > 32 else {}
+        content.append(images.encoded(np.full((side, side, 3), i, np.uint8), **options))
+    assert {len(data) < 1 << 16 for data in content} == {True, False}
+    members = [((f"{i}.png",), data) for i, data in enumerate(content)]
+    found = list(decode_all(PATH, iter([(("folder",), None), *members]), Limits()))
+    assert found[0] == (("folder",), None)
+    assert [name for name, _ in found[1:]] == [name for name, _ in members]
+    assert all(
+        pixels is not None and pixels[0, 0, 0] == i for i, (_, pixels) in enumerate(found[1:])
+    )
+
+
+def test_too_many_images_are_refused() -> None:
+    content = images.encoded(images.pixels(8))
+    members = [((f"{i}.png",), content) for i in range(5)]
+    assert len(list(decode_all(PATH, iter(members), Limits(images=5)))) == 5
+    with pytest.raises(InputError, match="more than 4 images"):
+        list(decode_all(PATH, iter(members), Limits(images=4)))
+
+
+def test_one_bad_image_stops_the_threads() -> None:
+    good = images.encoded(images.pixels(9, 300, 300))
+    members = [((f"{i}.png",), good) for i in range(60)]
+    members[30] = (("bad.png",), b"no" * 100_000)
+    with pytest.raises(InputError, match=r"bad\.png"):
+        list(decode_all(PATH, iter(members), Limits()))

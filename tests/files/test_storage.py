@@ -1,0 +1,114 @@
+"""storage: a file is written completely or not at all."""
+
+import errno
+import os
+import stat
+import tracemalloc
+import zipfile
+
+import images
+import numpy as np
+import pytest
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import storage
+
+
+def leftovers(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_writes_and_replaces(tmp_path):
+    target = tmp_path / "new" / "file.json"
+    storage.atomic_write(target, b"one")
+    storage.atomic_write(target, b"two")
+    assert target.read_bytes() == b"two"
+    assert leftovers(target.parent) == ["file.json"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+def test_full_disk_keeps_the_old_file(tmp_path, monkeypatch, call):
+    target = tmp_path / "file.json"
+    storage.atomic_write(target, b"old")
+
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if call == "write":
+        monkeypatch.setattr(os, "fdopen", full)
+    else:
+        monkeypatch.setattr(os, call, full)
+    with pytest.raises(InputError, match=r"file\.json: the disk is full"):
+        storage.atomic_write(target, b"new")
+    monkeypatch.undo()
+    assert target.read_bytes() == b"old"
+    assert leftovers(tmp_path) == ["file.json"]
+
+
+def test_read_only_folder_is_named(tmp_path, monkeypatch):
+    def refused(*_arguments, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(storage.tempfile, "mkstemp", refused)
+    with pytest.raises(InputError, match="cannot be written"):
+        storage.atomic_write(tmp_path / "file", b"x")
+
+
+def test_interrupt_between_write_and_rename_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        storage.atomic_write(tmp_path / "file", b"x")
+    assert leftovers(tmp_path) == []
+
+
+def test_arrays_round_trip_without_pickles(tmp_path):
+    arrays = {"a": np.arange(6, dtype=np.int16).reshape(2, 3), "b": np.float16([0.5, -1])}
+    storage.save_arrays(tmp_path / "x.npz", arrays)
+    found = storage.load_arrays(tmp_path / "x.npz")
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+    with pytest.raises(InputError, match="Python objects"):
+        storage.save_arrays(tmp_path / "y.npz", {"o": np.array([{}])})
+    assert not (tmp_path / "y.npz").exists()
+
+
+def test_pickled_and_damaged_arrays_are_refused(tmp_path):
+    np.savez(tmp_path / "pickled.npz", o=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(InputError, match="pickled"):
+        storage.load_arrays(tmp_path / "pickled.npz")
+    storage.save_arrays(tmp_path / "x.npz", {"a": np.zeros(100)})
+    whole = (tmp_path / "x.npz").read_bytes()
+    (tmp_path / "x.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"x\.npz"):
+        storage.load_arrays(tmp_path / "x.npz")
+    with pytest.raises(InputError, match="cannot be read"):
+        storage.load_arrays(tmp_path / "missing.npz")
+
+
+def test_arrays_that_unpack_to_gigabytes_are_refused_unread(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a.npy", b"x")
+        file.infolist()[-1].file_size = 2 << 30  # what the directory promises
+    with pytest.raises(InputError, match=r"unpacks to 2,147,483,648 bytes"):
+        storage.load_arrays(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_arrays_that_lie_about_their_size_are_refused_unread(tmp_path, method):
+    """Sixty-four MiB behind a header that says a hundred bytes."""
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(images.lying_zip("a.txt", 100, 64, method))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"holds other files than arrays \('a.txt'\)"):
+            storage.load_arrays(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()

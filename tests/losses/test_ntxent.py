@@ -1,0 +1,471 @@
+"""NT-Xent, InfoNCE and N-pair loss: a double loop, closed forms, peers, and how they relate."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytorch_metric_learning.distances import DotProductSimilarity
+from pytorch_metric_learning.losses import NPairsLoss, NTXentLoss, SelfSupervisedLoss
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.losses.ntxent import info_nce, n_pair_loss, nt_xent, nt_xent_floor
+from contrastive_tutorial.losses.triplet import triplet_loss
+
+
+def draw(*shape, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def algorithm_1(z0, z1, temperature):
+    """SimCLR's Algorithm 1, line by line: views of image k are rows 2k - 1 and 2k."""
+    z = [row for pair in zip(z0.tolist(), z1.tolist(), strict=True) for row in pair]
+    n = len(z) // 2
+
+    def s(i, j):
+        dot = math.fsum(a * b for a, b in zip(z[i], z[j], strict=True))
+        return dot / (math.hypot(*z[i]) * math.hypot(*z[j]))
+
+    def loss(i, j):
+        others = math.fsum(math.exp(s(i, k) / temperature) for k in range(2 * n) if k != i)
+        return -math.log(math.exp(s(i, j) / temperature) / others)
+
+    return sum(loss(2 * k, 2 * k + 1) + loss(2 * k + 1, 2 * k) for k in range(n)) / (2 * n)
+
+
+# NT-Xent: values
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize(("n", "d"), [(2, 1), (3, 5), (12, 4)])
+def test_nt_xent_is_algorithm_1(n, d, temperature):
+    z0, z1 = draw(n, d, seed=1), draw(n, d, seed=2)
+    expected = algorithm_1(z0, z1, temperature)
+    assert float(nt_xent(z0, z1, temperature)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_nt_xent_of_identical_embeddings_is_log_2n_minus_1():
+    z = torch.ones(500, 16)
+    for temperature in (1e-3, 0.5, 100.0):
+        assert float(nt_xent(z, z, temperature)) == pytest.approx(math.log(999), abs=1e-5)
+    assert round(math.log(999), 3) == 6.907
+
+
+def test_nt_xent_of_hand_computed_views():
+    # Two images, orthogonal codes, perfect positives: log(e^2 + 2) - 2 at temperature 1/2.
+    z = torch.eye(2, dtype=torch.float64)
+    assert float(nt_xent(z, z)) == pytest.approx(math.log(math.exp(2) + 2) - 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [0.07, 0.5])
+def test_nt_xent_agrees_with_pytorch_metric_learning(temperature):
+    z0, z1 = draw(16, 8, seed=3), draw(16, 8, seed=4)
+    peer = SelfSupervisedLoss(NTXentLoss(temperature=temperature))(z0, z1)
+    torch.testing.assert_close(nt_xent(z0, z1, temperature), peer, rtol=1e-6, atol=0)
+
+
+def test_where_the_peer_saturates_nt_xent_does_not():
+    # pytorch-metric-learning takes log(p + tiny): in float32 no loss exceeds 87.3, and there
+    # the gradient vanishes; through logsumexp the loss is the true 100.
+    z0 = torch.eye(2)
+    z1 = z0.flip(0)  # every positive is orthogonal, one negative identical
+    peer = SelfSupervisedLoss(NTXentLoss(temperature=0.01))(z0, z1)
+    assert float(peer) == pytest.approx(-math.log(torch.finfo(torch.float32).tiny), rel=1e-5)
+    assert float(nt_xent(z0, z1, 0.01)) == pytest.approx(100.0, rel=1e-6)
+
+
+def test_nt_xent_without_normalisation_is_a_cross_entropy_of_dot_products():
+    z0, z1 = draw(5, 3, seed=5), draw(5, 3, seed=6)
+    z = torch.cat([z0, z1])
+    logits = z @ z.T / 0.5
+    logits.fill_diagonal_(-math.inf)
+    expected = F.cross_entropy(logits, torch.tensor([5, 6, 7, 8, 9, 0, 1, 2, 3, 4]))
+    torch.testing.assert_close(nt_xent(z0, z1, normalize=False), expected, rtol=1e-12, atol=0)
+    peer = SelfSupervisedLoss(
+        NTXentLoss(temperature=0.5, distance=DotProductSimilarity(normalize_embeddings=False))
+    )(z0, z1)
+    torch.testing.assert_close(nt_xent(z0, z1, normalize=False), peer, rtol=1e-6, atol=0)
+
+
+def test_groups_are_independent_problems_and_the_mean_runs_over_all_anchors():
+    z0, z1 = draw(4, 6, 5, seed=7), draw(4, 6, 5, seed=8)
+    alone = torch.stack([nt_xent(a, b) for a, b in zip(z0, z1, strict=True)])
+    torch.testing.assert_close(nt_xent(z0, z1), alone.mean(), rtol=1e-12, atol=0)
+    one = nt_xent(z0[:1], z1[:1])
+    torch.testing.assert_close(one, alone[0], rtol=1e-12, atol=0)
+
+
+def test_a_change_in_one_group_gives_no_gradient_to_another():
+    z0 = draw(3, 4, 5, seed=9).requires_grad_()
+    whole = nt_xent(z0, draw(3, 4, 5, seed=10))
+    (gradient,) = torch.autograd.grad(whole, z0)
+    changed = z0.detach().clone()
+    changed[2] += 1
+    changed.requires_grad_()
+    (other,) = torch.autograd.grad(nt_xent(changed, draw(3, 4, 5, seed=10)), changed)
+    assert torch.equal(gradient[:2], other[:2])
+    assert not torch.equal(gradient[2], other[2])
+
+
+# NT-Xent: symmetries
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 9), st.integers(1, 6), st.integers(0, 10_000), st.floats(0.05, 5))
+def test_nt_xent_symmetries(n, d, seed, temperature):
+    z0, z1 = draw(n, d, seed=seed), draw(n, d, seed=seed + 1)
+    loss = nt_xent(z0, z1, temperature)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    lengths = draw(n, 1, seed=seed + 2).abs() + 0.1
+    rotation = torch.linalg.qr(draw(d, d, seed=seed + 3)).Q
+    swap = draw(n, 1, seed=seed + 4) > 0
+    same = {
+        "views swapped": (z1, z0),
+        "views swapped image by image": (torch.where(swap, z1, z0), torch.where(swap, z0, z1)),
+        "images permuted": (z0[order], z1[order]),
+        "vectors rescaled": (z0 * lengths, z1 * lengths.flip(0)),
+        "space rotated": (z0 @ rotation, z1 @ rotation),
+    }
+    for what, (a, b) in same.items():
+        torch.testing.assert_close(nt_xent(a, b, temperature), loss, msg=what)
+    assert loss >= 0
+    assert loss <= math.log(2 * n - 1) + 2 / temperature
+
+
+def test_a_step_against_the_gradient_pulls_positives_together_and_pushes_negatives_apart():
+    z0, z1 = draw(8, 4, seed=11).requires_grad_(), draw(8, 4, seed=12)
+    (gradient,) = torch.autograd.grad(nt_xent(z0, z1), z0)
+
+    def gap(z):
+        cos = F.normalize(z, dim=1) @ F.normalize(z1, dim=1).T
+        positive = cos.diagonal().mean()
+        return positive - (cos.sum() - cos.trace()) / (8 * 7)
+
+    assert gap(z0 - 0.1 * gradient) > gap(z0)
+
+
+# NT-Xent: numerics
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 3)])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_nt_xent_gradcheck(shape, normalize):
+    z0, z1 = draw(*shape, seed=13).requires_grad_(), draw(*shape, seed=14).requires_grad_()
+    temperature = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda a, b, t: nt_xent(a, b, t, normalize=normalize), (z0, z1, temperature)
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("scale", [1e-30, 1e-4, 1.0, 1e4, 1e30])
+@pytest.mark.parametrize("temperature", [1e-4, 0.5, 1e4])
+def test_extreme_inputs_stay_finite(dtype, scale, temperature):
+    largest = torch.finfo(dtype).max / 8
+    z0 = (draw(6, 4, seed=15) * scale).clamp(-largest, largest).to(dtype).requires_grad_()
+    z1 = (draw(6, 4, seed=16) * scale).clamp(-largest, largest).to(dtype)
+    loss = nt_xent(z0, z1, temperature)
+    (gradient,) = torch.autograd.grad(loss, z0)
+    assert loss.dtype == torch.float32
+    assert torch.isfinite(loss)
+    assert loss >= 0
+    # The slope is 1 / (|z| temperature): beyond 65504 it is float16, the input's type, that ends.
+    assert torch.isfinite(gradient).all() or (dtype == torch.float16 and temperature * scale < 1e-4)
+
+
+def test_zero_vectors_stay_finite():
+    z = torch.zeros(4, 3, requires_grad=True)
+    loss = nt_xent(z, z)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(math.log(7), abs=1e-6)
+    assert torch.isfinite(z.grad).all()
+
+
+def test_inside_bfloat16_autocast_the_loss_is_that_of_float32():
+    z0, z1 = draw(32, 8, seed=17, dtype=torch.float32), draw(32, 8, seed=18, dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = nt_xent(z0, z1, 0.1)
+        assert (z0 @ z1.T).dtype == torch.bfloat16  # autocast is on: the check above can fail
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, nt_xent(z0, z1, 0.1))
+    assert float(inside) == pytest.approx(float(nt_xent(z0.double(), z1.double(), 0.1)), rel=1e-5)
+
+
+def test_inside_bfloat16_autocast_the_bridge_is_that_of_float32():
+    a, p, n = (draw(16, 8, seed=60 + i, dtype=torch.float32) for i in range(3))
+    exact = info_nce(a.double(), p.double(), n.double(), 0.1), n_pair_loss(a.double(), p.double())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert float(info_nce(a, p, n, 0.1)) == pytest.approx(float(exact[0]), rel=1e-5)
+        assert float(n_pair_loss(a, p)) == pytest.approx(float(exact[1]), rel=1e-5)
+
+
+def test_a_long_vector_leaves_the_others_of_its_batch_alone():
+    # Divided by the largest value of the batch, the short ones would vanish in float32.
+    z0, z1 = draw(6, 4, seed=63, dtype=torch.float32), draw(6, 4, seed=64, dtype=torch.float32)
+    stretch = torch.ones(6, 1)
+    stretch[2] = 1e30
+    torch.testing.assert_close(nt_xent(z0 * stretch, z1), nt_xent(z0, z1))
+
+
+def test_float32_is_close_to_float64_at_a_low_temperature():
+    z0, z1 = draw(64, 16, seed=19), draw(64, 16, seed=20)
+    narrow = nt_xent(z0.float(), z1.float(), 0.02)
+    assert float(narrow) == pytest.approx(float(nt_xent(z0, z1, 0.02)), rel=1e-5)
+
+
+def test_nt_xent_compiles_into_one_graph():
+    # Dynamo's own backend: the test is that nothing breaks the graph, not that a compiler works.
+    z0, z1 = draw(6, 4, seed=21), draw(6, 4, seed=22)
+    compiled = torch.compile(nt_xent, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(z0, z1), nt_xent(z0, z1))
+
+
+@pytest.mark.skipif(
+    torch.__version__ < torch.torch_version.TorchVersion("2.7") and not torch.cuda.is_available(),
+    reason="torch 2.6 looks for a driver even for a tensor that is fake",
+)
+def test_nt_xent_reads_no_value_from_a_gpu():
+    # A fake CUDA tensor has no values: whatever would read one, and so wait for the GPU, raises.
+    with FakeTensorMode():
+        z = torch.empty(8, 4, device="cuda")
+        assert nt_xent(z, z).device.type == "cuda"
+        assert info_nce(z, z, z).device.type == "cuda"
+        assert n_pair_loss(z, z).device.type == "cuda"
+        with pytest.raises(DataDependentOutputException):
+            nt_xent(z, z, validate=True)
+
+
+def test_inputs_are_left_as_they_were():
+    z0, z1 = draw(4, 3, seed=23), draw(4, 3, seed=24)
+    before = z0.clone(), z1.clone()
+    nt_xent(z0, z1)
+    assert torch.equal(z0, before[0])
+    assert torch.equal(z1, before[1])
+
+
+# Floors
+
+
+def test_floors_known_values():
+    assert nt_xent_floor(500) == pytest.approx(6.907, abs=5e-4)
+    assert nt_xent_floor(500, 10, temperature=0) == pytest.approx(math.log(99))
+    assert nt_xent_floor(500, 10, temperature=0) == pytest.approx(4.595, abs=5e-4)
+    assert nt_xent_floor(500, 10, temperature=0.5) == pytest.approx(5.397, abs=5e-4)
+    assert nt_xent_floor(500) - nt_xent_floor(500, 10, 0) == pytest.approx(2.31, abs=5e-3)
+    assert nt_xent_floor(500, 10) == nt_xent_floor(500, 10, temperature=0.5)
+    assert nt_xent_floor(500, 500, temperature=0) == 0
+
+
+def test_floors_at_the_ends_of_what_is_allowed():
+    assert nt_xent_floor(2) == pytest.approx(math.log(3))  # the smallest batch: two images
+    # Two groups of two images at opposite poles: 3 candidates at cosine 1, 4 at cosine -1.
+    opposite = math.log(3 + 4 * math.exp(-2 / 0.5))
+    assert nt_xent_floor(4, 2, between=-1) == pytest.approx(opposite)
+
+
+@pytest.mark.parametrize(("n", "k"), [(12, 1), (12, 3), (12, 4), (12, 12), (500, 10)])
+@pytest.mark.parametrize("temperature", [0.05, 0.5])
+def test_floors_are_the_loss_of_such_codes(n, k, temperature):
+    group = torch.arange(n) % k
+    one_hot = torch.eye(k, dtype=torch.float64)[group]
+    assert float(nt_xent(one_hot, one_hot, temperature)) == pytest.approx(
+        nt_xent_floor(n, k, temperature), rel=1e-12, abs=1e-12
+    )
+    if k > 1:
+        centred = torch.eye(k, dtype=torch.float64) - 1 / k  # the corners of a simplex
+        simplex = nt_xent_floor(n, k, temperature, between=-1 / (k - 1))
+        assert float(nt_xent(centred[group], centred[group], temperature)) == pytest.approx(
+            simplex, rel=1e-9, abs=1e-12
+        )
+        assert simplex < nt_xent_floor(n, k, temperature)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"num_images": 1}, "num_images"),
+        ({"num_images": 500, "num_groups": 7}, "num_groups"),
+        ({"num_images": 500, "num_groups": 0}, "num_groups"),
+        ({"num_images": 500, "temperature": -0.1}, "temperature"),
+        ({"num_images": 500, "temperature": math.nan}, "temperature"),
+        ({"num_images": 500, "temperature": math.inf}, "temperature"),
+        ({"num_images": 500, "between": 1.0}, "between"),
+        ({"num_images": 500, "between": -1.001}, "between"),
+    ],
+)
+def test_floor_refuses(arguments, named):
+    with pytest.raises(InputError, match=rf"^{named}: expected"):
+        nt_xent_floor(**arguments)
+
+
+# The bridge: triplet -> (N+1)-tuplet and N-pair -> InfoNCE -> NT-Xent
+
+
+def test_info_nce_is_a_naive_loop():
+    a, p, n = draw(4, 3, seed=25), draw(4, 3, seed=26), draw(4, 5, 3, seed=27)
+
+    def cosine(x, y):
+        return float(F.cosine_similarity(x, y, dim=0))
+
+    expected = 0.0
+    for i in range(4):
+        right = math.exp(cosine(a[i], p[i]) / 0.2)
+        wrong = sum(math.exp(cosine(a[i], n[i, m]) / 0.2) for m in range(5))
+        expected -= math.log(right / (right + wrong)) / 4
+    assert float(info_nce(a, p, n, 0.2)) == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_smallest_problems_there_are():
+    one = torch.ones(1, 1, dtype=torch.float64)
+    assert float(info_nce(one, one, -one)) == pytest.approx(math.log(1 + math.exp(-4)))
+    assert float(info_nce(one, one, -one)) == float(info_nce(one, one, -one, temperature=0.5))
+    pair = torch.tensor([[1.0], [2.0]], dtype=torch.float64)  # a_i . p_j: 1, 2; 2, 4
+    expected = (math.log(1 + math.exp(1)) + math.log(1 + math.exp(-2))) / 2
+    assert float(n_pair_loss(pair, pair)) == pytest.approx(expected)
+
+
+def test_shared_negatives_are_own_negatives_repeated():
+    a, p, n = draw(4, 3, seed=28), draw(4, 3, seed=29), draw(5, 3, seed=30)
+    torch.testing.assert_close(info_nce(a, p, n), info_nce(a, p, n.expand(4, 5, 3)))
+
+
+def test_info_nce_with_one_negative_is_a_smooth_triplet_loss():
+    a, p, n = draw(9, 3, seed=31), draw(9, 3, seed=32), draw(9, 1, 3, seed=33)
+    gap = F.cosine_similarity(a, n[:, 0]) - F.cosine_similarity(a, p)
+    torch.testing.assert_close(info_nce(a, p, n, 0.5), F.softplus(gap / 0.5).mean())
+    hinge = triplet_loss(a, p, n[:, 0], margin=0, distance="cosine")
+    previous = math.inf
+    for temperature in (0.5, 0.1, 0.01, 1e-4):
+        distance = abs(float(temperature * info_nce(a, p, n, temperature) - hinge))
+        assert distance < previous
+        previous = distance
+    assert previous < 1e-4
+
+
+def test_at_low_temperature_info_nce_sees_the_hardest_negative_only():
+    a, p = draw(3, 4, seed=34), draw(3, 4, seed=35)
+    n = draw(3, 6, 4, seed=36).requires_grad_()
+    (gradient,) = torch.autograd.grad(info_nce(a, p, n, 0.005), n)
+    pull = gradient.norm(dim=-1)
+    hardest = F.cosine_similarity(a.unsqueeze(1), n.detach(), dim=-1)
+    active = pull.sum(1) > 1e-9
+    assert active.any()
+    share = pull[active].amax(1) / pull[active].sum(1)
+    assert (share > 0.99).all()
+    assert torch.equal(pull[active].argmax(1), hardest[active].argmax(1))
+
+
+def test_n_pair_loss_is_info_nce_with_the_other_positives():
+    a, p = draw(6, 4, seed=37), draw(6, 4, seed=38)
+    others = torch.stack([torch.cat([p[:i], p[i + 1 :]]) for i in range(6)])
+    expected = info_nce(a, p, others, 1.0, normalize=False)
+    torch.testing.assert_close(n_pair_loss(a, p), expected)
+
+
+def test_n_pair_loss_agrees_with_pytorch_metric_learning():
+    a, p = draw(6, 4, seed=39), draw(6, 4, seed=40)
+    peer = NPairsLoss(distance=DotProductSimilarity(normalize_embeddings=False))
+    labels = torch.arange(6).repeat(2)
+    pairs = (torch.arange(6), torch.arange(6) + 6, torch.arange(0), torch.arange(0))
+    torch.testing.assert_close(n_pair_loss(a, p), peer(torch.cat([a, p]), labels, pairs))
+
+
+def test_nt_xent_is_info_nce_with_both_views_of_the_others():
+    z0, z1 = draw(5, 4, seed=41), draw(5, 4, seed=42)
+    z, halves = torch.cat([z0, z1]), torch.cat([z1, z0])
+    negatives = torch.stack(
+        [z[[j for j in range(10) if j not in (i, (i + 5) % 10)]] for i in range(10)]
+    )
+    torch.testing.assert_close(nt_xent(z0, z1, 0.3), info_nce(z, halves, negatives, 0.3))
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_bridge_gradcheck(normalize):
+    a, p = draw(3, 2, seed=43).requires_grad_(), draw(3, 2, seed=44).requires_grad_()
+    n = draw(3, 4, 2, seed=45).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda *x: info_nce(*x, temperature=0.4, normalize=normalize), (a, p, n)
+    )
+    assert torch.autograd.gradcheck(n_pair_loss, (a, p))
+
+
+# Bad input
+
+GOOD = torch.ones(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: nt_xent(GOOD, GOOD[:3]), "z1"),
+        (lambda: nt_xent(GOOD, GOOD.T), "z1"),
+        (lambda: nt_xent(GOOD, GOOD.double()), "z1"),
+        (lambda: nt_xent(GOOD, GOOD.long()), "z1"),
+        (lambda: nt_xent(GOOD, GOOD.to("meta")), "z1"),
+        (lambda: nt_xent(GOOD.tolist(), GOOD), "z0"),
+        (lambda: nt_xent(GOOD[0], GOOD[0]), "z0"),
+        (lambda: nt_xent(GOOD[:1], GOOD[:1]), "z0"),
+        (lambda: nt_xent(GOOD[:, :0], GOOD[:, :0]), "z0"),
+        (lambda: nt_xent(GOOD.expand(2, 2, 4, 3), GOOD.expand(2, 2, 4, 3)), "z0"),
+        (lambda: nt_xent(GOOD[:, None], GOOD[:, None]), "z0"),
+        (lambda: nt_xent(GOOD, GOOD, 0.0), "temperature"),
+        (lambda: nt_xent(GOOD, GOOD, -1.0), "temperature"),
+        (lambda: nt_xent(GOOD, GOOD, math.nan), "temperature"),
+        (lambda: nt_xent(GOOD, GOOD, math.inf), "temperature"),
+        (lambda: info_nce(GOOD, GOOD, GOOD[:, :2]), "negatives"),
+        (lambda: info_nce(GOOD, GOOD, GOOD.expand(3, 4, 3)), "negatives"),
+        (lambda: info_nce(GOOD, GOOD, GOOD[:0]), "negatives"),
+        (lambda: info_nce(GOOD, GOOD, GOOD.half()), "negatives"),
+        (lambda: info_nce(GOOD[0], GOOD[0], GOOD), "anchor"),
+        (lambda: info_nce(GOOD[:0], GOOD[:0], GOOD), "anchor"),
+        (lambda: info_nce(GOOD.long(), GOOD.long(), GOOD), "anchor"),
+        (lambda: info_nce(GOOD.tolist(), GOOD, GOOD), "anchor"),
+        (lambda: info_nce(GOOD, GOOD.tolist(), GOOD), "positive"),
+        (lambda: info_nce(GOOD, GOOD[:2], GOOD), "positive"),
+        (lambda: info_nce(GOOD, GOOD, GOOD, 0.0), "temperature"),
+        (lambda: n_pair_loss(GOOD[:1], GOOD[:1]), "anchor"),
+        (lambda: n_pair_loss(GOOD[:, :0], GOOD[:, :0]), "anchor"),
+        (lambda: n_pair_loss(GOOD.tolist(), GOOD), "anchor"),
+        (lambda: n_pair_loss(GOOD, GOOD.tolist()), "positive"),
+        (lambda: n_pair_loss(GOOD, GOOD[:2]), "positive"),
+    ],
+)
+def test_bad_arguments_are_named(call, named):
+    with pytest.raises(InputError, match=rf"^{named}: expected") as caught:
+        call()
+    assert "got" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([math.nan, math.inf, -math.inf]),
+    st.integers(0, 3), st.integers(0, 2), st.sampled_from(["z0", "z1"]),
+    st.sampled_from([torch.float32, torch.bfloat16, torch.float64]),
+)  # fmt: skip
+def test_values_that_are_not_finite_are_named(value, row, column, which, dtype):
+    views = {"z0": draw(4, 3, seed=46).to(dtype), "z1": draw(4, 3, seed=47).to(dtype)}
+    views[which][row, column] = value
+    with pytest.raises(InputError, match=rf"^{which}: expected finite values, got {value}"):
+        nt_xent(**views)
+    unchecked = nt_xent(**views, validate=False)
+    assert not torch.isfinite(unchecked)
+
+
+@pytest.mark.parametrize("name", ["anchor", "positive", "negatives"])
+def test_the_bridge_refuses_nan_unless_told_not_to_look(name):
+    bad = GOOD.clone()
+    bad[0, 0] = math.nan
+    three = {"anchor": GOOD, "positive": GOOD, "negatives": GOOD} | {name: bad}
+    with pytest.raises(InputError, match=rf"^{name}: expected finite"):
+        info_nce(**three)
+    assert not torch.isfinite(info_nce(**three, validate=False))
+    del three["negatives"]
+    if name in three:
+        with pytest.raises(InputError, match=rf"^{name}: expected finite"):
+            n_pair_loss(**three)
+        assert not torch.isfinite(n_pair_loss(**three, validate=False))

@@ -1,0 +1,571 @@
+"""Triplet loss and mining: explicit loops over triplets, a peer, invariances, memory, bad input."""
+
+import math
+import weakref
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytorch_metric_learning.distances import CosineSimilarity, LpDistance
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.miners import BatchHardMiner, TripletMarginMiner
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.losses import triplet
+from contrastive_tutorial.losses.triplet import (
+    DISTANCES,
+    TripletKind,
+    batch_all_triplet_loss,
+    batch_hard_triplet_loss,
+    semi_hard_triplet_loss,
+    triplet_kind,
+    triplet_loss,
+)
+
+
+def closest_semi_hard(*args, **kwargs):
+    return semi_hard_triplet_loss(*args, negatives="closest", **kwargs)
+
+
+MINED = {
+    "all": batch_all_triplet_loss,
+    "hard": batch_hard_triplet_loss,
+    "semi-hard": semi_hard_triplet_loss,
+    "closest semi-hard": closest_semi_hard,
+}
+
+
+def draw(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def classes(n, k, seed=0):
+    """Labels in random order; the first two classes have at least two samples each."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.cat(
+        [torch.tensor([0, 0, 1, 1]), torch.randint(k, (n - 4,), generator=generator)]
+    )
+    return labels[torch.randperm(n, generator=generator)] * 7 - 3  # any integers will do
+
+
+def distance_between(x, y, distance):
+    if distance == "cosine":
+        return 1 - F.cosine_similarity(x, y, dim=0)
+    square = (x - y).square().sum()
+    return square if distance == "squared" else square.sqrt()
+
+
+def mined_by_hand(embeddings, labels, margin, distance, mining):
+    """The losses of the triplets that the definition of ``mining`` selects, one by one."""
+    n = len(labels)
+
+    def d(i, j):
+        return distance_between(embeddings[i], embeddings[j], distance)
+
+    losses = []
+    for a in range(n):
+        positives = [i for i in range(n) if i != a and labels[i] == labels[a]]
+        negatives = [i for i in range(n) if labels[i] != labels[a]]
+        if mining == "hard" and positives and negatives:
+            losses.append(
+                max(d(a, p) for p in positives) - min(d(a, i) for i in negatives) + margin
+            )
+        elif mining == "all":
+            losses += [d(a, p) - d(a, i) + margin for p in positives for i in negatives]
+        elif mining == "semi-hard":
+            losses += [
+                d(a, p) - d(a, i) + margin
+                for p in positives
+                for i in negatives
+                if d(a, p) < d(a, i) < d(a, p) + margin
+            ]
+        elif mining == "closest semi-hard":
+            for p in positives:
+                farther = [d(a, i) for i in negatives if d(a, p) < d(a, i) < d(a, p) + margin]
+                losses += [d(a, p) - min(farther) + margin] if farther else []
+    active = [loss for loss in losses if loss > 0]
+    return torch.stack(active).mean() if active else embeddings.sum() * 0
+
+
+# Given triplets
+
+
+@pytest.mark.parametrize(
+    ("d_ap", "d_an", "expected", "kind"),
+    [
+        (0.5, 1.2, 0.0, TripletKind.EASY),
+        (0.5, 0.7, 0.1, TripletKind.SEMI_HARD),
+        (0.8, 0.5, 0.6, TripletKind.HARD),
+    ],
+)
+def test_known_triplets(d_ap, d_an, expected, kind):
+    a, p, n = (torch.tensor([[x]], dtype=torch.float64) for x in (0.0, d_ap, -d_an))
+    assert float(triplet_loss(a, p, n, 0.3)) == pytest.approx(expected, abs=1e-12)
+    assert triplet_kind(d_ap, d_an, 0.3) == kind
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_triplet_loss_is_its_formula(distance):
+    a, p, n = draw(3, 5, 4, seed=1), draw(3, 5, 4, seed=2), draw(3, 5, 4, seed=3)
+    expected = torch.zeros(3, 5, dtype=torch.float64)
+    for i in range(3):
+        for j in range(5):
+            d_ap = distance_between(a[i, j], p[i, j], distance)
+            d_an = distance_between(a[i, j], n[i, j], distance)
+            expected[i, j] = max(d_ap - d_an + 0.4, 0)
+    found = {
+        reduction: triplet_loss(a, p, n, 0.4, distance=distance, reduction=reduction)
+        for reduction in ("none", "mean", "nonzero")
+    }
+    torch.testing.assert_close(found["none"], expected)
+    torch.testing.assert_close(found["mean"], expected.mean())
+    torch.testing.assert_close(found["nonzero"], expected[expected > 0].mean())
+    assert 0 < (expected > 0).sum() < expected.numel()  # the reductions differ
+
+
+def test_triplet_loss_agrees_with_torch():
+    a, p, n = draw(9, 4, seed=4), draw(9, 4, seed=5), draw(9, 4, seed=6)
+    peer = F.triplet_margin_with_distance_loss(
+        a, p, n, margin=0.7, distance_function=lambda x, y: (x - y).norm(dim=-1)
+    )
+    torch.testing.assert_close(triplet_loss(a, p, n, 0.7), peer)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_an_easy_triplet_sends_no_gradient(distance):
+    a, p = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.9, 0.1]])
+    n = torch.tensor([[-1.0, 0.2]], requires_grad=True)
+    loss = triplet_loss(a, p, n, 0.1, distance=distance)
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert torch.equal(n.grad, torch.zeros(1, 2))
+
+
+def test_a_margin_beyond_the_largest_distance_is_never_met():
+    a = F.normalize(draw(50, 3, seed=7), dim=1)
+    for distance, largest in (("euclidean", 2), ("squared", 4), ("cosine", 2)):
+        best = triplet_loss(a, a, -a, largest, distance=distance, reduction="none")
+        torch.testing.assert_close(best, torch.zeros(50, dtype=torch.float64))
+        assert (
+            triplet_loss(a, a, -a, largest + 0.1, distance=distance, reduction="none") > 0
+        ).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0, 3), st.floats(0, 3), st.floats(0, 2))
+def test_kinds_partition_the_plane_and_say_what_the_loss_is(d_ap, d_an, margin):
+    kind = int(triplet_kind(d_ap, d_an, margin))
+    excess = d_ap - d_an + margin
+    if d_an > d_ap and d_an >= d_ap + margin:
+        assert kind == TripletKind.EASY
+        assert excess <= 1e-6
+    elif d_an > d_ap:
+        assert kind == TripletKind.SEMI_HARD
+        assert excess <= margin
+    else:
+        assert kind == TripletKind.HARD
+        assert excess >= margin
+
+
+def test_kinds_broadcast():
+    kinds = triplet_kind(torch.tensor([[0.1], [0.9]]), torch.tensor([0.2, 0.5, 1.5]), 0.3)
+    assert kinds.tolist() == [[1, 0, 0], [2, 2, 0]]
+    assert kinds.dtype == torch.int64
+    assert triplet_kind(torch.tensor([1, 2]), 1.5, 0.3).tolist() == [0, 2]
+
+
+def test_triplet_kind_keeps_every_digit_of_numbers_and_stays_on_the_device_of_tensors():
+    # float32 would not tell the two distances apart, and a tie is hard.
+    assert triplet_kind(0.1, 0.1 + 1e-12, 0.3) == TripletKind.SEMI_HARD
+    elsewhere = torch.empty(2, device="meta")
+    assert triplet_kind(elsewhere, elsewhere, 0.3).device.type == "meta"
+    assert triplet_kind(elsewhere, 0.5, 0.3).device.type == "meta"
+    with pytest.raises(InputError, match="got -1"):  # the bad one, not the first one
+        triplet_kind(torch.tensor([0.0, 0.5, -1.0]), 0.5, 0.3)
+
+
+# Mined batches
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("mining", MINED)
+@pytest.mark.parametrize("margin", [0.0, 0.3, 3.0])
+def test_mining_is_the_explicit_loop(mining, distance, margin):
+    for seed, k in ((10, 2), (11, 4), (12, 12)):  # twelve classes: some have a single sample
+        embeddings, labels = draw(13, 3, seed=seed).requires_grad_(), classes(13, k, seed)
+        expected = mined_by_hand(embeddings, labels, margin, distance, mining)
+        found = MINED[mining](embeddings, labels, margin, distance=distance)
+        torch.testing.assert_close(found, expected)
+        (found_gradient,) = torch.autograd.grad(found, embeddings)
+        (expected_gradient,) = torch.autograd.grad(expected, embeddings)
+        torch.testing.assert_close(found_gradient, expected_gradient)
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "squared", "cosine"])
+@pytest.mark.parametrize("mining", ["all", "hard", "semi-hard"])
+def test_mining_agrees_with_pytorch_metric_learning(mining, distance):
+    embeddings, labels = draw(40, 6, seed=13), classes(40, 5, seed=13)
+    margin = 0.5
+    if distance == "cosine":  # the peer's margin is on the similarity: the same inequality
+        measure = CosineSimilarity()
+    else:  # and it normalises by default, which these functions leave to the caller
+        power = 2 if distance == "squared" else 1
+        measure = LpDistance(normalize_embeddings=False, power=power)
+    miner = {
+        "all": TripletMarginMiner(margin, "all", distance=measure),
+        "semi-hard": TripletMarginMiner(margin, "semihard", distance=measure),
+        "hard": BatchHardMiner(distance=measure),
+    }[mining]
+    loss = TripletMarginLoss(margin, distance=measure)
+    peer = loss(embeddings, labels, miner(embeddings, labels))
+    found = MINED[mining](embeddings, labels, margin, distance=distance)
+    torch.testing.assert_close(found, peer, rtol=1e-6, atol=1e-9)
+
+
+def test_where_the_peer_is_inaccurate_these_distances_are_not():
+    # torch.cdist's fast path, which the peer uses above 25 rows, cancels between near-duplicates.
+    base = 100 + draw(30, 8, seed=14)
+    embeddings = torch.cat([base, base + 1e-3 * draw(30, 8, seed=15)])
+    labels = torch.arange(60) % 30
+    exact = float(batch_hard_triplet_loss(embeddings, labels, 5.0))
+    assert float(batch_hard_triplet_loss(embeddings.float(), labels, 5.0)) == pytest.approx(
+        exact, abs=2e-5
+    )
+    measure = LpDistance(normalize_embeddings=False)
+    narrow = embeddings.float()
+    mined = BatchHardMiner(distance=measure)(narrow, labels)
+    peer = float(TripletMarginLoss(5.0, distance=measure)(narrow, labels, mined))
+    assert abs(peer - exact) > 1e-3
+
+
+@pytest.mark.parametrize("mining", ["all", "hard"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_collapsed_embedding_costs_exactly_the_margin(mining, dtype):
+    embeddings = torch.full((12, 5), 0.3, dtype=dtype, requires_grad=True)
+    for distance in DISTANCES:
+        loss = MINED[mining](embeddings, torch.arange(12) % 3, 0.25, distance=distance)
+        (gradient,) = torch.autograd.grad(loss, embeddings)
+        assert float(loss.detach()) == pytest.approx(0.25, abs=1e-6)
+        assert torch.isfinite(gradient).all()
+        if distance != "cosine":  # nothing pulls it apart: the trap of hard mining
+            assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+def test_a_collapsed_embedding_has_no_semi_hard_triplet():
+    embeddings = torch.full((12, 5), 0.3, requires_grad=True)
+    for loss in (semi_hard_triplet_loss, closest_semi_hard):
+        value = loss(embeddings, torch.arange(12) % 3, 0.25)
+        (gradient,) = torch.autograd.grad(value, embeddings)
+        assert float(value.detach()) == 0
+        assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+@pytest.mark.parametrize("mining", MINED)
+def test_when_every_triplet_is_easy_the_loss_is_zero_and_so_is_the_gradient(mining):
+    labels = torch.arange(8) % 2
+    embeddings = (10.0 * labels[:, None] + 0.01 * draw(8, 3, seed=16).float()).requires_grad_()
+    loss = MINED[mining](embeddings, labels, 1.0)
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert torch.equal(embeddings.grad, torch.zeros_like(embeddings))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from(sorted(MINED)), st.sampled_from(DISTANCES), st.integers(4, 20),
+    st.integers(2, 6), st.integers(0, 10_000), st.floats(0, 2),
+)  # fmt: skip
+def test_symmetries(mining, distance, n, k, seed, margin):
+    embeddings, labels = draw(n, 3, seed=seed), classes(n, k, seed)
+    mine = MINED[mining]
+    loss = mine(embeddings, labels, margin, distance=distance)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    rotation = torch.linalg.qr(draw(3, 3, seed=seed + 1)).Q
+    scaled, wider = {
+        "euclidean": (2 * embeddings, 2 * margin),
+        "squared": (2 * embeddings, 4 * margin),
+        "cosine": (embeddings * (1 + draw(n, 1, seed=seed + 2).abs()), margin),
+    }[distance]
+    factor = 1 if distance == "cosine" or margin == 0 else wider / margin
+    variants = {
+        "permuted": mine(embeddings[order], labels[order], margin, distance=distance),
+        "renamed": mine(embeddings, 1000 - 3 * labels, margin, distance=distance),
+        "rotated": mine(embeddings @ rotation, labels, margin, distance=distance),
+    }
+    if margin > 0:
+        variants["scaled"] = mine(scaled, labels, wider, distance=distance) / factor
+    if distance != "cosine":
+        variants["moved"] = mine(embeddings + 5, labels, margin, distance=distance)
+    for what, value in variants.items():
+        torch.testing.assert_close(value, loss, rtol=1e-6, atol=1e-8, msg=what)
+    assert loss >= 0
+    if mining.endswith("semi-hard"):
+        assert loss <= margin
+
+
+def test_chunks_change_nothing(monkeypatch):
+    embeddings, labels = draw(37, 4, seed=17), classes(37, 5, seed=17)
+    for mine in (batch_all_triplet_loss, semi_hard_triplet_loss):
+        whole = mine(embeddings, labels, 0.5)
+        with monkeypatch.context() as patch:
+            patch.setattr(triplet, "_CHUNK", 100)  # two anchors at a time, and one left over
+            assert torch.equal(mine(embeddings, labels, 0.5), whole)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("mining", MINED)
+def test_mined_gradcheck(mining, distance):
+    embeddings, labels = draw(9, 2, seed=18).requires_grad_(), classes(9, 3, seed=18)
+    assert torch.autograd.gradcheck(
+        lambda x: MINED[mining](x, labels, 0.5, distance=distance), (embeddings,)
+    )
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_triplet_gradcheck(distance):
+    leaves = [draw(4, 3, seed=s).requires_grad_() for s in (19, 20, 21)]
+    assert torch.autograd.gradcheck(lambda *x: triplet_loss(*x, 1.0, distance=distance), leaves)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1.0, 1e8, 1e18])
+@pytest.mark.parametrize("mining", MINED)
+def test_extreme_inputs_stay_finite(mining, scale, dtype):
+    embeddings = (draw(12, 4, seed=22) * scale).to(dtype).requires_grad_()
+    labels = classes(12, 3, seed=22)
+    for distance in DISTANCES:
+        loss = MINED[mining](embeddings, labels, 0.2, distance=distance)
+        (gradient,) = torch.autograd.grad(loss, embeddings)
+        assert loss.dtype == torch.float32
+        assert torch.isfinite(loss)
+        assert torch.isfinite(gradient).all()
+        row = triplet_loss(embeddings, embeddings.flip(0), embeddings.roll(1, 0), distance=distance)
+        assert torch.isfinite(row)
+
+
+@pytest.mark.parametrize("mining", MINED)
+def test_inside_bfloat16_autocast_the_loss_is_that_of_float32(mining):
+    embeddings, labels = draw(24, 8, seed=23).float(), classes(24, 4, seed=23)
+    for distance in DISTANCES:
+        exact = MINED[mining](embeddings.double(), labels, 0.5, distance=distance)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = MINED[mining](embeddings, labels, 0.5, distance=distance)
+            with torch.autocast("cpu", enabled=False):
+                assert torch.equal(
+                    inside, MINED[mining](embeddings, labels, 0.5, distance=distance)
+                )
+        assert float(inside) == pytest.approx(float(exact), rel=1e-5)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Sees every tensor that any operation makes, backward included."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(tensor, torch.Tensor):
+                self.bytes = max(self.bytes, tensor.untyped_storage().nbytes())
+        return made
+
+
+@pytest.mark.parametrize("mining", MINED)
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_no_tensor_is_larger_than_a_matrix_of_pairs(mining, distance):
+    n = 256
+    embeddings = draw(n, 16, seed=24).float().requires_grad_()
+    with LargestTensor() as largest:
+        MINED[mining](embeddings, torch.arange(n) % 8, 0.5, distance=distance).backward()
+    assert 4 * n * n <= largest.bytes <= 8 * (n + 8) * n
+
+
+class LiveBytes(TorchDispatchMode):
+    """Adds up the storages that are alive at once, and remembers the most; backward included."""
+
+    def __init__(self):
+        super().__init__()
+        self.alive, self.most, self.seen = 0, 0, set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else (made,):
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().nbytes():
+                storage = tensor.untyped_storage()
+                if storage._cdata not in self.seen:
+                    self.seen.add(storage._cdata)
+                    self.alive += storage.nbytes()
+                    weakref.finalize(storage, self.forget, storage._cdata, storage.nbytes())
+        self.most = max(self.most, self.alive)
+        return made
+
+    def forget(self, key, size):
+        self.seen.discard(key)
+        self.alive -= size
+
+
+@pytest.mark.parametrize("mining", MINED)
+def test_a_batch_of_1024_stays_far_below_a_gibibyte(mining):
+    n = 1024
+    embeddings = draw(n, 32, seed=26).float().requires_grad_()
+    with LiveBytes() as memory:
+        MINED[mining](embeddings, torch.arange(n) % 10, 0.5).backward()
+    assert 4 * n * n <= memory.most <= 2**30 / 8  # n**3 floats would take 4 GiB
+
+
+# Bad input
+
+GOOD, LABELS = torch.eye(6, 4), torch.tensor([0, 0, 1, 1, 2, 2])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from(sorted(MINED)), st.sampled_from([math.nan, math.inf, -math.inf]),
+    st.integers(0, 5), st.integers(0, 3), st.sampled_from([torch.float32, torch.bfloat16]),
+)  # fmt: skip
+def test_embeddings_that_are_not_finite_are_named(mining, value, row, column, dtype):
+    bad = GOOD.to(dtype).clone()
+    bad[row, column] = value
+    with pytest.raises(InputError, match=rf"^embeddings: expected finite values, got {value}"):
+        MINED[mining](bad, LABELS)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(sorted(MINED)), st.integers(1, 12), st.integers(-5, 5))
+def test_batches_without_triplets_are_named(mining, n, label):
+    embeddings = draw(n, 3, seed=25)
+    with pytest.raises(InputError, match=r"^labels: expected at least two classes, got 1"):
+        MINED[mining](embeddings, torch.full((n,), label))
+    if n > 1:
+        with pytest.raises(
+            InputError, match=r"^labels: expected a class with at least two samples"
+        ):
+            MINED[mining](embeddings, torch.arange(n) + label)
+    for labels in (torch.full((n,), label), torch.arange(n)):
+        leaf = embeddings.clone().requires_grad_()
+        loss = MINED[mining](leaf, labels, validate=False)
+        (gradient,) = torch.autograd.grad(loss, leaf)
+        assert float(loss.detach()) == 0
+        assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+@pytest.mark.parametrize("mining", MINED)
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"embeddings": GOOD[0]}, "embeddings"),
+        ({"embeddings": GOOD[:, :0]}, "embeddings"),
+        ({"embeddings": GOOD.long()}, "embeddings"),
+        ({"embeddings": GOOD.tolist()}, "embeddings"),
+        ({"labels": LABELS[:5]}, "labels"),
+        ({"labels": LABELS[:, None]}, "labels"),
+        ({"labels": LABELS.float()}, "labels"),
+        ({"labels": LABELS.tolist()}, "labels"),
+        ({"labels": LABELS.to("meta")}, "labels"),
+        ({"margin": -0.1}, "margin"),
+        ({"margin": math.nan}, "margin"),
+        ({"margin": math.inf}, "margin"),
+        ({"distance": "manhattan"}, "distance"),
+        ({"embeddings": GOOD * 1e25, "distance": "squared"}, "embeddings"),
+    ],
+)
+def test_bad_arguments_are_named(mining, arguments, named):
+    with pytest.raises(InputError, match=rf"^{named}: expected .*got") as caught:
+        MINED[mining](**({"embeddings": GOOD, "labels": LABELS} | arguments))
+    assert "\n" not in str(caught.value)
+
+
+NAN = torch.full((6, 4), math.nan)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: triplet_loss(GOOD, GOOD[:2], GOOD), "positive"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD.double()), "negative"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD.to("meta")), "negative"),
+        (lambda: triplet_loss(GOOD.long(), GOOD, GOOD), "anchor"),
+        (lambda: triplet_loss(GOOD[:0], GOOD[:0], GOOD[:0]), "anchor"),
+        (lambda: triplet_loss(GOOD[0, 0], GOOD[0, 0], GOOD[0, 0]), "anchor"),
+        (lambda: triplet_loss(NAN, GOOD, GOOD), "anchor"),
+        (lambda: triplet_loss(GOOD, NAN, GOOD), "positive"),
+        (lambda: triplet_loss(GOOD, GOOD, NAN), "negative"),
+        (lambda: triplet_loss(GOOD.tolist(), GOOD, GOOD), "anchor"),
+        (lambda: triplet_loss(GOOD, GOOD.tolist(), GOOD), "positive"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD.tolist()), "negative"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD[:2]), "negative"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD, -1), "margin"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD, distance="l1"), "distance"),
+        (lambda: triplet_loss(GOOD, GOOD, GOOD, reduction="sum"), "reduction"),
+        (lambda: semi_hard_triplet_loss(GOOD, LABELS, negatives="random"), "negatives"),
+        (lambda: triplet_kind(-1.0, 0.5, 0.3), "d_ap"),
+        (lambda: triplet_kind(1.0, math.nan, 0.3), "d_an"),
+        (lambda: triplet_kind(1.0, 0.5, -0.3), "margin"),
+        (lambda: triplet_kind(torch.ones(2), torch.ones(3), 0.3), "d_an"),
+    ],
+)
+def test_other_bad_arguments_are_named(call, named):
+    with pytest.raises(InputError, match=rf"^{named}: expected .*got"):
+        call()
+
+
+def test_what_is_not_said():
+    a, p, n = (2 * draw(8, 3, seed=s) for s in (40, 41, 42))
+    said = triplet_loss(a, p, n, 0.2, distance="euclidean", reduction="mean")
+    assert torch.equal(triplet_loss(a, p, n), said)
+    embeddings, labels = draw(13, 3, seed=43), classes(13, 3, seed=43)
+    for mine in (batch_all_triplet_loss, batch_hard_triplet_loss, semi_hard_triplet_loss):
+        said = mine(embeddings, labels, 0.2, distance="euclidean")
+        assert torch.equal(mine(embeddings, labels), said)
+    said = semi_hard_triplet_loss(embeddings, labels, negatives="all")
+    assert torch.equal(semi_hard_triplet_loss(embeddings, labels), said)
+
+
+def test_a_single_active_triplet_is_its_own_mean():
+    # From 0 the negative is far enough away, from 1 it is not: d_ap 1, d_an 1.05, margin 0.1.
+    embeddings, labels = torch.tensor([[0.0], [1.0], [2.05]]).double(), torch.tensor([0, 0, 1])
+    for mine in MINED.values():
+        assert float(mine(embeddings, labels, 0.1)) == pytest.approx(0.05)
+
+
+def test_what_all_embeddings_share_costs_no_digits_of_the_gradient():
+    embeddings, labels = (draw(16, 4, seed=47) + 1e5).float(), classes(16, 4, seed=47)
+    wide, narrow = embeddings.double().requires_grad_(), embeddings.clone().requires_grad_()
+    batch_all_triplet_loss(wide, labels, 1.0).backward()
+    batch_all_triplet_loss(narrow, labels, 1.0).backward()
+    error = (narrow.grad - wide.grad).norm() / wide.grad.norm()
+    assert error < 1e-4
+
+
+def test_without_validation_bad_values_propagate():
+    assert torch.isnan(triplet_loss(GOOD, NAN, GOOD, validate=False))
+    for mining in ("all", "hard"):
+        MINED[mining](NAN, LABELS, validate=False)  # whatever comes out: nothing is raised
+
+
+def test_given_triplets_inside_bfloat16_autocast_are_those_of_float32():
+    a, p, n = (draw(8, 16, seed=s).float() for s in (44, 45, 46))
+    for distance in DISTANCES:
+        exact = triplet_loss(a.double(), p.double(), n.double(), 1.0, distance=distance)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = triplet_loss(a, p, n, 1.0, distance=distance)
+        assert float(inside) == pytest.approx(float(exact), rel=1e-6)
+
+
+@pytest.mark.skipif(
+    torch.__version__ < torch.torch_version.TorchVersion("2.7") and not torch.cuda.is_available(),
+    reason="torch 2.6 looks for a driver even for a tensor that is fake",
+)
+def test_given_triplets_and_batch_hard_read_no_value_from_a_gpu():
+    with FakeTensorMode():
+        x = torch.empty(6, 4, device="cuda")
+        assert triplet_loss(x, x, x).device.type == "cuda"
+        labels = torch.empty(6, dtype=torch.int64, device="cuda")
+        assert batch_hard_triplet_loss(x, labels).device.type == "cuda"

@@ -1,0 +1,235 @@
+"""clustering: brute force over all maps, peers, chance levels, invariance to names and order."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.metrics.clustering import (
+    ari,
+    cluster,
+    cluster_accuracy,
+    clustering_scores,
+    nmi,
+    purity,
+    raw_accuracy,
+)
+
+SCORES = (cluster_accuracy, purity, nmi, ari)
+
+
+def brute_force(labels, clusters):
+    """The best one-to-one map of clusters to classes, tried one after the other."""
+    classes, groups = np.unique(labels), np.unique(clusters)
+    size = max(len(classes), len(groups))
+    targets = list(classes) + [None] * (size - len(classes))
+    best = 0
+    for permutation in itertools.permutations(targets, len(groups)):
+        mapping = dict(zip(groups, permutation, strict=True))
+        best = max(best, sum(mapping[c] == y for c, y in zip(clusters, labels, strict=True)))
+    return best / len(labels)
+
+
+assignments = st.integers(1, 40).flatmap(
+    lambda n: st.tuples(
+        st.lists(st.integers(0, 4), min_size=n, max_size=n),
+        st.lists(st.integers(-3, 2), min_size=n, max_size=n),
+    )
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(assignments)
+def test_cluster_accuracy_is_the_best_of_all_maps(pair):
+    labels, clusters = map(np.array, pair)
+    assert cluster_accuracy(labels, clusters) == pytest.approx(brute_force(labels, clusters))
+
+
+@settings(max_examples=40, deadline=None)
+@given(assignments, st.randoms(use_true_random=False))
+def test_scores_ignore_cluster_names_and_sample_order(pair, random):
+    labels, clusters = map(np.array, pair)
+    names = dict(zip(range(-3, 3), random.sample(range(1000), 6), strict=True))
+    order = random.sample(range(len(labels)), len(labels))
+    renamed = np.array([names[c] for c in clusters])[order]
+    for score in SCORES:
+        assert score(labels[order], renamed) == pytest.approx(score(labels, clusters)), score
+
+
+@settings(max_examples=40, deadline=None)
+@given(assignments)
+def test_purity_is_the_naive_majority_and_bounds_cluster_accuracy(pair):
+    labels, clusters = map(np.array, pair)
+    naive = sum(max(np.sum(labels[clusters == c] == y) for y in labels) for c in set(clusters))
+    assert purity(labels, clusters) == pytest.approx(naive / len(labels))
+    assert purity(labels, clusters) >= cluster_accuracy(labels, clusters) - 1e-12
+
+
+def test_nmi_and_ari_are_scikit_learns():
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, 200)
+    clusters = np.where(rng.random(200) < 0.6, labels, rng.integers(0, 7, 200))
+    assert nmi(torch.tensor(labels), clusters) == normalized_mutual_info_score(labels, clusters)
+    assert ari(labels, torch.tensor(clusters)) == adjusted_rand_score(labels, clusters)
+
+
+def test_more_or_fewer_clusters_than_classes_leave_the_rest_wrong():
+    assert cluster_accuracy([0, 0, 1, 1], [7, 7, 3, 7]) == 0.75
+    assert cluster_accuracy([0, 1, 2, 3], [5, 5, 5, 5]) == 0.25
+    assert cluster_accuracy([0, 0, 0, 0], [1, 2, 3, 4]) == 0.25
+    assert purity([0, 0, 0, 0], [1, 2, 3, 4]) == 1.0
+
+
+def test_random_clusters_score_the_known_chance_levels():
+    """The article's 0.13 is chance: 0.113 at n = 10,000, 0.119 at 5,000; 20 clusters 0.131."""
+    rng = np.random.default_rng(0)
+
+    def mean(score, n, clusters, draws=30):
+        return np.mean(
+            [score(np.arange(n) % 10, rng.integers(0, clusters, n)) for _ in range(draws)]
+        )
+
+    assert mean(cluster_accuracy, 10_000, 10) == pytest.approx(0.113, abs=0.002)
+    assert mean(cluster_accuracy, 5_000, 10) == pytest.approx(0.119, abs=0.002)
+    assert mean(purity, 5_000, 20) == pytest.approx(0.131, abs=0.002)
+    assert mean(ari, 5_000, 10) == pytest.approx(0, abs=0.001)
+    # The plug-in estimate of a mutual information that is 0 has mean (K - 1)^2 / 2n nats.
+    assert mean(nmi, 5_000, 10) == pytest.approx(81 / 10_000 / np.log(10), abs=0.0005)
+
+
+def test_raw_accuracy_of_perfect_clusters_is_the_luck_of_their_names():
+    """A perfect clustering under random ids: mean 1/10, and 0 for a derangement (p = 0.368)."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(1000) % 10
+    found = []
+    for _ in range(2000):
+        names = rng.permutation(10)
+        found.append(raw_accuracy(labels, names[labels]))
+    assert cluster_accuracy(labels, names[labels]) == 1.0
+    assert np.mean(found) == pytest.approx(0.1, abs=0.01)
+    assert np.mean(np.array(found) == 0) == pytest.approx(np.exp(-1), abs=0.04)
+
+
+def blobs(n=300, d=6, classes=4, seed=0, noise=0.1):
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(size=(classes, d))
+    labels = np.arange(n) % classes
+    return (centres[labels] + noise * rng.normal(size=(n, d))).astype(np.float32), labels
+
+
+def test_separate_blobs_are_clustered_perfectly_whatever_their_length():
+    train, _ = blobs()
+    test, labels = blobs(100, seed=1)
+    lengths = np.random.default_rng(2).uniform(0.1, 10, (100, 1)).astype(np.float32)
+    clusters = cluster(train, test * lengths, 4)
+    assert clusters.dtype == np.int64
+    assert cluster_accuracy(labels, clusters) == 1.0
+    np.testing.assert_array_equal(clusters, cluster(torch.tensor(train), test, 4))
+
+
+def test_k_means_is_asked_for_what_the_docstring_says(monkeypatch):
+    import sklearn.cluster
+
+    made = []
+
+    class Recorded(sklearn.cluster.KMeans):
+        def fit(self, x):
+            made.append((self.n_clusters, self.random_state, self.n_init))
+            warnings.warn("another warning than that of few points", UserWarning, stacklevel=1)
+            return super().fit(x)
+
+    monkeypatch.setattr(sklearn.cluster, "KMeans", Recorded)
+    train, _ = blobs(20)
+    with pytest.warns(UserWarning, match="another warning"):
+        cluster(train, train, 4)
+    with pytest.warns(UserWarning, match="another warning"):
+        cluster(train, train, 4, 7, 3)
+    assert made == [(4, 0, 10), (4, 7, 3)]
+
+
+def test_one_cluster_and_as_many_as_points():
+    x = np.eye(3)
+    assert cluster(x, x, 1, n_init=1).tolist() == [0, 0, 0]
+    assert sorted(cluster(x, x, 3).tolist()) == [0, 1, 2]
+
+
+def test_test_points_go_to_the_nearest_centroid_of_train_points():
+    train, _ = blobs(noise=1.0)
+    test, _ = blobs(50, seed=1, noise=1.0)
+    unit = train / np.linalg.norm(train, axis=1, keepdims=True)
+    members = cluster(train, train, 3)
+    centroids = np.stack([unit[members == k].mean(0) for k in range(3)])
+    query = test / np.linalg.norm(test, axis=1, keepdims=True)
+    nearest = ((query[:, None] - centroids) ** 2).sum(-1).argmin(1)
+    # The last Lloyd step moves centroids by less than the tolerance: allow a point on the border.
+    assert (nearest == cluster(train, test, 3)).mean() >= 0.98
+
+
+def test_clustering_scores_collects_every_score():
+    train, _ = blobs(noise=0.5)
+    test, labels = blobs(100, seed=1, noise=0.5)
+    scores = clustering_scores(train, test, labels, 4, seed=3, n_init=2, doubled=True)
+    clusters = cluster(train, test, 4, 3, 2)
+    assert scores == {
+        "cluster_accuracy": cluster_accuracy(labels, clusters),
+        "nmi": nmi(labels, clusters),
+        "ari": ari(labels, clusters),
+        "raw_accuracy": raw_accuracy(labels, clusters),
+        "purity_4": purity(labels, clusters),
+        "purity_8": purity(labels, cluster(train, test, 8, 3, 2)),
+    }
+    assert all(isinstance(value, float) for value in scores.values())
+
+
+def test_collapsed_features_cluster_without_a_warning(recwarn):
+    clusters = cluster(np.ones((40, 3)), np.ones((20, 3)), 4)
+    assert cluster_accuracy(np.arange(20) % 4, clusters) == 0.25
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], []), "at least one label"),
+        (([0, 1], [0, 1, 2]), "clusters: expected one id for each of the 2 labels"),
+        (([[0, 1]], [[0, 1]]), "labels: expected one id for each of the 2 samples, got shape"),
+        (([0.5, 1.0], [0, 1]), "integer ids"),
+    ],
+)
+def test_bad_labels(arguments, message):
+    for score in (*SCORES, raw_accuracy):
+        with pytest.raises(InputError, match=message):
+            score(*map(np.array, arguments))
+
+
+def test_bad_clustering_requests():
+    x = np.ones((5, 2))
+    with pytest.raises(InputError, match="num_clusters: expected 1 to 5"):
+        cluster(x, x, 6)
+    with pytest.raises(InputError, match="n_init"):
+        cluster(x, x, 2, n_init=0)
+    with pytest.raises(InputError, match="NaN"):
+        cluster(x * np.nan, x, 2)
+
+
+def test_what_the_scores_ask_of_k_means(monkeypatch):
+    asked = []
+
+    def record(train, test, *arguments):
+        asked.append(arguments)
+        return np.array([0, 0, 1, 1])
+
+    monkeypatch.setattr("contrastive_tutorial.metrics.clustering.cluster", record)
+    data = np.zeros((4, 2)), np.zeros((4, 2)), [0, 0, 0, 1]
+    clustering_scores(*data, 3, 5, 2, doubled=True)
+    assert asked == [(3, 5, 2), (6, 5, 2)]  # twice as many clusters, the same seed and restarts
+    asked.clear()
+    assert "purity_10" in clustering_scores(*data)
+    assert asked == [(10, 0, 10)]

@@ -1,0 +1,127 @@
+"""kmeans: from the same starts scikit-learn's result, and starts no worse than its own."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+
+from contrastive_tutorial.metrics import clustering
+from contrastive_tutorial.metrics.kmeans import kmeans, lloyd, nearest_centroid, start
+
+
+def blobs(centres=5, each=40, dim=3, spread=0.05, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    middle = torch.randn(centres, dim, generator=generator).repeat_interleave(each, 0)
+    return middle + spread * torch.randn(len(middle), dim, generator=generator)
+
+
+def inertia(x, centroids):
+    """By the naive loop, in float64."""
+    return sum(
+        min(float((point - c).square().sum()) for c in centroids.double()) for point in x.double()
+    )
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 7), st.integers(0, 60))
+def test_lloyd_ends_where_scikit_learn_ends(seed, k, dim, more):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(k + more, dim, generator=generator, dtype=torch.float64)
+    x -= x.mean(0)
+    starts = x[torch.randperm(len(x), generator=generator)[:k]]
+    found, error = lloyd(x, starts)
+    theirs = KMeans(k, init=starts.numpy(), n_init=1).fit(x.numpy())
+    assert error == pytest.approx(theirs.inertia_, rel=1e-9, abs=1e-9)
+    assert np.allclose(found, theirs.cluster_centers_, atol=1e-7)
+    assert np.array_equal(nearest_centroid(x, found), theirs.predict(x.numpy()))
+    assert error == pytest.approx(inertia(x, found), rel=1e-9, abs=1e-9)
+
+
+def test_an_empty_cluster_takes_the_farthest_point_as_in_scikit_learn():
+    x = torch.tensor([[0.0], [0.1], [0.2], [9.0], [-9.4]], dtype=torch.float64)
+    starts = torch.tensor([[0.0], [100.0], [-100.0]], dtype=torch.float64)
+    found, _ = lloyd(x, starts)
+    theirs = KMeans(3, init=starts.numpy(), n_init=1).fit(x.numpy())
+    assert np.allclose(found, theirs.cluster_centers_)
+    assert sorted(found.flatten().tolist()) == pytest.approx([-9.4, 0.1, 9.0])
+
+
+def test_blobs_are_found_whatever_their_place():
+    x = blobs() + 1000
+    centroids = kmeans(x, 5, seed=3)
+    ids = nearest_centroid(x, centroids)
+    assert clustering.cluster_accuracy(torch.arange(5).repeat_interleave(40), ids) == 1
+
+
+def test_starts_are_as_good_as_those_of_scikit_learn():
+    # No structure at all: here starts differ most in where they lead. 30 single fits of each.
+    x = torch.randn(600, 8, generator=torch.Generator().manual_seed(1))
+    ours = [inertia(x, kmeans(x, 10, seed, n_init=1)) for seed in range(30)]
+    theirs = [KMeans(10, n_init=1, random_state=s).fit(x.numpy()).inertia_ for s in range(30)]
+    spread = (np.var(ours) / 30 + np.var(theirs) / 30) ** 0.5
+    assert abs(np.mean(ours) - np.mean(theirs)) < 4 * spread
+
+
+def test_the_best_fit_is_kept():
+    x = torch.randn(300, 4, generator=torch.Generator().manual_seed(2))
+    generator = torch.Generator().manual_seed(5)
+    offset = x.mean(0)
+    fits = [lloyd(x - offset, start(x - offset, 8, generator)) for _ in range(10)]
+    best = min(fits, key=lambda fit: fit[1])[0] + offset
+    assert torch.equal(kmeans(x, 8, seed=5, n_init=10), best)
+    assert len({round(error, 3) for _, error in fits}) > 1
+
+
+def test_a_start_is_drawn_in_proportion_to_squared_distance():
+    # One try each with two clusters would be 1/(1 + 9) and 9/(1 + 9): the better of two tries is
+    # taken, so the near point is only drawn when both tries hit it.
+    x = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64)
+    first, second = 0, []
+    for seed in range(4000):
+        a, b = start(x, 2, torch.Generator().manual_seed(seed)).flatten().tolist()
+        if a == 0:
+            first += 1
+            second.append(b)
+    assert first / 4000 == pytest.approx(1 / 3, abs=0.03)
+    # Left over: 3 -> 1 from the point at 1, 1 -> 4 from the point at 3. The near one never wins.
+    assert second.count(1.0) / len(second) == pytest.approx((1 / 10) ** 2, abs=0.008)
+
+
+@pytest.mark.parametrize("k", [1, 3, 4])
+def test_points_that_are_all_alike(k):
+    x = torch.ones(4, 2)
+    centroids = kmeans(x, k)
+    assert torch.equal(centroids, torch.ones(k, 2))
+    assert nearest_centroid(x, centroids).tolist() == [0] * 4
+
+
+def test_the_same_seed_the_same_centroids():
+    x = torch.randn(300, 4)
+    assert torch.equal(kmeans(x, 8, seed=1, n_init=2), kmeans(x, 8, seed=1, n_init=2))
+    assert not torch.equal(kmeans(x, 8, seed=1, n_init=1), kmeans(x, 8, seed=2, n_init=1))
+
+
+def test_features_on_an_accelerator_are_clustered_there(monkeypatch):
+    x, y = blobs(), blobs(seed=0, each=7)
+    here = clustering.cluster(x, y, 5)
+    monkeypatch.setattr(clustering, "_on_host", lambda features: False)
+    there = clustering.cluster(x, y, 5)
+    assert (there.dtype, there.shape) == (np.int64, (35,))
+    assert clustering.cluster_accuracy(here, there) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_finds_what_a_cpu_finds():
+    x = blobs(each=400, dim=64)
+    assert np.array_equal(
+        clustering.cluster(x.cuda(), x.cuda(), 5, normalize=False),
+        nearest_centroid(x, kmeans(x.cuda(), 5).cpu()).numpy(),
+    )
+    assert (
+        clustering.cluster_accuracy(
+            clustering.cluster(x, x, 5), clustering.cluster(x.cuda(), x.cuda(), 5)
+        )
+        == 1
+    )

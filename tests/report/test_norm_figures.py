@@ -1,0 +1,172 @@
+"""norm_figures: paired by seed, never mixed, and every series drawn with its n."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+from recorded import make_record
+from scipy import stats
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import load_records
+from contrastive_tutorial.report import norm_figures
+from contrastive_tutorial.study.norms import CONDITIONS, NORMS, NUM_SUBSETS, Setting
+
+
+def made(norm, condition, batch_size, seed, accuracy, oracle=None, **changes):
+    """A record as norm_study leaves it, with this test accuracy."""
+    setting = Setting(norm, condition, batch_size, seed)
+    evaluations = {} if oracle is None else {"oracle": {"test_accuracy": oracle}}
+    return make_record(
+        setting.cell,
+        seed,
+        {"test_accuracy": accuracy},
+        **{
+            "preset": "norm",
+            "num_subsets": NUM_SUBSETS,
+            "evaluation": setting.evaluation,
+            "evaluations": evaluations,
+            "hyperparameters": {
+                "norm": norm,
+                "condition": condition,
+                "batch_size": batch_size,
+            },
+            **changes,
+        },
+    )
+
+
+@pytest.fixture
+def found():
+    return [
+        made(norm, condition, size, seed, base + 0.01 * seed, oracle=0.6 + 0.02 * seed)
+        for norm, base in (("bn", 0.4), ("renorm", 0.45), ("split", 0.3))
+        for condition in ("exchangeable", "shifted")
+        for size in (4, 32)
+        for seed in (2, 0, 1)
+    ]
+
+
+def test_differences_are_paired_by_seed(found):
+    d = norm_figures.difference(found, "renorm", "shifted", 4)
+    assert d.deltas == pytest.approx((0.05, 0.05, 0.05))
+    assert d.mean == pytest.approx(0.05)
+    assert d.reads == "higher"
+    assert d.p == 0.25  # the least that three seeds can reach
+    assert norm_figures.difference(found, "split", "shifted", 4).reads == "lower"
+
+
+def test_a_known_subset_uses_the_oracle_of_split_alone(found):
+    d = norm_figures.difference(found, "split", "shifted", 32, known=True)
+    assert d.deltas == pytest.approx((0.2, 0.21, 0.22))
+    low, high = stats.t.interval(0.95, 2, loc=0.21, scale=stats.sem(d.deltas))
+    assert (d.interval.low, d.interval.high) == pytest.approx((low, high))
+    plain = norm_figures.select(found, "bn", "shifted", 32)[0]
+    bare = made("bn", "shifted", 32, 0, 0.5)
+    assert norm_figures.accuracy(bare, known=True) == norm_figures.accuracy(bare) == 0.5
+    assert plain.seed == 0
+
+
+def test_only_shared_seeds_count(found):
+    more = [*found, made("renorm", "shifted", 4, 7, 0.9)]
+    assert len(norm_figures.difference(more, "renorm", "shifted", 4).deltas) == 3
+
+
+def test_an_interval_around_zero_is_undecided():
+    runs = [made("bn", "shifted", 4, s, 0.4) for s in range(3)]
+    runs += [made("renorm", "shifted", 4, s, a) for s, a in enumerate((0.3, 0.4, 0.5))]
+    assert norm_figures.difference(runs, "renorm", "shifted", 4).reads == "undecided"
+
+
+def test_the_figure_shows_every_series_and_n(found):
+    fig = norm_figures.comparison(found)
+    texts = [t.get_text() for legend in fig.legends for t in legend.get_texts()]
+    assert texts == [label for label, _, _ in norm_figures.SERIES]
+    assert fig.get_suptitle().endswith("n = 3 seeds; dots: seeds; bars: 95% t interval")
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["4", "32"]
+    plt.close(fig)
+    fig = norm_figures.comparison([r for r in found if r.seed == 0], chance=0.1)
+    assert fig.get_suptitle().endswith("n = 1 seed")  # and no bars
+    assert "chance" in [t.get_text() for legend in fig.legends for t in legend.get_texts()]
+    plt.close(fig)
+
+
+def test_other_records_are_left_out(found):
+    other = make_record("B0", 0, {"knn10": 0.3})
+    assert norm_figures.batch_sizes([*found, other]) == [4, 32]
+    plt.close(norm_figures.comparison([*found, other]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda runs: [r for r in runs if r.seed == 0], "share 1 seeds"),
+        (lambda runs: [*runs, made("bn", "shifted", 4, 0, 0.1)], "a seed twice"),
+        (
+            lambda runs: [*runs, made("bn", "shifted", 4, 5, 0.1, data_hash="b")],
+            "different images",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(found, change, words):
+    with pytest.raises(InputError, match=words):
+        norm_figures.difference(change(found), "renorm", "shifted", 4)
+
+
+def test_nothing_to_draw_says_what_to_run(found):
+    with pytest.raises(InputError, match="contrastive-tutorial norms"):
+        norm_figures.comparison([])
+    with pytest.raises(InputError, match="none says its norm"):
+        norm_figures.comparison([dataclasses.replace(found[0], hyperparameters={})])
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    runs = load_records(ROOT / "results", data="cifar10-jpeg75", preset="norm")
+    assert {r.git_commit[-5:] for r in runs}.isdisjoint({"dirty"})
+    assert len({r.git_commit for r in runs}) == 1
+    return runs
+
+
+def test_every_setting_is_recorded_with_the_same_seeds(recorded):
+    sizes = norm_figures.batch_sizes(recorded)
+    assert sizes == [4, 32, 256]
+    seeds = {
+        tuple(r.seed for r in norm_figures.select(recorded, norm, condition, size))
+        for norm in NORMS
+        for condition in CONDITIONS
+        for size in sizes
+    }
+    assert len(seeds) == 1
+    assert len(seeds.pop()) >= 5
+
+
+def test_what_chapter_5_says_in_words_is_what_the_records_show(recorded):
+    def mean(kind, condition, size, how=None):
+        runs = norm_figures.select(recorded, kind, condition, size)
+        values = [
+            r.metrics["test_accuracy"] if how is None else r.evaluations[how]["test_accuracy"]
+            for r in runs
+        ]
+        return sum(values) / len(values)
+
+    def gap(kind):
+        return mean(kind, "exchangeable", 4) - mean(kind, "exchangeable", 4, "as-trained")
+
+    assert gap("bn") > 3 * abs(gap("renorm"))
+    for how in ("mean", "branch:0", "ensemble", "test-batch", "oracle", "as-trained", "precise"):
+        assert mean("split", "exchangeable", 4, how) < 0.2
+    for size in (32, 256):
+        known = norm_figures.difference(recorded, "split", "shifted", size, known=True)
+        assert known.reads == "higher"
+        assert known.mean > 0.05
+    for size in (4, 32, 256):
+        assert norm_figures.difference(recorded, "split", "shifted", size).reads == "lower"
+        for how in ("mean", "branch:0", "ensemble", "test-batch"):
+            assert mean("split", "shifted", size, how) < mean("bn", "shifted", size)

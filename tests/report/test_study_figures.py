@@ -1,0 +1,103 @@
+"""study_figures: what is drawn is what was measured."""
+
+import matplotlib.pyplot as plt
+import pytest
+from recorded import make
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.report.study_figures import (
+    forest,
+    leak,
+    policy_shifts,
+    shift_against_gain,
+    statistics_dots,
+)
+from contrastive_tutorial.verdicts.contrasts import Effect, measure
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_forest_draws_every_recorded_contrast():
+    records = [make("B0", s, accuracy=0.2) for s in range(3)]
+    records += [make("S-P1", s, accuracy=0.1 + 0.02 * s) for s in range(3)]
+    effects = (Effect("S-P1", "B0", "split", primary=True), Effect("GN", "B0", "gn"))
+    measured = measure(records, effects=effects)
+    (ax,) = forest(measured, "cluster_accuracy").axes
+    asked, label = [text.get_text() for text in ax.texts]
+    assert asked == "★ split"
+    assert label == "S-P1 − B0, n = 3"
+    assert list(ax.lines[0].get_xdata()) == pytest.approx([-0.1, -0.08, -0.06])
+    assert "difference in cluster accuracy" in ax.get_xlabel()
+    with pytest.raises(InputError, match="none of these contrasts"):
+        forest(measured[1:], "cluster_accuracy")
+
+
+def test_statistics_of_one_cell():
+    records = [
+        make("S-P1", s, evaluation="branch:0", evaluations={
+            how: {"cluster_accuracy": 0.1 * i + 0.01 * s}
+            for i, how in enumerate(["branch:10", "branch:0", "pooled"])
+        })
+        for s in range(2)
+    ]  # fmt: skip
+    (ax,) = statistics_dots(records).axes
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert labels == ["pooled", "branch:0 (headline)", "branch:10"]
+    with pytest.raises(InputError, match="one cell"):
+        statistics_dots([*records, make("B0")])
+
+
+def test_shift_against_gain_names_every_policy():
+    shifts = {k: 0.1 * (k + 1) for k in range(10)}
+    falls = {k: [0.01 * k, 0.02 * k] for k in range(10)}
+    (ax,) = shift_against_gain(shifts, falls).axes
+    assert len(ax.texts) == 10
+    assert "n = 2 seeds" in ax.get_title()
+
+
+def test_labels_of_crowded_points_turn_to_the_free_side():
+    shifts = {k: 10.0**k for k in range(8)} | {8: 2.0e3, 9: 3.0e3}
+    falls = {k: [0.5, 0.5] for k in range(10)}
+    (ax,) = shift_against_gain(shifts, falls, "shapes, preset cpu").axes
+    sides = {text.get_text(): text.get_ha() for text in ax.texts}
+    assert [name for name, side in sides.items() if side == "right"] == ["cutout"]
+    assert ax.get_title().startswith("shapes, preset cpu; S-P1 against W-bn")
+
+
+def test_a_policys_fall_is_paired_over_the_seeds_that_have_both():
+    def extra(recall):
+        return {
+            **{f"policy_recall_z_own_branch/{k}": recall + 0.01 * k for k in range(10)},
+            **{f"kl_bn1_per_policy/{k}": 0.1 * (k + 1) for k in range(10)},
+        }
+
+    records = [make("W-bn", s, extra=extra(0.5 + 0.1 * s)) for s in range(3)]
+    records += [make("S-P1", s, extra=extra(0.2)) for s in range(2)]
+    shifts, falls = policy_shifts(records)
+    assert shifts[4] == pytest.approx(0.5)
+    assert falls[7] == pytest.approx([0.3, 0.4])
+    with pytest.raises(InputError, match="no seed of W-bn and S-P1"):
+        policy_shifts([make("W-bn", 0)])
+
+
+def test_the_leak_is_drawn_beside_the_baseline():
+    def scores(value):
+        names = ("contrastive_train", "contrastive_eval", "loss_final", "knn200")
+        return dict.fromkeys(names, value)
+
+    records = [make("B0", s, metrics=scores(0.5)) for s in range(2)]
+    records += [
+        make(f"ghost-{kind}-{m}", s, metrics=scores(m / 100 + s / 10))
+        for kind in ("same", "shuffle") for m in (5, 50) for s in range(2)
+    ]  # fmt: skip
+    fig = leak(records)
+    curves = {line.get_label(): line for line in fig.axes[3].lines}
+    assert list(curves["both views in one group"].get_ydata()) == pytest.approx([0.1, 0.55])
+    assert list(curves["B0"].get_ydata()) == [0.5, 0.5]
+    assert "n = 2 seeds a point" in fig.get_suptitle()
+    with pytest.raises(InputError, match="no run of ghost"):
+        leak(records[:2])

@@ -1,0 +1,149 @@
+import base64
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import matplotlib
+import numpy as np
+import pytest
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.report import style
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+WHITE, DARK = "#ffffff", "#121212"
+
+
+def relative_luminance(colour: str) -> float:
+    """WCAG 2.2 definition of relative luminance."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((relative_luminance(one), relative_luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.fixture
+def book_style():
+    with matplotlib.rc_context():
+        style.style()
+        yield
+
+
+def line_figure():
+    fig, ax = plt.subplots()
+    ax.plot([0, 1, 2], [1, 3, 2], label="a")
+    ax.set_title("A < B & C")
+    ax.legend()
+    return fig
+
+
+def test_contrast_of_black_on_white_is_21():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21.0)
+
+
+@pytest.mark.parametrize("colour", style.PALETTE)
+def test_palette_shows_on_light_and_dark_pages(colour):
+    assert min(contrast(colour, WHITE), contrast(colour, DARK)) >= 3.0
+
+
+def test_ink_is_the_best_single_grey():
+    def worst(grey):
+        return min(contrast(grey, WHITE), contrast(grey, DARK))
+
+    greys = [f"#{v:02x}{v:02x}{v:02x}" for v in range(256)]
+    assert worst(style.INK) == max(map(worst, greys))
+
+
+def test_colours_and_markers_are_distinct_and_pair_up():
+    assert len(set(style.PALETTE)) == len(style.PALETTE) == len(style.MARKERS)
+    assert len(set(style.MARKERS)) == len(style.MARKERS)
+
+
+@pytest.mark.usefixtures("book_style")
+def test_svg_takes_the_page_colour_and_is_transparent():
+    svg = style.picture(line_figure(), "three points").svg
+    root = ET.fromstring(svg)
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == "three points"
+    assert style.INK not in svg
+    assert "currentColor" in svg
+    assert style.PALETTE[0].lower() in svg.lower()
+    assert "<style" not in svg, "a style sheet inside one figure would apply to the whole page"
+    assert not re.search(r"fill: ?(#ffffff|white)", svg)
+
+
+@pytest.mark.usefixtures("book_style")
+@pytest.mark.parametrize(
+    "alt", ['</svg><script>alert(1)</script>"', "标题 🙂 \u202eabc", "a\n\n b"]
+)
+def test_alt_text_is_escaped_and_kept(alt):
+    root = ET.fromstring(style.picture(line_figure(), alt).svg)
+    assert root.get("aria-label") == " ".join(alt.split())
+    assert not [e for e in root.iter() if e.tag.endswith("script")]
+
+
+@pytest.mark.usefixtures("book_style")
+def test_two_figures_share_no_ids_and_every_reference_resolves():
+    one = style.picture(line_figure(), "one").svg
+    fig, ax = plt.subplots()
+    ax.plot([0, 1, 2], [5, 3, 2])
+    two = style.picture(fig, "two").svg
+    ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (one, two)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    for svg, known in zip((one, two), ids, strict=True):
+        used = set(re.findall(r'href="#([^"]+)"', svg)) | set(re.findall(r"url\(#([^)]+)\)", svg))
+        assert used
+        assert used <= known
+
+
+@pytest.mark.usefixtures("book_style")
+def test_the_same_figure_gives_the_same_bytes():
+    one, two = style.picture(line_figure(), "x"), style.picture(line_figure(), "x")
+    assert one.svg == two.svg
+    assert one.png == two.png
+
+
+@pytest.mark.usefixtures("book_style")
+def test_large_point_clouds_are_stored_as_pixels():
+    fig, ax = plt.subplots()
+    ax.scatter(*np.random.default_rng(0).normal(size=(2, 2000)), s=4)
+    svg = style.picture(fig, "a cloud").svg
+    assert "data:image/png;base64" in svg
+    assert len(svg) < 200_000
+
+
+@pytest.mark.usefixtures("book_style")
+def test_bundle_carries_html_png_and_words_and_the_figure_is_closed():
+    fig = line_figure()
+    bundle = style.picture(fig, "three points")._repr_mimebundle_()
+    assert not plt.fignum_exists(fig.number)
+    assert bundle["text/html"].startswith("<svg")
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert bundle["text/plain"] == "three points"
+    json.dumps(bundle)
+
+
+def test_show_displays_once(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    assert style.show(line_figure(), alt="three points") is None
+    assert [p.alt for p in shown] == ["three points"]
+
+
+def test_a_figure_without_words_is_refused():
+    with pytest.raises(InputError, match="alt: expected a sentence"):
+        style.picture(line_figure(), "  ")
+    plt.close("all")
+
+
+def test_something_else_than_a_figure_is_refused():
+    with pytest.raises(InputError, match="fig: expected a matplotlib Figure, got Axes"):
+        style.picture(plt.subplots()[1], "axes")
+    plt.close("all")

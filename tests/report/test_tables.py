@@ -1,0 +1,225 @@
+"""readout: what is there is summarised, what is not is named, and nothing is averaged over."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from recorded import make_record
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import load_records
+from contrastive_tutorial.report import tables
+from contrastive_tutorial.verdicts.contrasts import Effect, measure
+
+METRICS = {"knn200": "kNN", "extra.cross_branch_top1": "retrieval"}
+
+
+def records():
+    return [
+        make_record("B0", 0, {"knn200": 0.4}, extra={"cross_branch_top1": 0.2}),
+        make_record("B0", 1, {"knn200": 0.5}),
+        make_record("B2", 0, {"knn200": 0.3}),
+    ]
+
+
+def test_relabel_keeps_the_records_that_have_everything():
+    found = tables.relabel(records(), METRICS)
+    assert [(r.cell, r.seed, r.metrics) for r in found] == [
+        ("B0", 0, {"kNN": 0.4, "retrieval": 0.2})
+    ]
+
+
+def test_summary_counts_the_seeds_that_have_the_metric():
+    assert tables.summary(records(), "B0", "knn200").mean == pytest.approx(0.45)
+    assert tables.summary(records(), "B0", "knn200").n == 2
+    assert tables.summary(records(), "B0", "extra.cross_branch_top1").interval is None
+    assert tables.summary(records(), "M-bn", "knn200") is None
+
+
+def test_a_table_says_what_is_missing():
+    table = tables.cell_table(records(), ["B0", "B2", "M-bn"], METRICS)
+    assert list(table.index) == ["Baseline (B0)", "B2", "M-bn"]
+    assert list(table.columns) == ["kNN", "retrieval"]
+    assert table.loc["Baseline (B0)", "kNN"].startswith("0.450 ±")
+    assert table.loc["B2", "kNN"] == "0.300 (n=1)"
+    assert table.loc["B2", "retrieval"] == tables.MISSING
+    assert set(table.loc["M-bn"]) == {tables.MISSING}
+
+
+def test_missing_cells_are_named():
+    assert tables.missing_cells(records(), ["B0", "B2"]) == "All 2 cells are recorded."
+    words = tables.missing_cells(records(), ["B0", "M-bn", "no-such-cell"])
+    assert words == "No record yet: M-bn, no-such-cell."
+
+
+def test_verdicts_without_runs_are_undecided():
+    table = tables.verdict_table(records(), ["H3", "H5"])
+    assert list(table.index[[0, 4]]) == [
+        "H3: Both views in one group leak",
+        "H5: Pairing views across policies makes z forget the policy",
+    ]
+    assert list(table["outcome"]) == ["UNDECIDED", *["undecided"] * 3] * 2
+    assert set(table["measured"]) == {"", "too few runs yet"}
+
+
+def test_verdicts_with_runs_show_the_interval():
+    runs = [
+        make_record("B2", seed, {"policy_probe_z": 0.11 + seed / 1000, "policy_probe_h": 0.7})
+        for seed in range(3)
+    ]
+    table = tables.verdict_table(runs, ["H5"])
+    assert list(table["outcome"]) == ["SUPPORTED", *["supported"] * 3]
+    assert list(table["measured"]) == [
+        "",
+        "B2: 0.111 [0.109, 0.113] (95%), n = 3",
+        "B2: 0.700 [0.700, 0.700] (95%), n = 3",
+        "B2: +0.589 [+0.587, +0.591] (95%), n = 3",
+    ]
+    assert list(table["holds if"]) == ["", "below 0.2", "above 0.5", "above 0.1"]
+
+
+def test_verdicts_name_what_was_compared():
+    cells = ("M-P1", "M-split", "M-aff", "M-bn")
+    runs = [
+        make_record(cell, seed, {"cluster_accuracy": 0.2, "knn200": 0.4 + seed / 1000})
+        for cell in cells
+        for seed in range(3)
+    ]
+    for record in runs:
+        record.extra["policy_probe_z_own_branch"] = 0.5 + cells.index(record.cell) / 100
+    measured = list(tables.verdict_table(runs, ["H8"])["measured"])
+    assert measured[1].startswith("M-P1 − M-split: +0.000")
+    assert measured[3].startswith("mean of M-P1 and M-aff − mean of M-split and M-bn: -0.010")
+    assert tables.verdict_table(runs, ["H8"])["holds if"].iloc[1] == "within -0.02 to 0.02"
+
+
+def test_an_equivalence_says_that_its_interval_is_narrower():
+    runs = [
+        make_record(cell, seed, {"cluster_accuracy": 0.2, "knn200": 0.4 + seed / 1000})
+        for cell in ("ghost-shuffle-50", "B0")
+        for seed in range(3)
+    ]
+    assert "(90%)" in tables.verdict_table(runs, ["H2"])["measured"].iloc[1]
+
+
+def test_records_say_where_they_come_from():
+    words = tables.provenance(
+        [make_record("B0", s, device="A CPU", git_commit="0123456789ab", package_version="1.2")
+         for s in range(2)]
+    )  # fmt: skip
+    assert words == (
+        "2 recorded runs on cifar10-jpeg75, preset cpu,\nmade on A CPU with version 1.2, "
+        "commit 012345678."
+    )
+    with pytest.raises(InputError, match="at least one"):
+        tables.provenance([])
+
+
+def test_the_primary_contrasts_are_measured_in_every_registered_way():
+    runs = [
+        make_record(
+            cell, seed, {"cluster_accuracy": value, "nmi": 2 * value},
+            evaluations={"reestimated": {"cluster_accuracy": 0.3}},
+        )
+        for cell, value in (("S-P1", 0.21), ("B0", 0.25))
+        for seed in range(8)
+    ]  # fmt: skip
+    table = tables.sensitivity_table(runs)
+    first = table["P1: S-P1 − B0"]
+    assert first["cluster accuracy"] == "-0.040 [-0.040, -0.040]"
+    assert first["re-estimated statistics"] == "+0.000 [+0.000, +0.000]"
+    assert first["NMI"] == "-0.080 [-0.080, -0.080]"
+    assert first["ARI"] == "too few runs yet"
+    assert set(table["P4: M-bn − B2"]) == {"too few runs yet"}
+
+
+def test_mixed_records_are_refused():
+    runs = [make_record("B2", s, {"policy_probe_z": 0.1}, data_hash=str(s)) for s in range(3)]
+    with pytest.raises(InputError, match="data_hash"):
+        tables.verdict_table(runs, ["H5"])
+
+
+# -- what chapters 7 to 10 say in words about the records of the cpu preset --------------------
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+
+
+@pytest.fixture(scope="module")
+def study():
+    return load_records(RESULTS, data="cifar10-jpeg75", preset="cpu", num_subsets=10)
+
+
+@pytest.fixture(scope="module")
+def found(study):
+    def find(left, right, metric, how=None):
+        (item,) = measure(study, metric, [Effect(left, right, "")], how=how)
+        return item.contrast
+
+    return find
+
+
+def test_the_encoders_are_as_weak_as_the_pages_say(study, found):
+    mean = {
+        (cell, metric): tables.summary(study, cell, metric).mean
+        for cell in ("B0", "pca", "raw-pixels")
+        for metric in ("knn10", "cluster_accuracy")
+    }
+    assert abs(mean["B0", "knn10"] - mean["pca", "knn10"]) < 0.02
+    assert 0 < mean["B0", "cluster_accuracy"] - mean["raw-pixels", "cluster_accuracy"] < 0.02
+    for cell in ("S-P1", "M-P1"):
+        for metric in ("knn10", "cluster_accuracy"):
+            assert found(cell, "untrained", metric).interval.low < 0, (cell, metric)
+        assert found(cell, "untrained", "linear_probe").interval.low > 0
+
+
+@pytest.mark.parametrize("metric", ["cluster_accuracy", "knn10", "linear_probe"])
+def test_the_policies_make_nearly_all_of_the_way_from_baseline_to_split(found, metric):
+    path = ("B0", "B2", "M-bn", "W-bn", "S-P1")
+    steps = [found(b, a, metric).mean for a, b in pairwise(path)]
+    whole = found("S-P1", "B0", metric).mean
+    assert sum(steps) == pytest.approx(whole)
+    assert 0.8 < (steps[0] + steps[1]) / whole < 1.3
+    assert abs(steps[3]) < 0.25 * abs(whole)
+
+
+def test_splitting_alone_has_not_one_sign_and_the_others_have(found):
+    pairs = {"P1": ("S-P1", "B0"), "P2": ("M-P1", "B0"), "P4": ("M-bn", "B2")}
+    for label, metric, how in tables.SENSITIVITY:
+        for name, pair in pairs.items():
+            assert found(*pair, metric, how).mean < 0, (name, label)
+    alone = ("S-P1", "W-bn")
+    assert found(*alone, "cluster_accuracy").interval.low > 0
+    assert found(*alone, "nmi").interval.high < 0
+    assert found(*alone, "knn10").interval.high < 0
+    again = found(*alone, "cluster_accuracy", "reestimated").interval
+    assert again.low < 0 < again.high
+
+
+def test_most_of_the_contrastive_score_is_not_the_label_of_the_subset(study, found):
+    gap = found("M-bn", "B2", "contrastive_train").mean
+    assert -found("W-bn", "M-bn", "contrastive_train").mean < 0.25 * gap
+    assert found("W-bn", "M-bn", "knn10").mean < -0.25 * found("M-bn", "B2", "knn10").mean
+    own = tables.summary(study, "X-bn", "extra.nearest_negative_same_subset").mean
+    assert own < 0.12
+    assert abs(found("X-bn", "M-bn", "contrastive_train").mean) < 0.1 * gap
+
+
+@pytest.mark.parametrize("m", [5, 10])
+def test_the_leak_is_seen_in_training_mode_only(found, m):
+    pair = (f"ghost-same-{m}", f"ghost-shuffle-{m}")
+    assert found(*pair, "contrastive_train").interval.low > 0
+    assert found(*pair, "contrastive_eval").interval.low < 0
+    assert found(*pair, "knn10").interval.high < 0
+    assert found(*pair, "knn200").interval.low < 0 < found(*pair, "knn200").interval.high
+
+
+@pytest.mark.parametrize("cell", ["S-P1", "M-P1"])
+def test_accuracy_over_k_peaks_where_most_images_get_distorted_colours(cell):
+    runs = load_records(RESULTS, data="cifar10-jpeg75", preset="cpu", cell=cell)
+    mean = {
+        k: tables.summary([r for r in runs if r.num_subsets == k], cell, "knn10").mean
+        for k in (1, 2, 5, 10, 20)
+    }
+    assert max(mean, key=mean.get) == 2
+    assert mean[2] > mean[5] > max(mean[10], mean[20])
+    assert mean[2] - mean[1] > 0.03

@@ -1,0 +1,208 @@
+"""experiment: a cell made ready to train is what its name says."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from pretended import accelerator, values
+from tiny import TINY
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from contrastive_tutorial import data
+from contrastive_tutorial.augment import params
+from contrastive_tutorial.losses import nt_xent
+from contrastive_tutorial.metrics import probes
+from contrastive_tutorial.study import scoring
+from contrastive_tutorial.study.cells import CELLS, PRESETS
+from contrastive_tutorial.study.diagnostics import cluster_protocols
+from contrastive_tutorial.study.experiment import Experiment
+from contrastive_tutorial.study.views import project
+from contrastive_tutorial.train.optimizers import make_optimizer
+
+
+@pytest.fixture(scope="module")
+def sets():
+    sizes = {"train": 600, "val": 60, "test": 200}
+    return tuple(data.load("shapes", split, num_images=n) for split, n in sizes.items())
+
+
+@pytest.fixture(autouse=True)
+def _tiny_preset(monkeypatch):
+    monkeypatch.setitem(PRESETS, "tiny", TINY)
+
+
+def test_split_with_one_subset_trains_like_plain_bn_with_the_weak_policy(sets):
+    split = Experiment("S-P1", sets, TINY, num_subsets=1)
+    plain = Experiment("M-bn", sets, TINY, num_subsets=1)
+    assert torch.allclose(
+        split.train(progress=False).losses, plain.train(progress=False).losses, atol=1e-5
+    )
+
+
+def test_ghost_groups_are_those_of_the_row_order(sets):
+    from contrastive_tutorial.norm import GhostBatchNorm2d
+
+    for name in ("ghost-same-10", "ghost-shuffle-10"):
+        experiment = Experiment(name, sets, TINY)
+        layers = [m for m in experiment.model.modules() if isinstance(m, GhostBatchNorm2d)]
+        assert len(layers) == 2
+        assert {layer.grouping for layer in layers} == {"contiguous"}
+        assert {layer.num_groups for layer in layers} == {experiment.order.groups}
+
+
+def test_training_and_test_images_share_nothing(sets):
+    train_set, val_set, test_set = sets
+    flat = [
+        set(map(bytes, part.images.flatten(1).numpy())) for part in (train_set, val_set, test_set)
+    ]
+    assert not flat[0] & flat[1]
+    assert not flat[0] & flat[2]
+    assert not flat[1] & flat[2]
+
+
+class AwayFromHost(TorchDispatchMode):
+    """Raises at an operation that takes or gives a tensor in the memory of the host."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves((args, kwargs, result)):
+            if isinstance(tensor, Tensor) and tensor.device.type == "cpu":
+                raise AssertionError(f"{func} meets a tensor of the host: {tuple(tensor.shape)}")
+        return result
+
+
+def fake(tensor, device="cuda"):
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
+
+
+def on_a_fake_gpu(experiment, device="cuda"):
+    """Replace, within a FakeTensorMode, every tensor that a step works with."""
+    experiment.device = torch.device(device)
+    experiment.train_set = replace(
+        experiment.train_set,
+        images=fake(experiment.train_set.images, device),
+        labels=fake(experiment.train_set.labels, device),
+    )
+    experiment.subset_ids = fake(experiment.subset_ids, device)
+    for module in experiment.model.modules():
+        for name, weight in module._parameters.items():
+            if weight is not None:
+                module._parameters[name] = nn.Parameter(fake(weight, device))
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = fake(buffer, device)
+    table = torch.empty(64, experiment.preset.batch_size, dtype=torch.int64, device=device)
+    experiment._index_block = 0, table
+    return experiment
+
+
+@pytest.fixture
+def _no_tables_kept():
+    """Tables that are made once a process must be fake ones within the test and only there."""
+    caches = params._table, params._orders
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+KINDS = {(cell.policy, cell.negatives, cell.norm, cell.group_size): name
+         for name, cell in CELLS.items() if not cell.reference}  # fmt: skip
+
+
+fake_gpu = pytest.mark.skipif(
+    torch.__version__ < torch.torch_version.TorchVersion("2.7") and not torch.cuda.is_available(),
+    reason="torch 2.6 looks for a driver even for a tensor that is fake",
+)
+
+
+@fake_gpu
+def test_meeting_the_host_is_noticed():
+    with FakeTensorMode(), AwayFromHost():
+        there = torch.ones(3, device="cuda")
+        with pytest.raises(DataDependentOutputException):
+            float(there.sum())
+        with pytest.raises(AssertionError, match="meets a tensor of the host"):
+            there + torch.tensor([1.0, 2.0, 3.0], device="cuda")
+        with pytest.raises(AssertionError, match="meets a tensor of the host"):
+            there.cpu()
+
+
+@fake_gpu
+@pytest.mark.usefixtures("_no_tables_kept")
+@pytest.mark.parametrize(("name", "passes"), [(name, 1) for name in KINDS.values()] + [("B0", 2)])
+def test_on_a_gpu_the_way_to_the_loss_never_meets_the_host(name, passes, sets):
+    # A fake CUDA tensor has no values: whatever would wait for one raises, with no GPU at hand.
+    preset = replace(TINY, batch_size=100, passes=passes)
+    experiment = Experiment(name, sets, preset, device="cpu")
+    with FakeTensorMode():
+        on_a_fake_gpu(experiment)
+        experiment.views(0, None)  # makes the tables, which are copied from the host once a run
+        with AwayFromHost():
+            loss = experiment.loss(1, None)
+    assert loss.device.type == "cuda"
+    assert (loss.dtype, loss.shape) == (torch.float32, ())
+
+
+@pytest.mark.usefixtures("_no_tables_kept")
+@pytest.mark.parametrize("name", KINDS.values())
+def test_no_gradient_and_no_update_depends_on_a_value(name, sets):
+    # Without a GPU autograd cannot run backwards on fake CUDA tensors: the host's are as blind.
+    experiment = Experiment(name, sets, replace(TINY, batch_size=100), device="cpu")
+    order = experiment.order
+    with FakeTensorMode():
+        on_a_fake_gpu(experiment, "cpu")
+        optimizer = make_optimizer(experiment.model, experiment.config)
+        views = torch.empty(2 * order.num_images, 3, 32, 32)
+        z = project(experiment.model, views, order, passes=1)
+        z0, z1 = order.views(z)
+        nt_xent(z0, z1, validate=False).backward()
+        optimizer.step()
+    assert all(weight.grad is not None for weight in experiment.model.parameters())
+
+
+#: What depends on the random starts that k-means draws.
+DRAWN = {"cluster_accuracy", "raw_accuracy", "purity", "nmi", "ari"}
+
+
+# torch warns that a tensor of the device "meta" has no values; here it has.
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+@pytest.mark.parametrize("name", ["B0", "S-P1", "M-aff", "X-bn", "B0-ema", "ghost-shuffle-10"])
+def test_on_an_accelerator_the_same_weights_are_learned(name, sets, tmp_path):
+    preset = replace(TINY, batch_size=100, steps=4, knn_every=2, optimizer="sgd")
+    here = Experiment(name, sets, preset, device="cpu")
+    expected = here.train(progress=False)
+    with accelerator() as device:
+        there = Experiment(name, sets, preset, device=device)
+        found = there.train(tmp_path / "checkpoint", progress=False)
+        again = Experiment(name, sets, preset, device=device).train(tmp_path / "checkpoint")
+    assert torch.allclose(found.losses, expected.losses, atol=1e-5)
+    assert torch.equal(again.losses, found.losses)
+    assert found.points[-1][2] == pytest.approx(expected.points[-1][2], abs=0.011)
+    for key, weight in here.model.state_dict().items():
+        assert torch.allclose(values(there.model.state_dict()[key]), weight, atol=1e-4), key
+
+
+@pytest.mark.parametrize("name", ["B0", "S-P1"])
+def test_on_an_accelerator_the_same_is_measured(name, sets, monkeypatch):
+    fit = probes._logistic_regression  # a hundred steps of it would take most of the time
+    monkeypatch.setattr(probes, "_logistic_regression", lambda *args: fit(*args[:-1], 3))
+    monkeypatch.setattr(scoring, "cluster_protocols", partial(cluster_protocols, restarts=1))
+    expected = Experiment(name, sets, TINY, device="cpu").evaluate(with_arrays=True)
+    with accelerator() as device:
+        found = Experiment(name, sets, TINY, device=device).evaluate(with_arrays=True)
+    for key, value in expected.metrics.items():
+        if key not in DRAWN:
+            assert found.metrics[key] == pytest.approx(value, rel=0.01, abs=0.01), key
+    assert found.metrics.keys() == expected.metrics.keys()
+    assert found.extra.keys() == expected.extra.keys()
+    for how, entry in expected.evaluations.items():
+        assert found.evaluations[how]["knn200"] == pytest.approx(entry["knn200"], abs=0.01), how
+    for key, array in expected.arrays.items():
+        assert np.allclose(np.abs(found.arrays[key]), np.abs(array), atol=0.01), key

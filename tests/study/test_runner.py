@@ -1,0 +1,252 @@
+"""experiments: every cell runs from images to a record, once, and again with the same bits."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny import TINY
+
+from contrastive_tutorial import data
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import load_records
+from contrastive_tutorial.study import runner
+from contrastive_tutorial.study.cells import CELLS, PRESETS
+from contrastive_tutorial.study.runner import Run, parse_budget, run, study
+
+HELPERS = Path(__file__).parents[1] / "helpers"
+
+
+@pytest.fixture(scope="module")
+def sets():
+    sizes = {"train": 600, "val": 60, "test": 200}
+    return tuple(data.load("shapes", split, num_images=n) for split, n in sizes.items())
+
+
+@pytest.fixture(autouse=True)
+def _tiny_preset(monkeypatch):
+    monkeypatch.setitem(PRESETS, "tiny", TINY)
+
+
+def strip_times(record):
+    return dataclasses.replace(
+        record, train_seconds=0, evaluate_seconds=0, images_per_second=0, path=None
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in CELLS if not n.startswith("ghost")] + ["ghost-same-10", "ghost-shuffle-10"]
+)
+def test_every_cell_leaves_a_record(name, sets, tmp_path):
+    preset = "tiny+batch_size=50" if CELLS[name].group_size == 50 else "tiny"
+    record = run(name, sets, preset, 0, 10, tmp_path, progress=False, arrays=False)
+    (loaded,) = load_records(tmp_path)
+    assert loaded == record
+    assert record.path == Run(name, preset, 0, 10).file(tmp_path, "shapes")
+    for metric in ("cluster_accuracy", "nmi", "knn200", "knn10", "linear_probe"):
+        assert 0 <= record.metrics[metric] <= 1
+    if CELLS[name].reference not in ("raw-pixels", "pca"):
+        assert {"policy_probe_z", "contrastive_train", "alignment", "rankme"} <= set(record.metrics)
+        assert record.evaluation in record.evaluations
+    assert len(record.loss_curve) == (0 if CELLS[name].reference else 3)
+    assert [path.suffix for path in record.path.parent.iterdir()] == [".json"]
+
+
+def test_the_same_run_gives_the_same_numbers(sets, tmp_path):
+    one = run("S-P1", sets, "tiny", 3, 5, tmp_path / "a", progress=False)
+    two = run("S-P1", sets, "tiny", 3, 5, tmp_path / "b", progress=False)
+    assert strip_times(one) == strip_times(two)
+    other = run("S-P1", sets, "tiny", 4, 5, tmp_path / "a", progress=False)
+    assert other.metrics != one.metrics
+
+
+def test_a_plain_cell_does_not_depend_on_the_number_of_subsets(sets, tmp_path):
+    losses = {
+        k: run("B0", sets, "tiny", 0, k, tmp_path, progress=False, arrays=False).loss_curve
+        for k in (1, 5)
+    }
+    assert losses[1] == losses[5]
+
+
+def test_arrays_are_kept_for_seed_zero(sets, tmp_path):
+    record = run("M-P1", sets, "tiny", 0, 5, tmp_path, progress=False)
+    arrays = record.arrays()
+    assert {"labels", "subsets", "features", "features_subset"} <= set(arrays)
+    assert arrays["features"].dtype == "float16"
+    assert len(arrays["labels"]) == len(arrays["features"]) == 200
+    assert set(arrays["subsets"]) == set(range(5))
+    assert not run("M-P1", sets, "tiny", 1, 5, tmp_path, progress=False).has_arrays()
+
+
+def test_a_recorded_run_is_loaded_not_repeated(sets, tmp_path):
+    first = run("B0", sets, "tiny", 0, 10, tmp_path, progress=False)
+    stamp = first.path.stat().st_mtime_ns
+    again = run("B0", sets, "tiny", 0, 10, tmp_path, progress=False)
+    assert again == first
+    assert first.path.stat().st_mtime_ns == stamp
+    run("B0", sets, "tiny", 0, 10, tmp_path, progress=False, again=True)
+    assert first.path.stat().st_mtime_ns > stamp
+
+
+def test_study_runs_what_is_missing_and_stops_at_the_budget(tmp_path, monkeypatch):
+    calls = []
+    real = runner.run_or_load
+
+    def counted(*arguments, **options):
+        calls.append(arguments[0])
+        return real(*arguments, **options)
+
+    small = data.load
+
+    def load(name, split="train", device="cpu", **_):
+        return small(name, split, device, num_images={"train": 600, "val": 60, "test": 200}[split])
+
+    monkeypatch.setattr(data, "load", load)
+    monkeypatch.setattr(runner, "run_or_load", counted)
+    done = list(study(["B0", "S-P1"], [0, 1], "shapes", "tiny", results=tmp_path, progress=False))
+    assert [(r.cell, r.seed) for r in done] == [("B0", 0), ("S-P1", 0), ("B0", 1), ("S-P1", 1)]
+    assert list(study(["B0", "S-P1"], [0, 1], "shapes", "tiny", results=tmp_path)) == []
+    assert len(calls) == 4
+    assert list(study(["B2"], [0], "shapes", "tiny", results=tmp_path, budget=-1.0)) == []
+    shards = [
+        [(r.cell, r.seed) for r in study(
+            ["B2", "W-bn"], [0], "shapes", "tiny", results=tmp_path, shard=(i, 2), progress=False
+        )]
+        for i in range(2)
+    ]  # fmt: skip
+    assert shards[0] == [("B2", 0)]
+    assert shards[1] == [("W-bn", 0)]
+
+
+@pytest.mark.parametrize(("cells", "k"), [(["B0"], 0), (["B0", "S-P1"], 7)])
+def test_a_plan_that_cannot_be_carried_out_is_refused_at_once(cells, k):
+    with pytest.raises(InputError, match=rf"num_subsets.*{k}|K = {k}"):
+        runner.plan(cells, [0], [10, k], "tiny")
+
+
+def test_what_another_study_recorded_meanwhile_is_not_counted_twice(sets, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "load_splits", lambda *_: sets)
+    mine = study(["B0", "S-P1"], [0], "shapes", "tiny", (5,), tmp_path, progress=False)
+    assert next(mine).cell == "B0"
+    other = study(["B0", "S-P1"], [0], "shapes", "tiny", (5,), tmp_path, progress=False)
+    assert [record.cell for record in other] == ["S-P1"]
+    assert list(mine) == []
+
+
+def test_a_record_of_other_images_is_not_taken_for_this_run(sets, tmp_path):
+    first = run("B0", sets, "tiny", 0, 5, tmp_path, progress=False, arrays=False)
+    others = (data.load("shapes", "train", num_images=400), *sets[1:])
+    with pytest.raises(InputError, match="other images named 'shapes'"):
+        run("B0", others, "tiny", 0, 5, tmp_path, progress=False)
+    runs = runner.plan(["B0", "S-P1"], [0], [5], "tiny")
+    assert runner.missing_runs(runs, tmp_path, sets[0]) == runs[1:]
+    with pytest.raises(InputError, match="other images named 'shapes'"):
+        runner.missing_runs(runs, tmp_path, others[0])
+    assert load_records(tmp_path) == [first]
+
+
+def test_a_run_that_another_process_holds_is_left_to_it(sets, tmp_path):
+    from filelock import FileLock
+
+    target = Run("B0", "tiny", 0, 10).file(tmp_path, "shapes")
+    target.parent.mkdir(parents=True)
+    with FileLock(target.with_suffix(".lock")):
+        assert run("B0", sets, "tiny", 0, 10, tmp_path, progress=False) is None
+    assert run("B0", sets, "tiny", 0, 10, tmp_path, progress=False) is not None
+
+
+_STUDY = """
+import sys, torch
+torch.set_num_threads(1)
+from contrastive_tutorial import data
+from contrastive_tutorial.study.cells import PRESETS
+from contrastive_tutorial.study.runner import run
+sys.path.insert(0, sys.argv[2])
+from tiny import TINY
+PRESETS["tiny"] = TINY
+sizes = {"train": 600, "val": 60, "test": 200}
+sets = tuple(data.load("shapes", s, num_images=n) for s, n in sizes.items())
+print("ready", flush=True)
+for cell in ("B0", "S-P1"):
+    run(cell, sets, "tiny", 0, 5, sys.argv[1], progress=False, arrays=False)
+"""
+
+
+def test_kill_9_loses_nothing_and_two_processes_do_each_run_once(tmp_path):
+    def start(folder):
+        command = [sys.executable, "-c", _STUDY, str(folder), str(HELPERS)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    pair = [start(tmp_path / "whole") for _ in range(2)]
+    assert [process.wait() for process in pair] == [0, 0]
+    expected = [strip_times(record) for record in load_records(tmp_path / "whole")]
+    assert [record.cell for record in expected] == ["B0", "S-P1"]
+    for delay in (0.05, 0.6):
+        process = start(tmp_path / "killed")
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for path in (tmp_path / "killed").rglob("*.json"):
+            json.loads(path.read_text())
+    process = start(tmp_path / "killed")
+    assert process.wait() == 0
+    assert [strip_times(record) for record in load_records(tmp_path / "killed")] == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cell": "B9"}, "unknown cell"),
+        ({"preset": "huge"}, "unknown preset"),
+        ({"num_subsets": 7}, "K = 7"),
+        ({"num_subsets": 0}, "num_subsets"),
+        ({"num_subsets": 700}, "num_subsets|K = 700"),
+        ({"seed": -1}, "seed"),
+        ({"images": "no/such/folder"}, "no/such/folder"),
+        ({"device": "cuda:63"}, "not there"),
+    ],
+)
+def test_bad_input_leaves_nothing_behind(arguments, message, sets, tmp_path):
+    given = {"cell": "S-P1", "images": sets, "preset": "tiny", "results": tmp_path} | arguments
+    with pytest.raises(InputError, match=message):
+        run(**given, progress=False)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_full_disk_leaves_no_record(sets, tmp_path, monkeypatch):
+    import errno
+
+    real = os.replace
+
+    def full(source, target):
+        if str(target).endswith(".json"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(InputError, match="disk is full"):
+            run("B0", sets, "tiny", 0, 5, tmp_path, progress=False, arrays=False)
+    assert list(tmp_path.rglob("*.json")) == []
+    # the checkpoint is still there: the second try evaluates without training again
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".checkpoint"]
+    assert run("B0", sets, "tiny", 0, 5, tmp_path, progress=False) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("25m", 1500), ("1.5h", 5400)]
+)
+def test_budgets(text, seconds):
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5m", "5 days", "1e3"])
+def test_bad_budgets(text):
+    with pytest.raises(InputError, match=r"90s, 25m or 1\.5h"):
+        parse_budget(text)

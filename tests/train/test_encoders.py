@@ -1,0 +1,53 @@
+"""encoders: sizes as stated, seeds respected."""
+
+import pytest
+import torch
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.train import encoders
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "feature_dim"),
+    [
+        ("two_conv", 472_256, 2048),  # 5*5*3*64 + 5*5*64*128 + 2*(64+128) + 2048*128 + 128
+        ("two_conv_strided", 95_424, 128),  # 5*5*3*64 + 3*3*64*128 + 384 + 128*128 + 128
+        ("resnet18", 11_168_832 + 512 * 1024 + 1024 + 1024 * 128 + 128, 512),
+    ],
+)
+def test_sizes(name, parameters, feature_dim):
+    model = encoders.build(name)
+    assert encoders.count_parameters(model) == parameters
+    assert model.encoder.feature_dim == feature_dim
+    h, z = model.eval()(torch.zeros(2, 3, 32, 32))
+    assert h.shape == (2, feature_dim)
+    assert z.shape == (2, 128)
+    assert torch.equal(h, model.encode(torch.zeros(2, 3, 32, 32)))
+
+
+def test_the_cifar_stem_keeps_the_resolution():
+    model = encoders.resnet18()
+    x = model.maxpool(model.relu(model.bn1(model.conv1(torch.zeros(1, 3, 32, 32)))))
+    assert x.shape == (1, 64, 32, 32)
+
+
+def test_seeded_weights_leave_the_global_generator_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, two, other = (encoders.seeded(seed, "two_conv_strided") for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    for a, b, c in zip(one.parameters(), two.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert a.ndim == 1 or not torch.equal(a, c)
+
+
+def test_projection_head_forms():
+    assert [type(layer).__name__ for layer in encoders.ProjectionHead(8, 4)] == ["Linear"]
+    mlp = encoders.ProjectionHead(8, 4, hidden=16)
+    assert mlp(torch.zeros(3, 8)).shape == (3, 4)
+    assert [type(layer).__name__ for layer in mlp] == ["Linear", "ReLU", "Linear"]
+
+
+def test_unknown_encoder():
+    with pytest.raises(InputError, match="two_conv_strided"):
+        encoders.build("vgg")

@@ -1,0 +1,187 @@
+"""memory: the need is what autograd keeps, and what does not fit is refused with what would."""
+
+import weakref
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from contrastive_tutorial import cli, data
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.study.cells import PRESETS
+from contrastive_tutorial.study.runner import Experiment
+from contrastive_tutorial.train import encoders, memory
+from contrastive_tutorial.train.memory import Need
+
+CPU = torch.device("cpu")
+
+
+def test_the_need_of_a_known_network():
+    # A convolution keeps its input; ReLU keeps its output, which the pooling mean does not.
+    model = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+    need = memory.measure(model, 6)
+    image, activation = 3 * 32 * 32 * 4, 4 * 32 * 32 * 4
+    assert need.per_image == pytest.approx(2 * (image + activation))
+    assert need.fixed == 12 * 4 * 3  # weights, gradients, momentum
+
+
+def test_the_need_grows_with_the_batch_and_fitting_inverts_it():
+    need = Need(fixed=10_000_000, per_image=1e6)
+    for batch in (2, 100, 1000):
+        assert need.fitting(need.of(batch)) == batch
+    assert need.fitting(need.of(105), multiple=10) == 100
+    assert need.fitting(1e6) == 0
+
+
+def test_measuring_leaves_no_trace():
+    model = encoders.seeded(0, "two_conv_strided")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    memory.measure(model, 4)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("name", ["two_conv_strided", "resnet18"])
+def test_the_estimate_scales_from_few_images_to_many(name, bf16):
+    model = encoders.seeded(0, name)
+    few, many = (memory.measure(model, n, bf16=bf16, size=16) for n in (2, 6))
+    assert few.per_image == pytest.approx(many.per_image, rel=0.02)
+    # Autocast copies the weights: that is no part of an image.
+    assert few.fixed == pytest.approx(many.fixed, rel=0.02)
+    copies = 2 * encoders.count_parameters(model) if bf16 else 0
+    assert few.fixed == pytest.approx(12 * encoders.count_parameters(model) + copies, rel=0.1)
+
+
+def test_what_does_not_fit_is_refused_with_the_batch_that_does(monkeypatch):
+    need = Need(fixed=1_000_000, per_image=1e6)
+    monkeypatch.setattr(memory, "available", lambda device: int(need.of(123)) + 1)
+    memory.require(need, 123, CPU)
+    with pytest.raises(InputError, match=r"a batch of 120 would fit: add \+batch_size=120"):
+        memory.require(need, 500, CPU, multiple=10)
+    monkeypatch.setattr(memory, "available", lambda device: 1_000)
+    with pytest.raises(InputError, match="not even the smallest batch fits"):
+        memory.require(need, 500, CPU)
+    monkeypatch.setattr(memory, "available", lambda device: None)
+    memory.require(need, 500, CPU)  # nobody says how much there is
+
+
+def test_memory_errors_are_explained_and_others_are_not():
+    need = Need(fixed=1_000_000, per_image=1e6)
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+    ):
+        explained = memory.explain(error, need, 500, CPU, 1)
+        assert explained is not None
+        assert "would fit" in str(explained)
+    assert memory.explain(RuntimeError("shapes differ"), need, 500, CPU, 1) is None
+
+
+def test_what_the_failed_step_held_is_let_go_before_free_memory_is_asked_for(monkeypatch):
+    held = []
+
+    def step():
+        activations = torch.ones(3)
+        held.append(weakref.ref(activations))
+        raise MemoryError
+
+    def available(device):
+        assert held[0]() is None
+        return 10**9
+
+    monkeypatch.setattr(memory, "available", available)
+    with pytest.raises(MemoryError) as caught:
+        step()
+    assert held[0]() is not None
+    assert memory.explain(caught.value, Need(1, 1e6), 2_000, CPU, 1) is not None
+
+
+def test_something_is_known_about_this_machine():
+    found = memory.available(CPU)
+    assert found is None or found > 1_000_000
+
+
+@pytest.fixture
+def small(monkeypatch):
+    whole = data.load
+    sizes = {"train": 300, "val": 40, "test": 40}
+
+    def load(name, split="train", device="cpu", **_):
+        return whole(name, split, device, num_images=sizes[split])
+
+    monkeypatch.setattr(data, "load", load)
+
+
+def test_the_command_line_names_the_batch_size(small, monkeypatch, capsys, tmp_path):
+    experiment = Experiment("S-P1", preset=replace(PRESETS["live"], batch_size=200))
+    there = int(experiment.memory_need().of(70)) + 1
+    monkeypatch.setattr(memory, "available", lambda device: there)
+    assert cli.main(["run", "S-P1", "--preset", "live", "--results", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "a batch of 70 would fit: add +batch_size=70 to the preset's name" in error
+    assert error.count("\n") == 1
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_running_out_in_the_middle_keeps_the_checkpoint(small, monkeypatch, capsys, tmp_path):
+    real = Experiment.loss
+
+    def loss(self, step, generator):
+        if step == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return real(self, step, generator)
+
+    monkeypatch.setattr(Experiment, "loss", loss)
+    preset = "live+batch_size=20+steps=5+checkpoint_every=2"
+    assert cli.main(["run", "B0", "--preset", preset, "--results", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "would fit" in error
+    assert error.count("\n") == 1
+    (checkpoint,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert checkpoint.suffix == ".checkpoint"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["B0", "--preset", "live+batch_size=1"], "at least 2 images"),
+        (["B0", "--preset", "live", "--device", "cuda:63"], "is not there"),
+        (["B0", "--preset", "live", "--device", "abacus"], "expected 'cpu'"),
+    ],
+)
+def test_other_bad_input_of_a_run(arguments, message, small, capsys, tmp_path):
+    assert cli.main(["run", *arguments, "--results", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_loss_that_is_nan_stops_with_its_step_and_keeps_the_checkpoint(
+    small, monkeypatch, capsys, tmp_path
+):
+    real = Experiment.loss
+
+    def loss(self, step, generator):
+        return real(self, step, generator) * (float("nan") if step == 3 else 1.0)
+
+    preset = "live+batch_size=20+steps=6+checkpoint_every=2+bank=240+menu_bank=240"
+    command = ["run", "B0", "--preset", preset, "--results", str(tmp_path), "--quiet"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Experiment, "loss", loss)
+        assert cli.main(command) == 2
+    error = capsys.readouterr().err
+    assert "loss is nan at step 3" in error
+    assert "Try a lower learning rate" in error
+    (checkpoint,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert checkpoint.suffix == ".checkpoint"
+    from safetensors import safe_open
+
+    with safe_open(checkpoint, "pt") as file:
+        assert file.metadata()["step"] == "2"
+        assert all(torch.isfinite(file.get_tensor(n)).all() for n in file.keys() if "model" in n)  # noqa: SIM118

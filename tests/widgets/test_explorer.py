@@ -1,0 +1,571 @@
+"""The embedding explorer: what is packed, what is refused, and that it lives in a browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import sys
+import types
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from headless import needs_chromium, opened
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
+
+CELLS = ("B0", "S-P1", "M-P1")
+
+
+@dataclass
+class FakeRecord:
+    cell: str = "B0"
+    num_subsets: int = 10
+    seed: int = 0
+    metrics: dict = field(default_factory=lambda: {"cluster_accuracy": 0.25, "knn200": 0.5})
+    data: str = "cifar10"
+    preset: str = "cpu"
+    evaluation: str = "running"
+    content: dict = field(default_factory=dict)
+
+    def has_arrays(self):
+        return bool(self.content)
+
+    def arrays(self):
+        return self.content
+
+
+def arrays(n=40, k=10, seed=0, cell=0, **more):
+    rng = np.random.default_rng([seed, k, cell])
+    return {
+        "labels": np.random.default_rng(seed).integers(0, 10, n),
+        "subsets": np.random.default_rng(k).integers(0, k, n),
+        "embedding": rng.normal(size=(n, 2)),
+        "embedding_subset": rng.normal(size=(n, 2)) + 0.5,
+        **more,
+    }
+
+
+def study(cells=CELLS, ks=(1, 5, 10), seeds=(0, 1, 2), n=40, shown=(0,)):
+    return [
+        FakeRecord(
+            cell,
+            k,
+            seed,
+            metrics={"cluster_accuracy": 0.2 + 0.01 * seed, "knn200": 0.5},
+            content=arrays(n, k, seed, number) if seed in shown else {},
+        )
+        for number, cell in enumerate(cells)
+        for k in (ks if cell != "B0" else ks[-1:])
+        for seed in seeds
+    ]
+
+
+def state(explorer):
+    return json.loads(re.search(r'json">(.*?)</script>', explorer.html)[1])
+
+
+def unpack(data, index):
+    return np.frombuffer(base64.b64decode(data["pool"][index]), np.uint8)
+
+
+def points(data, index):
+    a, b, c = unpack(data, index).reshape(-1, 3).astype(int).T
+    return np.stack([a | ((b & 15) << 8), (b >> 4) | (c << 4)], axis=1) / 4095
+
+
+# ---- what is packed ------------------------------------------------------------------------------
+
+
+def test_coordinates_survive_within_a_4096th_in_one_frame():
+    records = study()
+    data = state(EmbeddingExplorer(records))["data"]
+    everything = np.concatenate(
+        [
+            r.content[name]
+            for r in records
+            for name in ("embedding", "embedding_subset")
+            if r.content
+        ]
+    )
+    low, high = everything.min(0), everything.max(0)
+    span = (high - low).max()
+    corner = (low + high) / 2 - span / 2
+    for record in records:
+        if record.content:
+            run = data["runs"][f"{record.cell}|{record.num_subsets}|{record.seed}"]
+            for packed, name in (("clean", "embedding"), ("own", "embedding_subset")):
+                expected = (record.content[name] - corner) / span
+                assert np.abs(points(data, run[packed]) - expected).max() <= 0.5 / 4095 + 1e-9
+            assert unpack(data, run["subsets"]).tolist() == record.content["subsets"].tolist()
+    assert unpack(data, data["labels"]["0"]).tolist() == records[0].content["labels"].tolist()
+    assert data["ks"] == [1, 5, 10]
+
+
+def test_equal_arrays_are_kept_once():
+    data = state(EmbeddingExplorer(study()))["data"]
+    # Seven runs with two pictures each (the baseline has one K); labels are shared by all runs,
+    # subset ids by all runs of one K.
+    assert len(data["pool"]) == len(set(data["pool"])) == 2 * 7 + 1 + 3
+
+
+def test_metrics_are_means_over_all_records_with_t_intervals():
+    explorer = EmbeddingExplorer(study())
+    mean, low, high, n = state(explorer)["data"]["values"]["S-P1|10"]["cluster_accuracy"]
+    assert (mean, n) == (0.21, 3)
+    # t(0.975, 2) = 4.302653, s = 0.01, n = 3
+    assert high - mean == pytest.approx(4.302653 * 0.01 / 3**0.5, abs=1e-6)
+    assert mean - low == pytest.approx(high - mean, abs=1e-6)
+    single = state(EmbeddingExplorer(study(seeds=(0,))))["data"]["values"]["S-P1|10"]
+    assert single["cluster_accuracy"] == [0.2, None, None, 1]
+    assert "Split 0.210 ± 0.025 (n=3)" in explorer.summary
+
+
+def test_the_baseline_is_shown_at_every_k_and_says_so():
+    data = state(EmbeddingExplorer(study()))["data"]
+    assert data["runs"]["B0|1|0"]["k"] == 10
+    assert data["runs"]["B0|1|0"]["clean"] == data["runs"]["B0|10|0"]["clean"]
+    # Which subset an image belongs to does depend on K, not on the experiment.
+    assert data["runs"]["B0|1|0"]["subsets"] == data["runs"]["S-P1|1|0"]["subsets"]
+    assert data["values"]["B0|1"] == data["values"]["B0|10"]
+
+
+def test_a_k_that_was_not_recorded_stays_a_gap():
+    records = [r for r in study() if not (r.cell == "M-P1" and r.num_subsets == 5)]
+    data = state(EmbeddingExplorer(records))["data"]
+    assert "M-P1|5|0" not in data["runs"]
+    assert "S-P1|5|0" in data["runs"]
+
+
+def test_every_seed_that_fits_is_offered_and_the_rest_counts_in_the_metrics():
+    records = study(n=500, shown=(0, 1, 2))
+    assert EmbeddingExplorer(records).seeds == [0, 1, 2]
+    one = EmbeddingExplorer(records, seeds=[1])
+    assert one.seeds == [1]
+    budget = len(EmbeddingExplorer(records, seeds=[0, 1]).html) + 500
+    some = EmbeddingExplorer(records, max_bytes=budget)
+    assert some.seeds == [0, 1]
+    assert len(some.html) <= budget
+    assert "Embeddings: seed 0, 1; metrics: up to 3 seeds." in some.summary
+    with pytest.raises(InputError, match=r"max_bytes: .* needs .* pass fewer seeds or cells"):
+        EmbeddingExplorer(records, max_bytes=50_000)
+    small = EmbeddingExplorer(records, max_points=100)
+    assert "100 of 500 recorded test images shown" in small.summary
+    assert state(small)["data"]["count"] == 100
+
+
+def test_the_full_study_fits_the_budget():
+    records = study(ks=(1, 2, 5, 10, 20), seeds=range(6), n=2000)
+    for record in records:  # the largest case: the baseline at every K as well
+        if record.cell == "B0" and record.seed == 0:
+            records += [
+                FakeRecord(
+                    "B0",
+                    k,
+                    content=arrays(2000, k) | {"embedding": arrays(2000, k + 50)["embedding"]},
+                )
+                for k in (1, 2, 5, 10)
+            ]
+            break
+    explorer = EmbeddingExplorer(records)
+    assert state(explorer)["data"]["count"] == 2000
+    assert len(explorer.html) <= 400_000
+
+
+def test_factors_are_categories_or_ranges():
+    more = {
+        "factor_colour": np.arange(40) % 3 * 2,
+        "factor_x": np.linspace(4, 28, 40).astype(np.float32),
+        "factor_same": np.full(40, 0.5),
+    }
+    live = {"cell": "mine", "num_subsets": 2, "metrics": {}, "arrays": arrays(k=2, **more)}
+    factors = (data := state(EmbeddingExplorer([live]))["data"])["factors"]
+    assert factors["colour"]["names"] == ["0", "2", "4"]
+    assert unpack(data, factors["colour"]["values"]["0"]).tolist() == [i % 3 for i in range(40)]
+    assert (factors["x"]["low"], factors["x"]["high"]) == (4, 28)
+    assert unpack(data, factors["x"]["values"]["0"])[[0, -1]].tolist() == [0, 255]
+    assert set(unpack(data, factors["same"]["values"]["0"])) == {0}
+
+
+def test_live_results_need_no_record():
+    live = [
+        {"cell": name, "num_subsets": 2, "metrics": {"cluster_accuracy": 0.3}, "arrays": a}
+        for name, a in (("plain", arrays(k=2)), ("split", arrays(k=2)))
+    ]
+    explorer = EmbeddingExplorer(live, title="Just trained")
+    assert explorer.cells == ["plain", "split"]
+    assert explorer.summary.startswith("Just trained: embeddings recorded for K = 2. At K = 2")
+    assert "plain 0.300 (n=1); split 0.300 (n=1)" in explorer.summary
+
+
+def test_which_cells_are_shown():
+    records = study(cells=(*CELLS, "M-bn", "GN"))
+    assert EmbeddingExplorer(records).cells == list(CELLS)
+    more = EmbeddingExplorer(records, cells=["M-bn", "B0", "GN", "S-P1"])
+    assert state(more)["data"]["shown"] == ["M-bn", "B0", "GN"]
+    assert EmbeddingExplorer(study(cells=("GN", "M-bn"))).cells == ["GN", "M-bn"]
+
+
+def test_class_names():
+    assert EmbeddingExplorer(study()).class_names[8] == "ship"
+    records = study()
+    for record in records:
+        record.data = "shapes"
+    assert EmbeddingExplorer(records).class_names[0] == "circle"
+    for record in records:
+        record.data = "mine"
+    assert EmbeddingExplorer(records).class_names == tuple(f"class {i}" for i in range(10))
+    assert EmbeddingExplorer(records, class_names=["one"] * 10).class_names[0]
+
+
+def test_thumbnails_come_in_the_order_of_the_points():
+    images = np.zeros((40, 3, 16, 16), np.uint8)
+    images[7, 0] = 255
+    explorer = EmbeddingExplorer(study(), images=images)
+    thumbs = state(explorer)["data"]["thumbs"]
+    atlas = Image.open(io.BytesIO(base64.b64decode(thumbs["source"].split(",")[1])))
+    assert atlas.size == (64 * 32, 32)
+    red = np.asarray(atlas)[16, [7 * 32 + 16, 8 * 32 + 16], 0]
+    assert red[0] > 200
+    assert red[1] < 50
+    assert "thumbs" not in state(EmbeddingExplorer(study()))["data"]
+    with pytest.raises(InputError, match=r"images: expected uint8 of shape \(40, 3, H, W\)"):
+        EmbeddingExplorer(study(), images=images[:3])
+
+
+def test_the_bundle_serves_every_kind_of_reader():
+    explorer = EmbeddingExplorer(study())
+    bundle = explorer._repr_mimebundle_()
+    assert set(bundle) == {"text/html", "image/png", "text/plain"}
+    picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+    assert picture.size[0] > picture.size[1] > 200
+    assert np.asarray(picture.convert("RGBA"))[..., 3].max() == 255
+    assert bundle["text/plain"] == explorer.summary
+
+
+def test_equal_records_give_equal_bytes():
+    one, two = EmbeddingExplorer(study()), EmbeddingExplorer(study())
+    assert one.html == two.html
+    assert one.png == two.png
+
+
+def test_as_widget_needs_anywidget(monkeypatch):
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    with pytest.raises(InputError, match="pip install anywidget"):
+        EmbeddingExplorer(study()).as_widget()
+
+
+def test_as_widget_is_the_same_file_with_state_to_observe(monkeypatch):
+    import ipywidgets
+    import traitlets
+
+    class AnyWidget(ipywidgets.DOMWidget):
+        _esm = traitlets.Unicode("").tag(sync=True)
+
+    monkeypatch.setitem(sys.modules, "anywidget", types.SimpleNamespace(AnyWidget=AnyWidget))
+    widget = EmbeddingExplorer(study()).as_widget()
+    assert widget._esm.rstrip().endswith("export default { render };")
+    assert (widget.k, widget.seed, widget.images, widget.selected) == (10, 0, "clean", -1)
+    assert widget.data["ks"] == [1, 5, 10]
+    seen = []
+    widget.observe(lambda change: seen.append(change["new"]), "k")
+    widget.k = 5
+    assert seen == [5]
+
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+
+def broken(**content):
+    return [FakeRecord(content={**arrays(), **content})]
+
+
+def without(name):
+    content = arrays()
+    del content[name]
+    return [FakeRecord(content=content)]
+
+
+NAN = arrays()["embedding"].copy()
+NAN[3] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([], "records: expected at least one"),
+        ([FakeRecord()], "records: none has an embedding; .*contrastive-tutorial embed"),
+        (without("embedding"), "records: none has an embedding"),
+        (without("labels"), "B0 at K = 10, seed 0: array 'labels' is missing"),
+        (broken(labels=np.arange(40)), "labels: 10 class names allow 0 to 9, got 0 to 39"),
+        (broken(labels=np.arange(40) - 1), "labels: 10 class names allow 0 to 9, got -1 to 38"),
+        (broken(labels=np.zeros(40)), "labels: expected whole numbers of shape"),
+        (broken(labels=np.zeros((40, 1), int)), "labels: expected whole numbers of shape"),
+        (broken(labels=np.zeros(0, int)), "labels: expected whole numbers .* n >= 1"),
+        (broken(subsets=np.full(40, 10)), "subsets: 10 subsets allow 0 to 9, got 10 to 10"),
+        (broken(subsets=np.zeros(3, int)), "subsets: expected 40 values"),
+        (broken(embedding=NAN), "embedding: 1 of 40 points are NaN or infinite"),
+        (broken(embedding_subset=NAN), "embedding_subset: 1 of 40 points are NaN"),
+        (broken(embedding=np.zeros((40, 3))), r"embedding: expected numbers of shape \(40, 2\)"),
+        (broken(embedding=np.full((40, 2), "a")), "embedding: expected numbers of shape"),
+        (broken(factor_x=np.full(40, np.inf)), "factor_x: expected 40 finite numbers"),
+        (broken(factor_x=np.full(40, "red")), "factor_x: expected 40 finite numbers"),
+        (study() + study(), "two records of B0 at K = 10, seed 0"),
+        ([FakeRecord(preset="gpu"), *study()], "expected one data set and preset.*select one"),
+        ([FakeRecord(num_subsets=0)], r"records\[0\]: expected num_subsets >= 1"),
+        ([FakeRecord(metrics={"nmi": "high"})], r"records\[0\]: cell, num_subsets, seed or"),
+        ([{"cell": "x", "metrics": {}}], r"records\[0\]: expected a record or a dict with 'num_su"),
+        (["results"], r"records\[0\]: expected a record or a dict with 'cell'"),
+        (
+            [FakeRecord(content=arrays()), FakeRecord(cell="S-P1", content=arrays(seed=1))],
+            "S-P1 at K = 10, seed 0 and B0 at K = 10, seed 0 show different test images",
+        ),
+    ],
+)
+def test_bad_records_are_named(records, message):
+    with pytest.raises(InputError, match=message):
+        EmbeddingExplorer(records)
+
+
+def test_damaged_files_keep_their_own_message():
+    class Damaged(FakeRecord):
+        def arrays(self):
+            raise InputError("results/B0-K10-s0.npz: damaged arrays")
+
+    with pytest.raises(InputError, match=r"B0-K10-s0\.npz: damaged arrays"):
+        EmbeddingExplorer([Damaged(content=arrays())])
+
+
+def test_bad_choices_are_named():
+    for options, message in (
+        ({"cells": ["GN"]}, r"cells: embeddings are recorded for \['B0', 'S-P1', 'M-P1'\]"),
+        ({"cells": []}, "cells: embeddings are recorded"),
+        ({"seeds": [7]}, r"seeds: embeddings are recorded for \[0\], got \[7\]"),
+        ({"class_names": "airplane"}, "class_names: expected a list of names"),
+        ({"class_names": ["a", "b"]}, "labels: 2 class names allow 0 to 1"),
+        ({"max_points": 0}, "max_points: expected at least 1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            EmbeddingExplorer(study(), **options)
+
+
+HOSTILE = [
+    "</script><script>alert(1)</script>", "<!--", "\"'`", "🐸", "שלום", "\u202eabc", "\x00\x1b",
+    "\ud800", "&lt;b&gt;", "$x^$", "_hidden", "",
+]  # fmt: skip
+
+
+def test_hostile_class_names_are_drawn_as_text():
+    names = HOSTILE[:10]
+    explorer = EmbeddingExplorer(study(), class_names=names)
+    assert explorer.html.count("</script>") == 2
+    assert state(explorer)["data"]["names"] == [name.replace("\ud800", "?") for name in names]
+    assert explorer.png.startswith(b"\x89PNG")
+    json.dumps(explorer._repr_mimebundle_(), ensure_ascii=False).encode()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    names=st.lists(st.text(max_size=8) | st.sampled_from(HOSTILE), min_size=1, max_size=12),
+    labels=st.lists(st.integers(-1, 12), max_size=6),
+    number=st.floats() | st.integers(-5, 5),
+    cell=st.text(max_size=6) | st.sampled_from(HOSTILE),
+    k=st.integers(-1, 30),
+    metric=st.floats(),
+)
+def test_anything_is_shown_safely_or_refused_clearly(names, labels, number, cell, k, metric):
+    n = len(labels)
+    live = {
+        "cell": cell,
+        "num_subsets": k,
+        "metrics": {"cluster_accuracy": metric},
+        "arrays": {
+            "labels": np.array(labels, dtype=int),
+            "embedding": np.full((n, 2), number, dtype=float),
+        },
+    }
+    try:
+        explorer = EmbeddingExplorer([live], class_names=names)
+    except InputError:
+        return
+    assert explorer.html.count("</script>") == 2
+    assert state(explorer)["data"]["count"] == n
+    shown = state(explorer)["data"]["values"][f"{cell}|{k}"]
+    assert ("cluster_accuracy" in shown) == bool(np.isfinite(metric))
+
+
+# ---- alive ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    records = study(n=300, seeds=(0, 1, 2), shown=(0, 1))
+    for record in records:
+        if record.content:
+            record.content["factor_x"] = np.linspace(0, 1, 300)
+        record.metrics["cluster_accuracy"] += record.num_subsets / 100
+    names = ["</script>", *(f"class {letter}" for letter in "bcdefghij")]
+    explorer = EmbeddingExplorer(
+        records, class_names=names, images=np.zeros((300, 3, 32, 32), np.uint8)
+    )
+    return explorer.save_html(tmp_path_factory.mktemp("explorer") / "three.html")
+
+
+def spoken(tab, words):
+    tab.locator("[role=status]", has_text=words).wait_for(state="attached", timeout=5000)
+
+
+def still(tab):
+    """Pixels of the three panels once the dots have stopped moving."""
+    tab.wait_for_function(
+        "new Promise((done) => setTimeout(() => requestAnimationFrame(() => done(true)), 600))"
+    )
+    script = "nodes => nodes.map(node => node.toDataURL())"
+    return tab.locator(".stage > canvas").evaluate_all(script)
+
+
+def labels_of(tab):
+    return [node.get_attribute("aria-label") for node in tab.locator(".stage > canvas").all()]
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_mouse_moves_everything(page, theme):
+    with opened(page, color_scheme=theme, viewport={"width": 1100, "height": 900}) as tab:
+        first, words = still(tab), labels_of(tab)
+        assert len(set(first)) == 3
+        assert "Split, K = 10: 300 clean test images as dots, coloured by class." in words[1]
+        assert "cluster accuracy 0.310 ± " in words[1]
+        tab.locator("#k").fill("0")
+        spoken(tab, "K = 1. Baseline: cluster accuracy 0.310")
+        moved = still(tab)
+        assert moved[0] == first[0]  # the baseline has no subsets
+        assert moved[1] != first[1]
+        assert labels_of(tab)[1].startswith("Split, K = 1:")
+        assert "K changes nothing in this experiment" in tab.locator(".panel").first.inner_text()
+        tab.get_by_role("radio", name="with their subset's policy").check()
+        spoken(tab, "Images with their subset's policy.")
+        assert still(tab)[1] != moved[1]
+        tab.get_by_label("Seed").select_option("1")
+        spoken(tab, "seed 1")
+        tab.get_by_role("button", name="</script>", exact=True).click()
+        spoken(tab, "Showing only </script>.")
+        assert "highlighted (</script>)" in labels_of(tab)[2]
+        tab.get_by_role("button", name="Show all", exact=True).click()
+        spoken(tab, "Showing all.")
+        tab.get_by_label("Colour by").select_option("x")
+        assert tab.get_by_role("img", name="colour scale from 0.00 to 1.00").count() == 1
+        tab.get_by_text("All numbers as a table").click()
+        assert tab.locator("tbody tr").count() == 7
+        assert tab.locator("tbody tr.now").count() == 2
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_pointing_is_linked_and_the_wheel_waits_for_a_click(page):
+    with opened(page, viewport={"width": 1100, "height": 900}) as tab:
+        before = still(tab)
+        canvas = tab.locator(".stage > canvas").nth(1)
+        box = canvas.bounding_box()
+        middle = {"x": box["width"] / 2, "y": box["height"] / 2}
+        canvas.hover(position=middle)
+        tab.locator(".readout", has_text="Test image").wait_for()
+        hovered = still(tab)
+        assert all(a != b for a, b in zip(hovered, before, strict=True))
+        tab.mouse.wheel(0, -300)
+        assert still(tab) == hovered  # the page scrolls, the panel does not zoom
+        canvas.click(position=middle)
+        tab.mouse.wheel(0, -300)
+        zoomed = still(tab)
+        assert zoomed[1] != hovered[1]
+        x, y = box["x"] + middle["x"], box["y"] + middle["y"]
+        tab.mouse.move(x, y)
+        tab.mouse.down()
+        tab.mouse.move(x + 40, y + 30, steps=4)
+        tab.mouse.up()
+        assert still(tab)[1] != zoomed[1]
+        tab.get_by_role("button", name="Show all: Split").click()
+        tab.mouse.move(5, 5)
+        canvas.click(position={"x": 2, "y": 2})  # a click beside every dot lets go
+        tab.mouse.move(5, 5)
+        assert still(tab) == before
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_the_keyboard_reaches_everything(page):
+    with opened(page, reduced_motion="reduce", viewport={"width": 1100, "height": 900}) as tab:
+        before = still(tab)
+        reached = []
+        for _ in range(40):
+            tab.keyboard.press("Tab")
+            reached.append(
+                tab.evaluate(
+                    "(() => { const node = document.activeElement.shadowRoot?.activeElement;"
+                    " return node ? node.id || node.className || node.tagName : '' })()"
+                )
+            )
+        for stop in ("k", "seed", "colour", "chip", "stage", "SUMMARY"):
+            assert stop in reached
+        tab.locator("#k").focus()
+        tab.keyboard.press("ArrowLeft")
+        spoken(tab, "K = 5.")
+        # Without motion the dots are in place at the next frame.
+        tab.evaluate("new Promise(requestAnimationFrame)")
+        script = "nodes => nodes.map(node => node.toDataURL())"
+        assert tab.locator(".stage > canvas").evaluate_all(script)[1] != before[1]
+        stage = tab.locator(".stage").nth(2)
+        stage.focus()
+        tab.keyboard.press("ArrowRight")
+        spoken(tab, "Test image 0")
+        tab.keyboard.press("ArrowRight")
+        spoken(tab, "Test image 1")
+        selected = still(tab)
+        tab.keyboard.press("+")
+        zoomed = still(tab)
+        assert zoomed[2] != selected[2]
+        assert zoomed[:2] == selected[:2]
+        tab.keyboard.press("Shift+ArrowRight")
+        assert still(tab)[2] != zoomed[2]
+        tab.keyboard.press("0")
+        assert still(tab)[2] == selected[2]
+        tab.keyboard.press("Escape")
+        tab.locator(".readout", has_text="Point at a dot").wait_for()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_themes_and_narrow_pages(page):
+    with opened(page, color_scheme="light", viewport={"width": 390, "height": 800}) as tab:
+        still(tab)
+        root = tab.locator(".explorer")
+        assert root.get_attribute("data-theme") == "light"
+        light = root.screenshot()
+        tab.evaluate("document.documentElement.dataset.theme = 'dark'")
+        tab.locator(".explorer[data-theme=dark]").wait_for()
+        assert root.screenshot() != light
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert tab.evaluate(overflow) <= 0
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_missing_run_is_said_in_its_panel(tmp_path):
+    records = [r for r in study() if not (r.cell == "M-P1" and r.num_subsets == 5)]
+    file = EmbeddingExplorer(records).save_html(tmp_path / "gap.html")
+    with opened(file, viewport={"width": 1100, "height": 900}) as tab:
+        full = still(tab)
+        tab.locator("#k").fill("1")
+        spoken(tab, "Mixed (M-P1) was not recorded at K = 5.")
+        assert still(tab)[2] != full[2]
+        assert labels_of(tab)[2] == "Mixed (M-P1) was not recorded at K = 5."
+        tab.locator("#k").fill("2")
+        spoken(tab, "K = 10.")
+        assert still(tab)[2] == full[2]

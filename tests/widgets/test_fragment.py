@@ -1,0 +1,100 @@
+"""Widgets as one self-contained piece of HTML."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from headless import needs_chromium, opened
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contrastive_tutorial.widgets import fragment
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(json_values | st.sampled_from(["</script>", "<!--<script>", "]]>", "\u2028", "مرحبا", "🐸"]))
+def test_json_survives_a_script_element(value):
+    text = fragment.json_for_script(value)
+    assert json.loads(text) == value
+    assert text.isascii()
+    assert not set("<>&\n") & set(text)
+
+
+def test_numbers_that_json_lacks_are_refused():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        fragment.json_for_script(float("nan"))
+
+
+@pytest.mark.parametrize("name", ["player", "explorer"])
+def test_fragments_ask_no_one_for_anything(name):
+    html = fragment.fragment(name, {"title": "</script><b>"}, "a <b>fallback</b>")
+    # Namespaces are names, not requests.
+    addresses = set(re.findall(r"https?://[^\s\"'`)]+", html))
+    assert addresses <= {"http://www.w3.org/2000/svg"}
+    for banned in ("import(", "import ", "require(", "eval(", "new Blob", "new Function", "fetch("):
+        assert banned not in html
+    assert "export default" not in html
+    assert html.count("</script>") == html.count("<script") == 2
+    assert "a &lt;b&gt;fallback&lt;/b&gt;" in html
+
+
+def test_equal_input_gives_equal_bytes_and_other_input_another_key():
+    one, same = (fragment.fragment("player", {"title": "a"}, "f") for _ in range(2))
+    other = fragment.fragment("player", {"title": "b"}, "f")
+    assert one == same
+
+    def key(html):
+        return re.search(r'data-ct-widget="(\w+)"', html)[1]
+
+    assert key(one) != key(other)
+    assert " id=" not in one.split("<script>")[0]  # shown twice in a page, no id repeats
+
+
+@pytest.mark.parametrize("name", ["player", "explorer"])
+def test_sources_are_modules_for_anywidget_too(name):
+    source = fragment.module_source(name)
+    assert source.rstrip().endswith("export default { render };")
+
+
+def test_pages_escape_their_title():
+    page = fragment.page("<p>body</p>", "</title><script>alert(1)</script>")
+    assert "<script>" not in page
+    assert "<p>body</p>" in page
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("how", ["replace", "append"])
+def test_front_ends_that_insert_html_and_run_its_scripts_again(how, tmp_path):
+    """JupyterLab replaces each script element by a copy, VS Code adds copies at the end."""
+    from contrastive_tutorial.widgets import interact
+
+    html = interact(lambda k: f"now {k}", k=[1, 2], static=True, name="late").html
+    place = "script.replaceWith(copy)" if how == "replace" else "output.append(copy), copy.remove()"
+    page = f"""<!doctype html><html lang="en"><title>late</title><body><div id="output"></div>
+    <script>
+    const output = document.getElementById("output");
+    output.innerHTML = {fragment.json_for_script(html)};
+    for (const script of [...output.querySelectorAll("script")]) {{
+      const copy = document.createElement("script");
+      if (script.type) copy.type = script.type;
+      copy.textContent = script.textContent;
+      {place};
+    }}
+    </script></body></html>"""
+    (tmp_path / "late.html").write_text(page, encoding="utf-8")
+    with opened(tmp_path / "late.html") as tab:
+        tab.locator(".stage pre", has_text="now 1").wait_for()
+        assert tab.locator(".player").count() == 1
+        tab.get_by_role("slider").press("ArrowRight")
+        tab.locator(".stage pre", has_text="now 2").wait_for()
