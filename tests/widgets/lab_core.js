@@ -120,14 +120,15 @@ const tasks = {
       return {field: error.field, message: error.message};
     }
   }),
-  run({config, steps}) {
-    const lab = Lab.create(kernels, config), answer = {losses: []};
-    answer.untrained = lab.evaluate();
-    for (let i = 0; i < steps && !lab.state.diverged; i++) answer.losses.push(lab.step().loss);
-    const after = lab.evaluate();
-    answer.after = {knn: after.knn, probe: after.probe};
-    answer.untrained.xy = answer.after.xy = undefined;
-    return {...answer, ...lab.state, bytes: kernels.memory.buffer.byteLength};
-  },
+  run: ({configs, steps}) => configs.map((config) => {
+    const lab = Lab.create(kernels, config), losses = [], measured = () => {
+      const {knn, probe} = lab.evaluate();
+      return {knn, probe};
+    };
+    const untrained = measured();
+    for (let i = 0; i < steps && !lab.state.diverged; i++) losses.push(lab.step().loss);
+    const bytes = kernels.memory.buffer.byteLength;
+    return {losses, untrained, after: measured(), ...lab.state, bytes};
+  }),
 };
 process.stdout.write(JSON.stringify(tasks[job.task](job)));

@@ -1,0 +1,379 @@
+"""widgets/static/lab: the core that trains in a page computes what the package computes."""
+
+import base64
+import copy
+import hashlib
+import json
+import math
+import shutil
+import subprocess
+from itertools import pairwise, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import contrastive_tutorial
+from contrastive_tutorial import augment, data, losses, norm
+
+LAB = Path(contrastive_tutorial.__file__).parent / "widgets" / "static" / "lab"
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+N = 64
+NORMS, NEGATIVES = ("bn", "split", "ghost", "renorm", "none"), ("cross", "within")
+SUBSETS = (1, 2, 4, 8, N // 2)
+MARGIN = 1e-5  # how far every pre-activation of the fixture stays from the corner of the ReLU
+RUN = 20  # steps of a run, which the schedule of BatchRenorm counts
+
+
+def lab(task, **arguments):
+    """What lab_core.js answers."""
+    job = json.dumps({"task": task, "folder": str(LAB), **arguments})
+    script = Path(__file__).with_name("lab_core.js")
+    done = subprocess.run(["node", script], input=job, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def packed(values):
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
+
+
+def unpacked(text, kind="<f4"):
+    return np.frombuffer(base64.b64decode(text), kind).copy()
+
+
+def network(name):
+    """The networks of the lab in float64; for ``two_conv_strided`` see the test against the
+    package's."""
+    if name == "small":
+        sizes, linear = ((3, 16, 3, 2, 1), (16, 32, 3, 2, 1)), (32, 64, 32)
+    else:
+        sizes, linear = ((3, 64, 5, 4, 2), (64, 128, 3, 2, 1)), (128, 128)
+    layers = []
+    for inputs, outputs, kernel, stride, pad in sizes:
+        layers += [
+            nn.Conv2d(inputs, outputs, kernel, stride, pad, bias=False), nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        ]  # fmt: skip
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    for inputs, outputs in pairwise(linear):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1]).double()
+
+
+def redrawn(model, views):
+    """Draw the weights of a channel anew until none of its values is near a ReLU's corner.
+
+    One value of half a million at 4e-7 falls on the other side in float32 and moves a gradient by
+    3e-4, which would be no fault of the arithmetic.
+    """
+    for index, layer in enumerate(model):
+        if not isinstance(layer, nn.ReLU):
+            continue
+        made = next(m for m in reversed(model[:index]) if isinstance(m, (nn.Conv2d, nn.Linear)))
+        for _ in range(200):
+            with torch.no_grad():
+                x = forward(model[:index], views)
+                away = x.abs().transpose(0, 1).flatten(1).amin(1)
+                near = away < MARGIN
+                if not near.any():
+                    break
+                fresh = torch.empty_like(made.weight)
+                nn.init.kaiming_uniform_(fresh, math.sqrt(5))
+                made.weight[near] = fresh[near]
+        assert away.min() >= MARGIN
+
+
+def forward(model, x):
+    """A training forward of a copy: the running statistics stay as they were."""
+    return copy.deepcopy(model).train()(x)
+
+
+def loss_of(z, k, negatives, temperature):
+    grouped = z.unflatten(0, (k, 2, -1))
+    z0, z1 = grouped[:, 0], grouped[:, 1]
+    if negatives == "cross":
+        z0, z1 = z0.flatten(0, 1), z1.flatten(0, 1)
+    return losses.nt_xent(z0, z1, temperature)
+
+
+class Case:
+    """One setting with its weights and views, and what float64 torch makes of them."""
+
+    def __init__(self, name, kind, k, *, seed=0, step=0, views=None):
+        torch.manual_seed(seed)
+        self.name, self.kind, self.k, self.step = name, kind, k, step
+        self.model = norm.convert_norm(network(name), kind, k, total_steps=RUN)
+        # Images that differ: where all projections are alike, float32 cancels in every library.
+        images = nn.functional.interpolate(torch.randn(N, 3, 6, 6), 32, mode="bilinear")
+        pairs = images[:, None] + 0.3 * torch.randn(N, 2, 3, 32, 32)
+        self.views = pairs.unflatten(0, (k, -1)).transpose(1, 2).flatten(0, 2)
+        if views is not None:
+            self.views = views
+        self.running = None
+        for layer in self.norms:
+            if kind != "none":
+                nn.init.uniform_(layer.weight, 0.5, 1.5)
+                nn.init.uniform_(layer.bias, -0.3, 0.3)
+                layer.num_batches_tracked.fill_(step)
+        if step:
+            for layer in self.norms:
+                layer.running_mean.uniform_(-0.2, 0.2)
+                layer.running_std.uniform_(0.2, 0.6)
+            parts = [t for m in self.norms for t in (m.running_mean, m.running_std)]
+            for part in parts:
+                part.copy_(part.float().double())
+            self.running = torch.cat(parts)
+        with torch.no_grad():
+            for parameter in self.model.parameters():
+                parameter.copy_(parameter.float().double())
+
+    @property
+    def norms(self):
+        return [m for m in self.model if hasattr(m, "num_batches_tracked")]
+
+    def settle(self):
+        redrawn(self.model, self.views.double())
+        with torch.no_grad():
+            for parameter in self.model.parameters():
+                parameter.copy_(parameter.float().double())
+        return self
+
+    def job(self, negatives, steps=1, temperature=0.2, lr=1e-3):
+        return {
+            "config": {"network": self.name, "norm": self.kind, "k": self.k, "n": N, "lr": lr,
+                       "negatives": negatives, "temperature": temperature, "steps": RUN},
+            "views": packed(self.views), "step": self.step, "steps": steps,
+            "weights": packed(torch.cat([p.detach().flatten() for p in self.model.parameters()])),
+            "running": None if self.running is None else packed(self.running),
+        }  # fmt: skip
+
+    def gradients(self, negatives, temperature=0.2):
+        twin = copy.deepcopy(self.model)
+        loss = loss_of(twin(self.views.double()), self.k, negatives, temperature)
+        loss.backward()
+        return loss.item(), [p.grad.flatten().numpy() for p in twin.parameters()]
+
+
+def cases():
+    """Every norm with every K of which its forward pass knows; BatchRenorm as plain BN, and in
+    the middle of its schedule."""
+    for name, kind, k in product(("small", "two_conv_strided"), NORMS, SUBSETS):
+        if name == "small" or k in (1, 4):
+            yield name, kind, k, 0
+    yield from (("small", "renorm", k, step) for k, step in ((1, 3), (4, 12)))
+    yield "two_conv_strided", "renorm", 2, 4
+
+
+def same_gradients(case):
+    """Loss to 1e-6 and each gradient to 1e-5 of its length, for both kinds of negatives."""
+    answers = lab("train", cases=[case.job(negatives) for negatives in NEGATIVES])
+    for negatives, answer in zip(NEGATIVES, answers, strict=True):
+        expected, gradients = case.gradients(negatives)
+        assert answer["losses"][0] == pytest.approx(expected, abs=1e-6, rel=0)
+        found, start = unpacked(answer["gradients"]), 0
+        for index, reference in enumerate(gradients):
+            own = found[start : start + len(reference)]
+            start += len(reference)
+            error = np.linalg.norm(own - reference) / np.linalg.norm(reference)
+            assert error < 1e-5, (negatives, index, error)
+        assert start == len(found)
+
+
+@needs_node
+@pytest.mark.parametrize(("name", "kind", "k", "step"), list(cases()))
+def test_loss_and_gradients_are_those_of_float64(name, kind, k, step):
+    same_gradients(Case(name, kind, k, step=step).settle())
+
+
+@needs_node
+@pytest.mark.parametrize("kind", NORMS)
+@pytest.mark.parametrize("negatives", NEGATIVES)
+def test_twenty_steps_of_adam_are_those_of_float64(kind, negatives):
+    case = Case("small", kind, 4, seed=1)
+    found = lab("train", cases=[case.job(negatives, RUN)])[0]["losses"]
+    optimizer, expected = torch.optim.Adam(case.model.parameters(), lr=1e-3), []
+    for _ in range(RUN):
+        loss = loss_of(case.model(case.views.double()), case.k, negatives, 0.2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        expected.append(loss.item())
+    assert expected[-1] < expected[0] - 0.05, "something was learnt"
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
+
+
+@needs_node
+def test_the_strided_network_is_the_packages():
+    from contrastive_tutorial.train import encoders
+
+    own = network("two_conv_strided")
+    theirs = encoders.build("two_conv_strided").double()
+    flat = [*theirs.encoder.features, nn.Flatten(), theirs.head[0]]
+    assert [repr(a) for a in own if not isinstance(a, nn.ReLU)] == [
+        repr(b) for b in flat if not isinstance(b, nn.ReLU)
+    ]
+
+
+@needs_node
+@pytest.mark.parametrize("kind", NORMS)
+def test_flat_images_have_the_loss_of_a_constant(kind):
+    """All views alike: every variance is zero, every projection the same."""
+    case = Case("small", kind, 4, views=torch.full((2 * N, 3, 32, 32), 0.5))
+    found = lab("train", cases=[case.job(negatives) for negatives in NEGATIVES])
+    for answer, candidates in zip(found, (2 * N, 2 * N / 4), strict=True):
+        assert answer["losses"][0] == pytest.approx(math.log(candidates - 1), abs=1e-5)
+        assert answer["positive"] == pytest.approx(1, abs=1e-5)
+        assert answer["negative"] == pytest.approx(1, abs=1e-5)
+        assert np.isfinite(unpacked(answer["gradients"])).all()
+
+
+@needs_node
+def test_similarities_are_those_of_the_projections():
+    case = Case("small", "bn", 2)
+    found = lab("train", cases=[case.job(negatives) for negatives in NEGATIVES])
+    z = nn.functional.normalize(forward(case.model, case.views.double()).detach(), dim=1)
+    z = z.unflatten(0, (2, 2, -1)).transpose(0, 1)  # view, subset, image
+    cosine = torch.einsum("vgid,whjd->vgiwhj", z, z)
+    same_image = torch.eye(N).bool().view(2, N // 2, 2, N // 2)[None, :, :, None]
+    positive = float((z[0] * z[1]).sum(-1).mean())
+    inside = torch.eye(2).bool()[None, :, None, None, :, None]
+    for answer, candidates in zip(found, (~same_image, ~same_image & inside), strict=True):
+        assert answer["positive"] == pytest.approx(positive, abs=1e-5)
+        expected = float(cosine[candidates.expand_as(cosine)].mean())
+        assert answer["negative"] == pytest.approx(expected, abs=1e-5)
+
+
+@needs_node
+def test_means_and_variances_of_the_largest_batch_are_those_of_float64():
+    """A float32 that grows by one value after the other would have a variance of 0.199 here."""
+    images, positions, channels = 512, 1024, 4
+    values = np.random.RandomState(0).uniform(100, 101, 9973 * 4).astype(np.float32)
+    for groups in (1, 4):
+        found = unpacked(
+            lab("moments", values=packed(values), images=images, positions=positions,
+                channels=channels, groups=groups)
+        ).reshape(2, groups, channels)  # fmt: skip
+        count = images * positions * channels
+        all_values = np.resize(values, count).astype(np.float64)
+        per_group = all_values.reshape(groups, -1, channels)
+        np.testing.assert_allclose(found[0], per_group.mean(1), rtol=2e-7)
+        np.testing.assert_allclose(found[1], per_group.var(1), rtol=2e-6)
+
+
+@needs_node
+def test_images_are_the_packages_byte_for_byte():
+    found = lab("images", count=1_100)
+    train = data.load("shapes", "train", num_images=1_100)
+    test = data.load("shapes", "test", num_images=500)
+    assert np.array_equal(unpacked(found["train"], "u1"), train.images.numpy().ravel())
+    assert np.array_equal(unpacked(found["test"], "u1"), test.images.numpy().ravel())
+    assert found["hash"] == train.content_hash
+
+
+@needs_node
+def test_views_are_the_packages():
+    """Drawn by the package's strongest recipes, among them blur and a shift of the brightness."""
+    images = data.load("shapes", "train", num_images=200).images
+    wide = (0.2, 1.8)
+    jitter = {"brightness": wide, "contrast": wide, "saturation": (0, 2), "hue": (-0.5, 0.5)}
+    everything = {"grayscale": 0.2, "shift": 0.2, "blur": 1.0, "sigma": (0.2, 2.0)}
+    recipes = [
+        augment.Policy("plain"), augment.Policy("grey", grayscale=1.0, shift=-0.3),
+        augment.Policy("jitter", jitter=1.0, **jitter),
+        augment.Policy("all", jitter=0.8, **everything, **jitter),
+    ]  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    p = augment.sample(recipes, torch.arange(len(images)) % len(recipes), generator)
+    columns = [p.top, p.left, p.height, p.width, p.flip, p.brightness, p.contrast, p.saturation,
+               p.hue, *p.order.unbind(1), p.grayscale, p.shift, p.sigma]  # fmt: skip
+    numbers = torch.stack([column.float() for column in columns], 1)
+    found = unpacked(lab("augment", numbers=packed(numbers))).reshape(images.shape)
+    np.testing.assert_allclose(found, augment.apply(images, p), atol=2e-6)
+
+
+@needs_node
+def test_the_floor_is_the_packages():
+    settings = [
+        {"k": k, "n": n, "temperature": t, "negatives": negatives}
+        for k, n, t, negatives in product((1, 2, 8), (16, 64), (0.05, 0.5), NEGATIVES)
+    ]
+    for setting, found in zip(settings, lab("floors", configs=settings), strict=True):
+        k, n = setting["k"], setting["n"]
+        if setting["negatives"] == "within":
+            expected = losses.nt_xent_floor(n // k)
+        else:
+            between = -1 / (k - 1) if k > 1 else 0.0
+            expected = losses.nt_xent_floor(n, k, setting["temperature"], between)
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+BAD = [
+    ("k", {"k": 3}), ("k", {"n": 16, "k": 16}), ("k", {"k": 0}), ("n", {"n": 2}),
+    ("n", {"n": 10.5}),
+    ("n", {"n": "64"}), ("temperature", {"temperature": 0}), ("lr", {"lr": -1}),
+    ("norm", {"norm": "gn"}), ("network", {"network": "resnet18"}), ("seed", {"seed": -1}),
+    ("steps", {"steps": 0}), ("images", {"images": 10}), ("colours", {"colours": None, "norm": 3}),
+    ("colour", {"colour": "kept"}),
+]  # fmt: skip
+
+
+@needs_node
+def test_bad_settings_are_refused_by_name():
+    found = lab("check", configs=[config for _, config in BAD])
+    wanted = [field if field != "colours" else "norm" for field, _ in BAD]
+    assert [answer.get("field") for answer in found] == wanted
+    assert all(answer["message"].startswith(answer["field"]) for answer in found)
+
+
+@needs_node
+def test_every_setting_of_subsets_runs():
+    """Of each norm and kind of negatives, also where a subset has two images and N is odd."""
+    configs = [
+        {"norm": kind, "negatives": negatives, "n": n, "k": k, "policy": "subset"}
+        for kind, negatives, (n, k) in product(NORMS, NEGATIVES, ((64, 32), (9, 3)))
+    ] + [{"n": 128, "policy": "blur", "k": 2, "network": "two_conv_strided"}, {"k": 1}]
+    for config, answer in zip(configs, lab("run", configs=configs, steps=2), strict=True):
+        assert not answer["diverged"], config
+        assert len(answer["losses"]) == 2
+        assert 0 < answer["after"]["knn"] < 1
+        assert (answer["after"]["probe"] is None) == (config["k"] == 1)
+
+
+@needs_node
+def test_it_learns_and_the_same_seed_learns_the_same():
+    configs = [{"seed": 3}, {"seed": 3}, {"seed": 4}]
+    first, again, other = lab("run", configs=configs, steps=60)
+    assert first == again
+    assert other["losses"] != first["losses"]
+    assert np.mean(first["losses"][-10:]) < np.mean(first["losses"][:10]) - 0.3
+    assert first["bytes"] < 30e6, "two of them are one page's"
+
+
+@needs_node
+def test_a_step_too_large_keeps_the_weights_before_it():
+    (answer,) = lab("run", configs=[{"lr": 1e6}], steps=10)
+    assert answer["diverged"]
+    assert answer["step"] == 0
+    assert len(answer["losses"]) == 1
+    assert answer["after"] == answer["untrained"]
+
+
+def test_the_compiled_core_is_the_one_whose_hash_is_written_down():
+    written = (LAB / "lab.wasm.sha256").read_text().split()
+    assert written == [hashlib.sha256((LAB / "lab.wasm").read_bytes()).hexdigest(), "lab.wasm"]
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_the_source_compiles_to_the_same_bytes(tmp_path):
+    for name in ("kernels.ts", "package.json"):
+        shutil.copy(LAB / name, tmp_path)
+    install = ["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
+    got = subprocess.run(install, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if got.returncode != 0:
+        pytest.skip(f"npm cannot install the compiler: {got.stderr.strip()[-200:]}")
+    subprocess.run(["npm", "run", "build"], cwd=tmp_path, capture_output=True, check=True)
+    assert (tmp_path / "lab.wasm").read_bytes() == (LAB / "lab.wasm").read_bytes()
+    assert (tmp_path / "lab.wasm.sha256").read_text() == (LAB / "lab.wasm.sha256").read_text()
