@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 from book_address import pages_url, repository_url
-from book_pages import named_modules
 from packaging.requirements import Requirement
 from pybtex.database import Entry, parse_file
 
@@ -41,7 +40,6 @@ class Book:
     titles: dict[str, str] = field(default_factory=dict)
     exercises: dict[str, int] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
-    named_modules: tuple[str, ...] = ()
     equations: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     @property
@@ -79,7 +77,6 @@ def read_book(root: Path = ROOT) -> Book:
         sources={p: (root / "book" / f"{p}.md").read_text(encoding="utf-8") for p in pages},
         papers=dict(parse_file(str(root / "book" / "references.bib")).entries),
     )
-    book.named_modules = tuple(named_modules(book.sources.get("api", "")))
     for page in pages:
         index_page(book, page)
     return book

@@ -1,15 +1,13 @@
 """Pages that would go stale if they were typed: the API reference and *Built with*.
 
 A marker comment in their source is replaced by what the package and the building machine say:
-``<!-- modules: losses norm -->`` by the sections of those modules, ``<!-- other modules -->`` by
-those of all the rest, ``<!-- versions -->`` by a table.
+``<!-- rooms: losses norm -->`` by a section for each of these rooms, ``<!-- versions -->`` by a table.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 import platform
 import re
 import subprocess
@@ -18,13 +16,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from book_address import repository_url
 from packaging.requirements import Requirement
 from sphinx.application import Sphinx
 
 PACKAGE = "contrastive_tutorial"
-API_PAGE, INSIDE_PAGE = "book/api", "book/api-inside"
-NAMED_MODULES = re.compile(r"<!-- modules: ([a-z0-9_ \n]+) -->")
-OTHER_MODULES = "<!-- other modules -->"
+API_PAGE = "book/api"
+ROOMS_MARKER = re.compile(r"<!-- rooms: ([a-z \n]+) -->")
 VERSIONS_PAGE, VERSIONS_MARKER = "book/built-with", "<!-- versions -->"
 TOOLS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme")
 
@@ -46,74 +44,67 @@ def public_names(module: ModuleType) -> list[str]:
     ]
 
 
-def package_modules() -> list[ModuleType]:
-    package = importlib.import_module(PACKAGE)
-    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
-    return [
-        importlib.import_module(f"{PACKAGE}.{name}") for name in names if not name.startswith("_")
-    ]
+def rooms(source: str) -> dict[ModuleType, list[str]]:
+    """Room -> its public names, for the rooms that the marker in the API page lists, in its order.
 
-
-def rooms() -> dict[ModuleType, list[str]]:
-    """Module -> the names it is the place to import from.
-
-    What one module defines and another lists in its ``__all__`` belongs to the latter; a module
-    that is left with no name of its own is a back room, and its names stand where they belong.
+    >>> [room.__name__ for room in rooms("# API <!-- rooms: errors losses -->")]
+    ['contrastive_tutorial.errors', 'contrastive_tutorial.losses']
     """
-    modules = package_modules()
-    home: dict[int, ModuleType] = {}
-    for module in modules:
-        for name in public_names(module):
-            value = getattr(module, name)
-            if id(value) not in home or value.__module__ != module.__name__:
-                home[id(value)] = module
-    return {m: [n for n in public_names(m) if home[id(getattr(m, n))] is m] for m in modules}
+    marker = ROOMS_MARKER.search(source)
+    found = (
+        [importlib.import_module(f"{PACKAGE}.{name}") for name in marker[1].split()]
+        if marker
+        else []
+    )
+    return {room: public_names(room) for room in found}
 
 
-def named_modules(source: str) -> list[str]:
-    """The modules that the marker in the API page lists, in its order.
-
-    >>> named_modules("# API <!-- modules: losses norm -->")
-    ['losses', 'norm']
-    """
-    marker = NAMED_MODULES.search(source)
-    return marker[1].split() if marker else []
-
-
-def api_sections(modules: list[str]) -> str:
-    """MyST source: for each module its docstring, a table of its names, and their entries."""
-    parts, back_rooms = [], []
-    found = {
-        module.__name__.rpartition(".")[2]: (module, names) for module, names in rooms().items()
-    }
-    for wanted in modules:
-        module, names = found[wanted]
-        if not names:
-            back_rooms.append(f".. automodule:: {module.__name__}\n")
-            continue
-        short = module.__name__.rpartition(".")[2]
+def api_sections(source: str, root: Path) -> str:
+    """MyST source: for each room its docstring, a table of its names, their entries, its source."""
+    parts = []
+    for room, names in rooms(source).items():
+        short = room.__name__.rpartition(".")[2]
         rows = "\n".join(f"   {name}" for name in names)
-        elsewhere = ", ".join(sorted(set(public_names(module)) - set(names)))
-        exclude = f"   :exclude-members: {elsewhere}\n" if elsewhere else ""
+        path = f"{PACKAGE}/{short}" + (".py" if (root / PACKAGE / f"{short}.py").exists() else "")
         parts.append(
             f"## `{short}`\n\n"
             "```{eval-rst}\n"
-            f".. py:currentmodule:: {module.__name__}\n\n"
+            f".. py:currentmodule:: {room.__name__}\n\n"
             ".. autosummary::\n"
             "   :nosignatures:\n\n"
             f"{rows}\n\n"
-            f".. automodule:: {module.__name__}\n"
+            f".. automodule:: {room.__name__}\n"
             "   :members:\n"
-            f"{exclude}"
-            "```\n"
-        )
-    if back_rooms:
-        parts.append(
-            "## Back rooms\n\n"
-            "Modules whose names are imported from one that is listed before.\n\n"
-            "```{eval-rst}\n" + "\n".join(back_rooms) + "```\n"
+            "   :imported-members:\n"
+            "```\n\n"
+            f"Source: [`{path}`]({repository_url(root)}/tree/main/{path}).\n"
         )
     return "\n".join(parts)
+
+
+def resolve_inner(app: Sphinx, env: Any, node: Any, contnode: Any) -> Any:
+    """A name inside a room is documented at the room: ``norm.layers.X`` is found as ``norm.X``.
+
+    What a room does not offer, such as a module of its own, stays as it is written, without a link.
+    """
+    target = str(node.get("reftarget", "")).lstrip("~.")
+    parts = target.split(".")
+    if node.get("refdomain") != "py":
+        return None
+    if parts[0] == PACKAGE:
+        domain, name = env.get_domain("py"), f"{PACKAGE}.{parts[1]}.{'.'.join(parts[3:])}"
+        if len(parts) > 3 and name in domain.objects:
+            return domain.resolve_xref(
+                env, node["refdoc"], app.builder, "obj", name, node, contnode
+            )
+        return contnode
+    # Written within a room as ``name`` or ``.module``: whatever room offers it.
+    for known in env.get_domain("py").objects:
+        if known.startswith(f"{PACKAGE}.") and known.rpartition(".")[2] == parts[-1]:
+            return env.get_domain("py").resolve_xref(
+                env, node["refdoc"], app.builder, "obj", known, node, contnode
+            )
+    return contnode if str(node.get("reftarget", "")).startswith(".") else None
 
 
 def commit(root: Path) -> str:
@@ -151,13 +142,9 @@ def versions_table(root: Path) -> str:
 
 
 def fill_markers(app: Sphinx, docname: str, source: list[str]) -> None:
-    if docname in (API_PAGE, INSIDE_PAGE):
-        named = named_modules((Path(app.srcdir) / f"{API_PAGE}.md").read_text(encoding="utf-8"))
-        source[0] = NAMED_MODULES.sub(lambda _: api_sections(named), source[0])
-        if OTHER_MODULES in source[0]:
-            every = [module.__name__.rpartition(".")[2] for module in rooms()]
-            others = [name for name in every if name not in named]
-            source[0] = source[0].replace(OTHER_MODULES, api_sections(others))
+    if docname == API_PAGE:
+        sections = api_sections(source[0], Path(app.srcdir))
+        source[0] = ROOMS_MARKER.sub(lambda _: sections, source[0])
     if docname == VERSIONS_PAGE:
         source[0] = source[0].replace(VERSIONS_MARKER, versions_table(Path(app.srcdir)))
 
@@ -170,5 +157,6 @@ def always_read_versions(
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", fill_markers)
+    app.connect("missing-reference", resolve_inner)
     app.connect("env-get-outdated", always_read_versions)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -126,9 +126,7 @@ class Translator:
         words = text or (target.rpartition(".")[2] if short else target)
         if not target.startswith("contrastive_tutorial"):
             return f"`{words}`"
-        module = target.split(".")[1] if "." in target else ""
-        page = "api" if module in self.book.named_modules else "api-inside"
-        return f"[`{words}`]({self.book.page(page, target)})"
+        return f"[`{words}`]({self.book.page('api', target)})"
 
     def _link(self, match: re.Match[str]) -> str:
         target = match["target"]

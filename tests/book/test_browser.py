@@ -29,7 +29,7 @@ COMPRESSED = {".html", ".css", ".js", ".svg", ".json"}
 SERIOUS = {"serious", "critical"}
 GENERATED = ("genindex", "search", "py-modindex")
 # Tens of thousands of elements from one template: their contrast is measured once in each theme.
-LONG = ("book/api", "book/api-inside", "genindex")
+LONG = ("book/api", "genindex")
 NAMES = [*(f"book/{page}" for page in PAGES), *GENERATED]
 
 

@@ -46,7 +46,6 @@ def small_book(**pages):
     sources = {name.replace("_", "-"): textwrap.dedent(text) for name, text in pages.items()}
     book = Book(
         url=URL,
-        named_modules=("losses",),
         requirements=("scipy>=1.11", "umap-learn>=0.5.7"),
         pages=tuple(sources),
         sources=sources,
@@ -188,7 +187,7 @@ def test_references_become_links():
             f"[`nt_xent`]({SITE}/api.html#contrastive_tutorial.losses.nt_xent)"
         ),
         "{py:mod}`contrastive_tutorial.losses.ntxent`": (
-            f"[`contrastive_tutorial.losses.ntxent`]({SITE}/api-inside.html#contrastive_tutorial.losses.ntxent)"
+            f"[`contrastive_tutorial.losses.ntxent`]({SITE}/api.html#contrastive_tutorial.losses.ntxent)"
         ),
         "{class}`torch.Tensor`": "`torch.Tensor`",
         "{math}`x < y`": "$x < y$",
