@@ -122,7 +122,9 @@ const tasks = {
   }),
   run: ({configs, steps}) => configs.map((config) => {
     const lab = Lab.create(kernels, config), losses = [], measured = () => {
-      const {knn, probe} = lab.evaluate();
+      let answer;
+      for (const work = lab.evaluate(); !answer?.done;) answer = work.next();
+      const {knn, probe} = answer.value;
       return {knn, probe};
     };
     const untrained = measured();

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import contrastive_tutorial
-from contrastive_tutorial import augment, data, losses, norm
+from contrastive_tutorial import augment, data, losses, norm, records
 
 LAB = Path(contrastive_tutorial.__file__).parent / "widgets" / "static" / "lab"
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -34,6 +34,19 @@ def lab(task, **arguments):
     done = subprocess.run(["node", script], input=job, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
+
+
+def worker(*script):
+    """Messages of the lab's worker; see lab_worker.js. The last wait ends it."""
+    job = json.dumps({"folder": str(LAB), "script": script})
+    command = ["node", Path(__file__).with_name("lab_worker.js")]
+    done = subprocess.run(command, input=job, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def kinds(heard, kind):
+    return [message for message in heard if message["type"] == kind]
 
 
 def packed(values):
@@ -359,6 +372,101 @@ def test_a_step_too_large_keeps_the_weights_before_it():
     assert answer["step"] == 0
     assert len(answer["losses"]) == 1
     assert answer["after"] == answer["untrained"]
+
+
+def start(name=1, paused=False, **config):
+    return {"type": "start", "id": name, "config": config, "paused": paused}
+
+
+@needs_node
+def test_a_run_tells_all_that_a_page_shows(tmp_path):
+    heard = worker(["", [start(steps=24, k=4, policy="subset", seed=5)]], ["end", []])
+    assert {message["id"] for message in heard} == {1}
+    (ready,), (end,) = kinds(heard, "ready"), kinds(heard, "end")
+    assert heard[0] == ready
+    assert heard[-1] == end
+    untrained = ready["untrained"]
+    assert len(untrained["xy"]) == 600
+    for entries, count in ((untrained["labels"], 10), (untrained["subsets"], 4),
+                           (untrained["factors"]["colour"], 4)):  # fmt: skip
+        assert len(entries) == 300
+        assert set(entries) == set(range(count))
+    assert 0 < untrained["knn"] < 1
+    assert 0.01 < untrained["band"] < 0.06
+    assert ready["weights"] == 9_328
+    assert ready["log2n1"] == pytest.approx(math.log(127))
+    assert ready["config"]["temperature"] == 0.2
+    ticks = kinds(heard, "tick")
+    told = [loss for tick in ticks for loss in tick["losses"]]
+    assert len(told) == 24
+    assert ticks[-1]["step"] == 24
+    assert told[-1] == pytest.approx(ticks[-1]["loss"], rel=1e-6)
+    assert [e["step"] for e in kinds(heard, "eval")] == list(range(2, 25, 2))
+    views = kinds(heard, "views")[0]
+    pixels = np.array(views["pixels"]).reshape(views["height"], views["width"], 4)
+    assert pixels.shape == (64, 256, 4)
+    assert pixels[..., :3].std() > 20
+    assert views["subsets"] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert (end["reason"], end["step"]) == ("steps", 24)
+
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(end["export"]))
+    (record,) = records.load_records(file)
+    assert record.num_subsets == 4
+    assert record.seed == 5
+    assert record.data_hash == data.load("shapes", "train", num_images=2_000).content_hash
+    np.testing.assert_allclose([loss for _, loss in record.loss_curve], told, atol=1e-5)
+    assert record.metrics["knn10"] == kinds(heard, "eval")[-1]["knn"]
+    assert record.hyperparameters["lab"] == ready["config"]
+
+
+@needs_node
+def test_pause_step_set_resume_and_stop():
+    heard = worker(
+        ["", [start(paused=True)]],
+        ["views", [{"type": "step", "id": 1}]],
+        ["eval", [{"type": "set", "id": 1, "temperature": 0.7},
+                  {"type": "set", "id": 1, "lr": -1}, {"type": "step", "id": 1}]],
+        ["eval", []], [300, [{"type": "resume", "id": 1}]],
+        ["tick", []], [600, [{"type": "pause", "id": 1}]],
+        [300, [{"type": "stop", "id": 1}, {"type": "step", "id": 1}]],
+        ["end", []],
+    )  # fmt: skip
+    ticks, (end,) = kinds(heard, "tick"), kinds(heard, "end")
+    assert [tick["step"] for tick in ticks[:2]] == [1, 2]
+    assert [e["step"] for e in kinds(heard, "eval")[:2]] == [1, 2]
+    assert [error["field"] for error in kinds(heard, "error")] == ["lr"]
+    assert end["reason"] == "stopped"
+    assert end["export"]["hyperparameters"]["lab"]["temperature"] == 0.7
+    assert end["export"]["hyperparameters"]["lab"]["lr"] == 0.003
+    assert end["step"] == ticks[-1]["step"] > 2
+    assert sum(len(tick["losses"]) for tick in ticks) == end["step"]
+
+
+@needs_node
+def test_a_new_start_ends_the_run_before_and_old_names_are_dropped():
+    heard = worker(
+        ["", [start(1)]],
+        ["tick", [{"type": "stop", "id": 7}, start(2, steps=3, n=16), {"type": "stop", "id": 1}]],
+        ["end", []],
+    )
+    first_of_2 = next(i for i, message in enumerate(heard) if message["id"] == 2)
+    assert all(message["id"] == 2 for message in heard[first_of_2:])
+    assert [(end["id"], end["reason"]) for end in kinds(heard, "end")] == [(2, "steps")]
+
+
+@needs_node
+def test_a_bad_setting_and_a_rate_too_high_are_told():
+    heard = worker(
+        ["", [start(1, n=30, k=4)]],
+        ["error", [start(2, lr=1e6)]],
+        ["end", []],
+    )  # fmt: skip
+    assert heard[0]["type"] == "error"
+    assert (heard[0]["id"], heard[0]["field"]) == (1, "k")
+    (end,) = kinds(heard, "end")
+    assert (end["reason"], end["step"]) == ("diverged", 0)
+    assert end["export"]["metrics"]["knn10"] == kinds(heard, "ready")[0]["untrained"]["knn"]
 
 
 def test_the_compiled_core_is_the_one_whose_hash_is_written_down():

@@ -504,8 +504,8 @@ var Lab = (() => {
       return false;
     }
 
-    /** One step; `{loss, positive, negative}`. After a step that went wrong `diverged` is set and
-     * the weights are those before it. */
+    /** One step: `{loss, positive, negative}`. After one that went wrong `diverged` is set, with the
+     * weights of before. */
     function step() {
       augmented(state.step);
       const found = gradients();
@@ -514,7 +514,7 @@ var Lab = (() => {
       return found;
     }
 
-    function clean(source, number, to) {
+    function* clean(source, number, to) {
       for (let done = 0; done < number; done += CHUNK) {
         for (let i = 0; i < CHUNK; i++) {
           view(source + (done + i) * 3072, i, [0, 0, 32, 32, 0, 1, 1, 1, 0, 0, 1, 2, 3, 0, 0, 0]);
@@ -522,6 +522,7 @@ var Lab = (() => {
         U.fill(0, group >> 2, (group >> 2) + CHUNK);
         forward(CHUNK, 1);
         kernels.unit(h, to + done * width * 4, sizes, CHUNK, width);
+        yield;
       }
     }
 
@@ -530,10 +531,10 @@ var Lab = (() => {
     const row = (i) => Math.floor(i * mapped / POINTS);
     let before = null;
 
-    /** kNN, probe and map of the network as it stands. */
-    function evaluate() {
-      clean(images, BANK, bank);
-      clean(tests, TESTED, bank + BANK * width * 4);
+    /** kNN, probe and map of the network as it stands; yields now and then on the way. */
+    function* evaluate() {
+      yield* clean(images, BANK, bank);
+      yield* clean(tests, TESTED, bank + BANK * width * 4);
       const hits = kernels.knn(bank + BANK * width * 4, TESTED, bank, BANK, width, room);
       const random = stream(seed, 3, 0);
       for (let i = 0; i < parts; i++) {
@@ -545,6 +546,7 @@ var Lab = (() => {
         const z = forward(part, grouping(part, k, i));
         F.copyWithin(mapH + i * part * width * 4 >> 2, h >> 2, (h >> 2) + part * width);
         kernels.unit(z, mapZ + i * part * depth * 4, sizes, part, depth);
+        yield;
       }
       let probe = null;
       if (k > 1) probe = kernels.probe(mapZ, classes, mapped, depth, k, square) / (mapped >> 1);
@@ -609,7 +611,7 @@ var Lab = (() => {
 
     return {
       config, convolutions, evaluate, forward, gradients, grouping, h, hash, images, layers, linear,
-      pictures, points, state, step, tests, update, augmented, batch, view,
+      pictures, points, state, step, tested: TESTED, tests, update, augmented, batch, view,
       memory: {F, B, w, g, m, s, weights},
       weights: weights - (config.norm == "none" ? convolutions.reduce((a, l) => a + 2 * l.cout, 0) : 0),
     };
