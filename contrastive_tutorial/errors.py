@@ -4,9 +4,28 @@ The command line prints it on one line and exits with status 2; nothing else is 
 defect of ours still shows its traceback.
 """
 
+from importlib.util import find_spec
+
 
 class InputError(ValueError):
     """Bad input from the caller. The message names the argument, what was expected and got."""
+
+
+class MissingExtraError(ImportError):
+    """A room needs packages that ``pip install contrastive-tutorial[EXTRA]`` brings."""
+
+
+def require_extra(extra: str, *modules: str) -> None:
+    """Say in one line which extra a room needs, before anything in it fails half-way.
+
+    Raises:
+        MissingExtraError: naming the modules that are not installed and the extra that has them.
+    """
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"not installed: {', '.join(missing)}; pip install 'contrastive-tutorial[{extra}]'"
+        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

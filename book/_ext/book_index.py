@@ -62,9 +62,28 @@ def toc_pages(toc: dict[str, Any]) -> tuple[str, ...]:
     return tuple(name.removeprefix("book/") for name in files)
 
 
+def required(project: dict[str, Any], extra: str) -> list[Requirement]:
+    """What the package and one of its extras require, other extras that it names included.
+
+    >>> project = {"name": "p", "dependencies": ["a>=1"],
+    ...            "optional-dependencies": {"x": ["p[y]", "b"], "y": ["c"]}}
+    >>> [str(need) for need in required(project, "x")]
+    ['a>=1', 'b', 'c']
+    """
+    found = [Requirement(text) for text in project["dependencies"]]
+    open_, seen = [extra], {extra}
+    while open_:
+        listed = [Requirement(text) for text in project["optional-dependencies"][open_.pop(0)]]
+        others = [name for need in listed if need.name == project["name"] for name in need.extras]
+        open_ += [name for name in others if name not in seen]
+        seen |= set(others)
+        found += [need for need in listed if need.name != project["name"]]
+    return found
+
+
 def read_book(root: Path = ROOT) -> Book:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = [Requirement(text) for text in project["dependencies"]]
+    needed = required(project, "notebook")
     pages = toc_pages(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8")))
     book = Book(
         url=repository_url(root),

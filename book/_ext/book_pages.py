@@ -1,7 +1,8 @@
 """Pages that would go stale if they were typed: the API reference and *Built with*.
 
 A marker comment in their source is replaced by what the package and the building machine say:
-``<!-- rooms: losses norm -->`` by a section for each of these rooms, ``<!-- versions -->`` by a table.
+``<!-- rooms: losses norm -->`` by a section for each of these rooms, ``<!-- versions -->`` by a
+table.
 """
 
 from __future__ import annotations

@@ -100,8 +100,10 @@ def unmet(extra: str = "") -> list[str]:
         wanted = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)
         if (wanted.group(1) if wanted else "") != extra:
             continue
-        problem = _problem(text.strip())
-        if problem:
+        inner = re.match(rf"{DISTRIBUTION}\[([\w,-]+)\]", text.strip())
+        if inner:  # an extra that contains other extras
+            found += [line for name in inner[1].split(",") for line in unmet(name)]
+        elif problem := _problem(text.strip()):
             found.append(problem)
     return found
 
@@ -254,7 +256,7 @@ def _colab(_results: Path) -> Lines:
     else:
         yield "note", "this is not Colab; the set-up cell of a chapter does nothing here"
     # The cell adds what is not there; what is there it leaves alone, however old.
-    absent = [problem.split()[0] for problem in unmet() if problem.endswith("(not installed)")]
+    absent = [problem.split()[0] for problem in (*unmet(), *unmet("notebook")) if problem.endswith("(not installed)")]
     if absent:
         yield (
             "missing",

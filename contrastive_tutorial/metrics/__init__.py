@@ -7,6 +7,10 @@ more than the network: one checkpoint's cluster accuracy can be 0.1, 0.3 or 0.6.
 Never: fits anything on test images, or looks at how features were made.
 """
 
+from contrastive_tutorial.errors import require_extra
+
+require_extra("study", "sklearn", "scipy")
+
 from contrastive_tutorial.metrics.baselines import pca_features, raw_pixel_features
 from contrastive_tutorial.metrics.clustering import (
     ari,

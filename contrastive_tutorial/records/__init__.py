@@ -5,6 +5,16 @@ Leaves: validated :class:`Record` objects; intervals, tests and tables of a few 
 Never: trains or evaluates, opens a pickle, or fills in what a file does not say.
 """
 
+from contrastive_tutorial.errors import require_extra
+
+require_extra("study", "scipy", "statsmodels")
+
+from contrastive_tutorial.records.folder import (
+    find_record,
+    find_results,
+    load_record,
+    load_records,
+)
 from contrastive_tutorial.records.intervals import (
     Interval,
     holm,
@@ -14,19 +24,12 @@ from contrastive_tutorial.records.intervals import (
     sign_flip_p,
 )
 from contrastive_tutorial.records.provenance import git_commit, versions
-from contrastive_tutorial.records.schema import (
-    Record,
-    Summary,
-    find_record,
-    find_results,
-    load_record,
-    load_records,
-    record_file,
-    summarize,
-)
+from contrastive_tutorial.records.schema import Record, record_file
+from contrastive_tutorial.records.summary import NotRecordedError, Summary, summarize, value
 
 __all__ = [
     "Interval",
+    "NotRecordedError",
     "Record",
     "Summary",
     "find_record",
@@ -41,5 +44,6 @@ __all__ = [
     "seeds_needed",
     "sign_flip_p",
     "summarize",
+    "value",
     "versions",
 ]

@@ -63,39 +63,22 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     """
     from scipy import stats
 
-    student = t_interval(values, confidence)
-    if len(values) < BCA_FROM:
-        return student
-    # Sorted, because the bootstrap draws positions: seeds in another order are the same sample.
-    sample = np.sort(np.asarray(values, dtype=np.float64))
-    if sample[0] == sample[-1]:
-        return Interval(student.low, student.high, confidence, "BCa")
-    found = stats.bootstrap(
-        (sample,), np.mean, confidence_level=confidence, method="BCa", n_resamples=9_999,
-        random_state=np.random.default_rng(0),
-    ).confidence_interval  # fmt: skip
-    return Interval(float(found.low), float(found.high), confidence, "BCa")
-
-
-def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Student's t interval of the mean of independent ``values``, however many.
-
-    Raises:
-        InputError: as :func:`mean_interval`.
-    """
-    from scipy import stats
-
     _check(values, at_least=2)
     if not 0 < confidence < 1:
         raise InputError(f"confidence: expected between 0 and 1, got {confidence}")
+    # Sorted, because the bootstrap draws positions: seeds in another order are the same sample.
     sample = np.sort(np.asarray(values, dtype=np.float64))
-    center = mean(list(sample))
-    if sample[0] == sample[-1]:
-        return Interval(center, center, confidence, "t")
-    spread = math.sqrt(math.fsum((sample - center) ** 2) / (len(sample) - 1))
-    half = float(stats.t.ppf(0.5 + confidence / 2, len(sample) - 1)) * spread
-    half /= math.sqrt(len(sample))
-    return Interval(center - half, center + half, confidence, "t")
+    method = "t" if len(values) < BCA_FROM else "BCa"
+    if sample[0] == sample[-1]:  # no spread: the t statistic is infinite
+        return Interval(float(sample[0]), float(sample[0]), confidence, method)
+    if method == "t":
+        found = stats.ttest_1samp(sample, 0.0).confidence_interval(confidence)
+    else:
+        found = stats.bootstrap(
+            (sample,), np.mean, confidence_level=confidence, method="BCa", n_resamples=9_999,
+            random_state=np.random.default_rng(0),
+        ).confidence_interval  # fmt: skip
+    return Interval(float(found.low), float(found.high), confidence, method)
 
 
 def sign_flip_p(deltas: Sequence[float]) -> float:
@@ -154,24 +137,6 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
             raise InputError(f"holm: p of {name}: expected 0 to 1, got {p}")
     adjusted = multipletests(list(p_values.values()), method="holm")[1]
     return {name: float(p) for name, p in zip(p_values, adjusted, strict=True)}
-
-
-def tost_p(values: Sequence[float], low: float, high: float) -> float:
-    """p of the two one-sided t tests that the mean of ``values`` lies within ``[low, high]``.
-
-    Schuirmann 1987; p < 0.05 exactly when the 90% t interval lies inside.
-
-    Raises:
-        InputError: for fewer than two values, values that are not finite, or ``low >= high``.
-    """
-    from statsmodels.stats.weightstats import DescrStatsW
-
-    _check(values, at_least=2)
-    if not low < high:
-        raise InputError(f"tost_p: expected low < high, got {low} and {high}")
-    if min(values) == max(values):  # no spread: the t statistic is infinite
-        return 0.0 if low < values[0] < high else 1.0
-    return float(DescrStatsW(np.asarray(values, dtype=np.float64)).ttost_mean(low, high)[0])
 
 
 def _check(values: Sequence[float], at_least: int) -> None:

@@ -21,7 +21,8 @@ def versions() -> dict[str, str]:
 
 def git_commit() -> str | None:
     """Commit of the source tree the package runs from, with ``-dirty`` if the package differs."""
-    folder = Path(__file__).resolve().parent
+    here = Path(__file__).resolve()
+    folder = here.parents[1]
 
     def git(*arguments: str) -> str | None:
         try:
@@ -35,6 +36,6 @@ def git_commit() -> str | None:
 
     commit = git("rev-parse", "HEAD")
     # An installed wheel may lie in the tree of some other project: its commit means nothing.
-    if not commit or git("ls-files", "--error-unmatch", "experiments.py") is None:
+    if not commit or git("ls-files", "--error-unmatch", str(here)) is None:
         return None
     return commit + ("-dirty" if git("status", "--porcelain", "--", ".") else "")

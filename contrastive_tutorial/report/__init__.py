@@ -5,6 +5,10 @@ Leaves: Matplotlib figures with alternative text, data frames, one Markdown file
 Never: computes a metric, or shows a number that no record holds.
 """
 
+from contrastive_tutorial.errors import require_extra
+
+require_extra("notebook", "matplotlib", "seaborn", "pandas")
+
 from contrastive_tutorial.report.figures import METRIC_LABELS
 from contrastive_tutorial.report.study_figures import (
     LEAK_KINDS,

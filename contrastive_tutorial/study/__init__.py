@@ -5,6 +5,10 @@ Leaves: one record for each run, written once, whole or not at all.
 Never: decides a hypothesis or draws a figure.
 """
 
+from contrastive_tutorial.errors import require_extra
+
+require_extra("study", "sklearn", "scipy")
+
 from contrastive_tutorial.study.cells import CELLS, THREE, Cell, cell
 from contrastive_tutorial.study.diagnostics import first_norm_shift
 from contrastive_tutorial.study.embedding import embed_records

@@ -57,7 +57,9 @@ def layout(cell: Cell, num_images: int, num_subsets: int) -> Layout:
 
 
 def policies(cell: Cell) -> tuple[Policy, ...]:
-    """The table of policies that a cell draws from."""
+    """The table of policies that a cell draws from: its own ``recipes``, if it has any."""
+    if own := getattr(cell, "recipes", ()):
+        return tuple(own)
     if cell.policy in _TABLES:
         return _TABLES[cell.policy]
     if cell.grayscale is None:
@@ -73,7 +75,7 @@ def policy_ids(
     Args:
         cell: its ``policy`` rule decides.
         subsets: int64 ``(N,)`` subset of every image of the batch. Under ``"P1"`` subset *k* has
-            policy *k* modulo the ten policies.
+            policy *k* modulo their number.
         generator: for the random rules, on the device of ``subsets``.
 
     Returns:
@@ -84,7 +86,7 @@ def policy_ids(
         ids = torch.zeros_like(subsets)
         return ids, ids
     if cell.policy in ("P1", "P1c", "P1j"):
-        ids = subsets % count
+        ids = subsets % len(policies(cell))
         return ids, ids
 
     def draw() -> Tensor:

@@ -5,6 +5,10 @@ Leaves: *supported*, *contradicted* or *undecided* for each statement, with its 
 Never: types a verdict, pools presets or data sets, or decides from too few seeds.
 """
 
+from contrastive_tutorial.errors import require_extra
+
+require_extra("study", "scipy", "yaml")
+
 from contrastive_tutorial.verdicts.claims import VERDICTS, load_claims
 from contrastive_tutorial.verdicts.contrasts import EFFECTS, Effect, Measured, measure, seeds_for
 from contrastive_tutorial.verdicts.decisions import (

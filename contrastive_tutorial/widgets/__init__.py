@@ -6,13 +6,19 @@ every other front end.
 Never: asks another host for anything, or turns text of a record into markup.
 """
 
+from contrastive_tutorial.errors import require_extra
+
+require_extra("notebook", "matplotlib", "ipywidgets")
+
 from contrastive_tutorial.widgets.exercises import check_function, check_number
 from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
 from contrastive_tutorial.widgets.interaction import interact
+from contrastive_tutorial.widgets.lab import Lab
 from contrastive_tutorial.widgets.player import Player
 
 __all__ = [
     "EmbeddingExplorer",
+    "Lab",
     "Player",
     "check_function",
     "check_number",

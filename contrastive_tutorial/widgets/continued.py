@@ -1,4 +1,4 @@
-"""A setting of the lab in PyTorch: what a run in the page becomes with a GPU and all the metrics."""
+"""A setting of the lab in PyTorch, where it may run longer and has all the metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import nn
 from contrastive_tutorial import data, norm
 from contrastive_tutorial.augment import Policy
 from contrastive_tutorial.study import Cell, Experiment, Preset
-from contrastive_tutorial.train import ContrastiveModel, ProjectionHead, TwoConv, seeded
+from contrastive_tutorial.train import ContrastiveModel, seeded
+from contrastive_tutorial.train.encoders import ProjectionHead, TwoConv
 
 _IMAGES = 2_000  # training images of the lab
 
@@ -66,7 +67,7 @@ class LabExperiment(Experiment):
         model.encoder = norm.convert_norm(
             model.encoder, self.cell.norm, self.num_subsets, total_steps=self.preset.steps
         )
-        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def small(seed: int) -> ContrastiveModel:

@@ -84,7 +84,7 @@ def interact(
     marks = read_drag(drag, controls)
     name = str(name or getattr(fn, "__name__", type(fn).__name__))
     if static is None:
-        static = not _is_live()
+        static = not is_live()
     if static:
         return record(
             fn,
@@ -98,7 +98,7 @@ def interact(
     return _live(fn, controls, describe, name)
 
 
-def _is_live() -> bool:
+def is_live() -> bool:
     """Whether a Jupyter kernel runs this and no book is being built."""
     if os.environ.get(BOOK_VARIABLE, "") not in ("", "0"):
         return False

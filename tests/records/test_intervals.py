@@ -15,7 +15,6 @@ from contrastive_tutorial.records.intervals import (
     mean_interval,
     seeds_needed,
     sign_flip_p,
-    tost_p,
 )
 
 # Integers in units of 1e-3: as in results, ties between sign patterns are real ties then.

@@ -2,6 +2,7 @@
 
 import subprocess
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -18,10 +19,11 @@ def test_versions_are_those_installed():
 def tree(tmp_path, monkeypatch):
     """A checkout that holds a copy of the module, as if the package ran from it."""
     folder = tmp_path / "tree" / "contrastive_tutorial"
-    folder.mkdir(parents=True)
-    for name in ("provenance.py", "experiments.py"):
-        (folder / name).write_text("")
-    monkeypatch.setattr(provenance, "__file__", str(folder / "provenance.py"))
+    room = folder / Path(provenance.__file__).parent.name
+    room.mkdir(parents=True)
+    for path in (folder / "errors.py", room / "provenance.py"):
+        path.write_text("")
+    monkeypatch.setattr(provenance, "__file__", str(room / "provenance.py"))
     return folder
 
 
@@ -42,8 +44,15 @@ def test_a_commit_says_whether_the_package_differs_from_it(tree):
     assert provenance.git_commit() == commit
     (tree.parent / "notes.txt").write_text("beside the package")
     assert provenance.git_commit() == commit
-    (tree / "provenance.py").write_text("changed = True\n")
+    (tree / "errors.py").write_text("changed = True\n")  # another room counts as well
     assert provenance.git_commit() == commit + "-dirty"
+
+
+def test_the_code_that_runs_here_is_found():
+    root = Path(provenance.__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        pytest.skip("not a checkout")
+    assert provenance.git_commit()[:40] == git(root, "rev-parse", "HEAD")
 
 
 def test_an_installed_package_has_no_commit_of_its_own(tree):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import (
     Summary,
     find_record,
+    find_results,
     load_record,
     load_records,
     record_file,
+    schema,
     summarize,
 )
 
@@ -34,6 +37,12 @@ def test_one_record_is_found_whatever_its_data(tmp_path):
             find_record(tmp_path / "shapes", "cpu", cell, 10, 0)
     with pytest.raises(InputError, match="no such folder of records"):
         find_record(tmp_path / "nowhere", "cpu", "B0", 10, 0)
+
+
+def test_the_recorded_runs_of_the_source_tree_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("CONTRASTIVE_TUTORIAL_RESULTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert find_results() == Path(schema.__file__).resolve().parents[2] / "results"
 
 
 def test_round_trip(tmp_path):

@@ -1,0 +1,285 @@
+"""The lab: SimCLR that trains in the page, two settings side by side.
+
+:class:`Lab` packs the engine of ``static/lab/`` (its README has the messages) and
+``static/lab/view.js`` into one piece of HTML that needs neither kernel nor network. What a reader
+may change is listed once, in :data:`FIELDS`; the page builds its controls from it.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import zlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from contrastive_tutorial.data.shapes import GROUNDS, HUES, SHAPES, TEXTURES
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.report import PALETTE
+from contrastive_tutorial.widgets import fragment
+
+#: What a reader may set, in the order of the page: name, label, explanation, default, and either
+#: the choices with their texts or the least and the largest number.
+FIELDS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "k",
+        "label": "Subsets K",
+        "help": "equal parts of the training images; N must be a multiple of K",
+        "value": 1,
+        "range": (1, 128),
+    },
+    {
+        "name": "policy",
+        "label": "Augmentation",
+        "help": "one recipe for all, or a mark of its own for every subset",
+        "value": "shared",
+        "choices": {
+            "shared": "one for all",
+            "subset": "own brightness",
+            "blur": "own blur",
+        },
+    },
+    {
+        "name": "strength",
+        "label": "Strength of the marks",
+        "help": "0 to 1",
+        "value": 1.0,
+        "range": (0, 1),
+    },
+    {
+        "name": "colours",
+        "label": "Colours of the views",
+        "help": "as they are, or drawn anew for every view",
+        "value": "random",
+        "choices": {"kept": "kept", "random": "randomised"},
+    },
+    {
+        "name": "norm",
+        "label": "Norm",
+        "help": "what batch statistics are taken over",
+        "value": "bn",
+        "choices": {
+            "bn": "BN, whole batch",
+            "split": "split BN, each subset",
+            "ghost": "ghost BN, K random groups",
+            "renorm": "BatchRenorm",
+            "none": "none",
+        },
+    },
+    {
+        "name": "negatives",
+        "label": "Negatives",
+        "help": "who counts as a stranger",
+        "value": "cross",
+        "choices": {"cross": "whole batch", "within": "own subset only"},
+    },
+    {
+        "name": "temperature",
+        "label": "Temperature",
+        "help": "small: only the nearest strangers count",
+        "value": 0.2,
+        "range": (0.01, 10),
+    },
+    {"name": "n", "label": "Images a step N", "help": "4 to 256", "value": 64, "range": (4, 256)},
+    {
+        "name": "lr",
+        "label": "Learning rate",
+        "help": "of Adam; may change under way",
+        "value": 0.003,
+        "range": (1e-9, 1e9),
+    },
+    {
+        "name": "seed",
+        "label": "Seed",
+        "help": "of weights, subsets, batches and views",
+        "value": 0,
+        "range": (0, 2**32 - 1),
+    },
+    {
+        "name": "network",
+        "label": "Network",
+        "help": "9,328 or 95,424 weights",
+        "value": "small",
+        "choices": {"small": "small", "two_conv_strided": "two_conv_strided"},
+    },
+    {
+        "name": "steps",
+        "label": "Steps",
+        "help": "or 60 seconds, whichever comes first",
+        "value": 400,
+        "range": (1, 10_000),
+    },
+)
+SIDES = ("A", "B")
+_EXPORT = "export default { render };"
+_PLAIN = str.maketrans("<>&", ",.:")
+#: The page of the book with the recorded results, from where the lab's page stands.
+RECORDS = "recorded-results.html"
+
+
+class Lab:
+    """Two small networks that learn side by side in the reader's browser.
+
+    The last line of a cell shows it: HTML that trains in notebooks, in the book and in a saved
+    file, a sentence elsewhere. With a kernel and anywidget, :attr:`settings` follows the reader.
+
+    Args:
+        question: name of one question of :func:`questions`, asked alone; all of them by default.
+        a, b: settings of the two sides that differ from the question's, by their name in
+            :data:`FIELDS`.
+
+    Attributes:
+        html: the self-contained piece of HTML.
+        summary: the question and its recorded answer in words.
+
+    Raises:
+        InputError: naming an unknown question or setting, or a value that it cannot have.
+    """
+
+    def __init__(
+        self,
+        question: str | None = None,
+        *,
+        a: Mapping[str, Any] | None = None,
+        b: Mapping[str, Any] | None = None,
+    ) -> None:
+        known = {item["id"]: item for item in questions()}
+        if question is not None and question not in known:
+            raise InputError(f"question: expected one of {', '.join(known)}, got {question!r}")
+        self._questions = [known[question]] if question else list(known.values())
+        first = self._questions[0]
+        self._settings = {
+            side: _defaults() | first[side.lower()] | _checked(side, given or {})
+            for side, given in zip(SIDES, (a, b), strict=True)
+        }
+        self._widget: Any = None
+        self.summary = fragment.clean(
+            f"The lab: {first['question']} It trains two small networks in the page, which needs "
+            f"JavaScript. {first['measured']}"
+        )
+        self.html = fragment.fragment("lab/lab", self._state(), self.summary)
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """The settings of ``"A"`` and ``"B"``: with a kernel, as the reader left them."""
+        current = self._widget.settings if self._widget is not None else self._settings
+        return {side: dict(current[side]) for side in SIDES}
+
+    def experiment(self, side: str = "A") -> Any:
+        """The same setting in PyTorch; see :class:`LabExperiment`.
+
+        Raises:
+            InputError: for a side other than A and B, or a setting that cannot be trained.
+        """
+        from contrastive_tutorial.widgets.continued import LabExperiment
+
+        if side not in SIDES:
+            raise InputError(f"side: expected one of {SIDES}, got {side!r}")
+        return LabExperiment(self.settings[side])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        bundle = {"text/html": self.html, "text/plain": self.summary}
+        widget = self._alive()
+        if widget is not None:
+            shown = widget._repr_mimebundle_()
+            bundle |= shown[0] if isinstance(shown, tuple) else shown
+        return bundle
+
+    def __repr__(self) -> str:
+        return f"Lab({self.summary!r})"
+
+    def save_html(self, path: str | Path) -> Path:
+        """Write one HTML file that works from the disk, without a network."""
+        atomic_write(path, fragment.page(self.html, "The lab").encode())
+        return Path(path)
+
+    def _alive(self) -> Any:
+        """The anywidget whose ``settings`` Python reads, where a kernel and anywidget are."""
+        from contrastive_tutorial.widgets.interaction import is_live
+
+        if self._widget is None and is_live():
+            try:
+                import anywidget
+            except ModuleNotFoundError:
+                return None
+            import traitlets
+
+            traits: dict[str, Any] = {
+                name: traitlets.Any(value).tag(sync=True) for name, value in self._state().items()
+            }
+            traits["address"] = traitlets.Bool(False).tag(sync=True)  # a notebook's own
+            traits["_esm"] = fragment.module_source("lab/lab")
+            self._widget = type("LabWidget", (anywidget.AnyWidget,), traits)()
+        return self._widget
+
+    def _state(self) -> dict[str, Any]:
+        content = {
+            "fields": [{k: v for k, v in field.items() if k != "range"} for field in FIELDS],
+            "questions": self._questions,
+            "palette": list(PALETTE),
+            "names": {
+                "class": SHAPES, "subset": None, "colour": HUES, "background": GROUNDS,
+                "texture": TEXTURES,
+            },
+            "view": _squeezed(_static("view.js")).replace(_EXPORT, "return { render };"),
+            "script": _squeezed(_static("model.js") + _static("worker.js")),
+        }  # fmt: skip
+        packed = zlib.compress(json.dumps(content).encode() + b"\0" + _static("lab.wasm"), 9)
+        return {
+            "packed": {"letters": _letters(packed), "size": len(packed)},
+            "settings": self._settings,
+            "summary": self.summary,
+            "records": RECORDS,
+            "address": True,
+        }
+
+
+@functools.cache
+def questions() -> tuple[dict[str, Any], ...]:
+    """The questions whose answers were measured over seeds, in the order of the page."""
+    return tuple(json.loads(_static("questions.json")))
+
+
+def _static(name: str) -> bytes:
+    return (resources.files("contrastive_tutorial.widgets") / "static" / "lab" / name).read_bytes()
+
+
+def _letters(data: bytes) -> str:
+    """Base 85 without letters that HTML escapes; ``lab.js`` reads it."""
+    return base64.b85encode(data, pad=True).decode("ascii").translate(_PLAIN)
+
+
+def _squeezed(source: bytes) -> str:
+    """JavaScript without its indentation and the lines that are comments alone."""
+    lines = (line.strip() for line in source.decode("utf-8").splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith(("//", "/**", "* ")))
+
+
+def _defaults() -> dict[str, Any]:
+    return {field["name"]: field["value"] for field in FIELDS}
+
+
+def _checked(side: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` if every name and value of it is known."""
+    known = {field["name"]: field for field in FIELDS}
+    for name, value in given.items():
+        where = f"{side.lower()}[{name!r}]"
+        if name not in known:
+            raise InputError(f"{where}: expected one of {', '.join(known)}")
+        field = known[name]
+        if "choices" in field:
+            if value not in field["choices"]:
+                expected = ", ".join(field["choices"])
+                raise InputError(f"{where}: expected one of {expected}, got {value!r}")
+            continue
+        low, high = field["range"]
+        whole = isinstance(field["value"], int)
+        kinds = int if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+            kind = "a whole number" if whole else "a number"
+            raise InputError(f"{where}: expected {kind} from {low:g} to {high:g}, got {value!r}")
+    return dict(given)

@@ -1,0 +1,544 @@
+"""The lab: what is packed and refused, and that it trains in a browser that can reach nothing."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import re
+import sys
+import types
+import zlib
+
+import pytest
+import torch
+from headless import needs_chromium, opened
+from torch import nn
+
+from contrastive_tutorial import norm
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import load_records
+from contrastive_tutorial.widgets import Lab
+from contrastive_tutorial.widgets.continued import recipes
+from contrastive_tutorial.widgets.lab import FIELDS, SIDES, questions
+
+PATIENCE_MS = 120_000  # a busy machine is no failure
+SHORT = {"steps": 12}
+
+
+def state(lab):
+    return json.loads(re.search(r'json">(.*?)</script>', lab.html)[1])
+
+
+def content(lab):
+    packed = state(lab)["packed"]
+    letters = packed["letters"].translate(str.maketrans(",.:", "<>&"))
+    text, _, wasm = zlib.decompress(base64.b85decode(letters)[: packed["size"]]).partition(b"\0")
+    assert wasm.startswith(b"\0asm")
+    return json.loads(text)
+
+
+def settings_of(**changes):
+    return {field["name"]: field["value"] for field in FIELDS} | changes
+
+
+# ---- what is packed ------------------------------------------------------------------------------
+
+
+def test_the_page_is_light_and_asks_no_one_for_anything():
+    lab = Lab()
+    assert len(lab.html.encode()) <= 40_000
+    assert lab.html == Lab().html
+    everything = lab.html + json.dumps(content(lab))
+    assert not re.findall(r"https?://[^\s\"'`)]+", everything)
+    for banned in ("import(", "importScripts", "require(", "eval(", "new Function", "fetch("):
+        assert banned not in everything.replace("new Promise", "")
+    assert lab.html.count("</script>") == lab.html.count("<script") == 2
+
+
+def test_where_no_script_runs_a_sentence_has_the_question_and_its_answer():
+    for item in questions():
+        lab = Lab(item["id"])
+        assert item["question"] in lab.summary
+        assert item["measured"] in lab.summary
+        assert lab._repr_mimebundle_() == {"text/html": lab.html, "text/plain": lab.summary}
+        assert [one["id"] for one in content(lab)["questions"]] == [item["id"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"question": "nope"}, "question: expected one of .* got 'nope'"),
+        ({"a": {"K": 4}}, r"a\['K'\]: expected one of k, policy"),
+        ({"b": {"norm": "gn"}}, r"b\['norm'\]: expected one of bn, split"),
+        ({"a": {"k": 2.5}}, r"a\['k'\]: expected a whole number from 1 to 128"),
+        ({"a": {"n": True}}, r"a\['n'\]: expected a whole number"),
+        ({"a": {"temperature": 0}}, r"a\['temperature'\]: expected a number from 0.01"),
+        ({"b": {"lr": float("nan")}}, r"b\['lr'\]: expected a number"),
+        ({"b": {"seed": "1"}}, r"b\['seed'\]: expected a whole number"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, words):
+    with pytest.raises(InputError, match=words):
+        Lab(**arguments)
+
+
+def test_every_question_differs_on_its_two_sides_and_can_be_set():
+    for item in questions():
+        assert item["a"] != item["b"]
+        assert len(item["options"]) == 3
+        assert len(item["sides"]) == 2
+        Lab(a=item["a"], b=item["b"])
+
+
+def test_settings_can_be_changed_from_python():
+    lab = Lab(a={"norm": "ghost", "k": 8}, b={"lr": 0.01})
+    assert lab.settings["A"]["norm"] == "ghost"
+    assert lab.settings["B"]["lr"] == 0.01
+    assert set(lab.settings["A"]) == {field["name"] for field in FIELDS}
+    assert state(lab)["settings"] == lab.settings
+
+
+def test_with_a_kernel_the_settings_follow_the_reader(monkeypatch):
+    class AnyWidget:
+        def __init__(self):
+            self.settings = self.settings.value
+
+        def _repr_mimebundle_(self):
+            return {"application/vnd.jupyter.widget-view+json": {}}, {}
+
+    class Trait:
+        def __init__(self, value):
+            self.value = value
+
+        def tag(self, sync):
+            assert sync
+            return self
+
+    monkeypatch.setitem(sys.modules, "anywidget", types.SimpleNamespace(AnyWidget=AnyWidget))
+    traits = types.SimpleNamespace(Any=Trait, Bool=Trait)
+    monkeypatch.setitem(sys.modules, "traitlets", traits)
+    monkeypatch.setattr("contrastive_tutorial.widgets.interaction.is_live", lambda: True)
+    lab = Lab()
+    bundle = lab._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["text/html"] == lab.html
+    lab._widget.settings = {"A": settings_of(k=2), "B": settings_of(k=8)}
+    assert (lab.settings["A"]["k"], lab.settings["B"]["k"]) == (2, 8)
+    assert lab.experiment("B").num_subsets == 8
+
+
+# ---- the same setting in PyTorch -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["bn", "split", "ghost", "renorm", "none"])
+def test_a_setting_trains_on_in_pytorch(kind):
+    given = {"k": 4, "norm": kind, "policy": "subset", "n": 16, "steps": 3, "seed": 5}
+    experiment = Lab(a=given).experiment("A")
+    kinds = {
+        "bn": nn.BatchNorm2d, "split": norm.SplitBatchNorm2d, "ghost": norm.GhostBatchNorm2d,
+        "renorm": norm.BatchRenorm2d, "none": nn.Identity,
+    }  # fmt: skip
+    layers = [m for m in experiment.model.modules() if isinstance(m, kinds[kind])]
+    assert len(layers) >= 2
+    weights = sum(p.numel() for p in experiment.model.parameters())
+    assert weights == (9_328 if kind != "none" else 9_328 - 2 * (16 + 32))
+    views = experiment.views(0, torch.Generator().manual_seed(0))
+    assert views.shape == (32, 3, 32, 32)
+    means = views.reshape(4, -1).mean(1)  # a brightness of its own for every subset
+    assert (means.diff() > 0.02).all()
+    assert len(experiment.train(progress=False).losses) == 3
+
+
+def test_recipes_are_those_of_the_page():
+    shared = recipes(settings_of(k=4, colours="kept"))
+    assert [policy.jitter for policy in shared] == [0.0]
+    bright = recipes(settings_of(k=4, policy="subset", strength=0.5))
+    assert [policy.shift for policy in bright] == pytest.approx([-0.15, -0.05, 0.05, 0.15])
+    assert {policy.hue for policy in bright} == {(-0.5, 0.5)}
+    blurred = recipes(settings_of(k=4, policy="blur"))
+    assert [p.sigma[1] * (p.blur > 0) for p in blurred] == pytest.approx([0.0, 0.5, 1.0, 1.5])
+
+
+def test_a_setting_that_cannot_be_trained_is_refused_there_too():
+    with pytest.raises(InputError, match="side: expected one of"):
+        Lab().experiment("C")
+    with pytest.raises(InputError, match="64"):
+        Lab(a={"k": 5}).experiment("A")
+
+
+# ---- alive ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return Lab().save_html(tmp_path_factory.mktemp("lab") / "lab.html")
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    lab = Lab(a=SHORT, b=SHORT | {"norm": "split"})
+    return lab.save_html(tmp_path_factory.mktemp("lab") / "short.html")
+
+
+def button(tab, name):
+    return tab.get_by_role("button", name=name, exact=True)
+
+
+def field(tab, side, name):
+    return tab.locator(f"#{side}-{name}")
+
+
+def ready(tab):
+    for side in SIDES:
+        tab.locator(".side", has_text=f"{side}: ").get_by_text("ready:").wait_for(
+            timeout=PATIENCE_MS
+        )
+
+
+def said(tab, words):
+    tab.locator("[role=status]", has_text=words).first.wait_for(
+        state="attached", timeout=PATIENCE_MS
+    )
+
+
+def steps(tab):
+    """The step at which each side stands."""
+    texts = tab.locator(".side").all_inner_texts()
+    return [int(found[1]) if (found := re.search(r"step (\d+) ·", text)) else 0 for text in texts]
+
+
+def reloaded(tab, script):
+    """The page again, after a script that takes something from it."""
+    tab.add_init_script(script)
+    tab.reload()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_the_default_question_is_trained_to_its_answer(whole):
+    question = questions()[0]
+    with opened(whole, viewport={"width": 1000, "height": 900}) as tab:
+        ready(tab)
+        right = question["options"][question["answer"]]
+        tab.get_by_role("radio", name=right).check()
+        button(tab, "Train").click()
+        said(tab, "Training.")
+        button(tab, "Train again").wait_for(timeout=PATIENCE_MS)
+        verdict = tab.locator(".verdict").inner_text()
+        assert f"So here: {right}" in verdict
+        assert "That was your guess." in verdict
+        assert "One seed is an anecdote." in verdict
+        assert question["measured"] in verdict
+        assert tab.locator(".verdict a").get_attribute("href") == "recorded-results.html"
+        assert all(step > 20 for step in steps(tab))
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_train_pause_step_and_reset(whole):
+    with opened(whole) as tab:
+        ready(tab)
+        button(tab, "One step").click()
+        tab.wait_for_function("lab => lab.textContent.includes('step 1 ·')", arg=root(tab))
+        assert steps(tab) == [1, 1]
+        button(tab, "Resume").click()
+        tab.wait_for_function("lab => /step [1-9]\\d ·/.test(lab.textContent)", arg=root(tab))
+        button(tab, "Pause").click()
+        tab.wait_for_timeout(300)
+        stopped = steps(tab)
+        tab.wait_for_timeout(500)
+        assert steps(tab) == stopped
+        button(tab, "Reset").click()
+        ready(tab)
+        assert steps(tab) == [0, 0]
+        before = field(tab, "A", "seed").input_value()
+        button(tab, "New seed").click()
+        assert field(tab, "A", "seed").input_value() != before
+        assert field(tab, "A", "seed").input_value() == field(tab, "B", "seed").input_value()
+
+
+def root(tab):
+    return tab.evaluate_handle("document.querySelector('.ct-widget > div').shadowRoot")
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("k", "5"), ("n", "2"), ("temperature", "0"), ("lr", "-1"), ("seed", ""), ("k", "many")],
+)
+def test_a_value_that_cannot_be_is_named_at_its_field(whole, name, value):
+    with opened(whole) as tab:
+        ready(tab)
+        good = field(tab, "A", name).input_value()
+        tab.get_by_text("All settings").click()
+        field(tab, "A", name).fill(value)
+        field(tab, "A", name).press("Tab")
+        tab.locator(f"#A-{name}[aria-invalid=true]").wait_for(timeout=PATIENCE_MS)
+        said(tab, f"A: {name}")
+        assert field(tab, "A", name).input_value() == value
+        button(tab, "Train").click()
+        tab.wait_for_timeout(300)
+        assert button(tab, "Train").count() == 1
+        assert steps(tab) == [0, 0]
+        field(tab, "A", name).fill(good)
+        field(tab, "A", name).press("Tab")
+        ready(tab)
+        assert tab.locator("[aria-invalid=true]").count() == 0
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_run_that_diverges_says_at_which_step(short):
+    with opened(short) as tab:
+        ready(tab)
+        tab.get_by_text("All settings").click()
+        field(tab, "B", "lr").fill("1e6")
+        field(tab, "B", "lr").press("Tab")
+        ready(tab)
+        button(tab, "Train").click()
+        button(tab, "Train again").wait_for(timeout=PATIENCE_MS)
+        first, second = tab.locator(".side").all_inner_texts()
+        assert "done" in first
+        assert re.search(r"Diverged at step \d+", second)
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_nonsense_in_a_link_is_named_and_left_out(whole):
+    with opened(whole) as tab:
+        ready(tab)
+        tab.evaluate(
+            "location.hash = '#lab?question=nope&A.k=seven&A.norm=x&C.n=8&B.lr=0.01&A.seed=7'"
+        )
+        said(tab, "question=nope, A.k=seven, A.norm=x, C.n=8")
+        assert field(tab, "B", "lr").input_value() == "0.01"
+        assert field(tab, "A", "seed").input_value() == "7"
+        ready(tab)
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_copied_link_leads_back_to_the_setting(whole):
+    with opened(whole) as tab:
+        ready(tab)
+        tab.get_by_label("Question").select_option(index=1)
+        tab.get_by_text("All settings").click()
+        field(tab, "A", "norm").select_option("renorm")
+        field(tab, "B", "seed").fill("42")
+        field(tab, "B", "seed").press("Tab")
+        tab.get_by_text("Take it home").click()
+        button(tab, "Copy link").click()
+        link = tab.get_by_label("Link to this setting").input_value()
+        assert "#lab?" in link
+        tab.goto("about:blank")
+        tab.goto(link)
+        ready(tab)
+        assert field(tab, "A", "norm").input_value() == "renorm"
+        assert field(tab, "B", "seed").input_value() == "42"
+        assert tab.get_by_label("Question").evaluate("node => node.selectedIndex") == 1
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_run_is_saved_as_a_record(short, tmp_path):
+    with opened(short) as tab:
+        ready(tab)
+        tab.get_by_text("Take it home").click()
+        button(tab, "Save run A as JSON").click()
+        said(tab, "nothing to save")
+        button(tab, "One step").click()
+        tab.wait_for_function("lab => lab.textContent.includes('step 1 ·')", arg=root(tab))
+        with tab.expect_download() as download:  # under way: the run ends with it
+            button(tab, "Save run B as JSON").click()
+        download.value.save_as(tmp_path / "b.json")
+        (record,) = load_records(tmp_path / "b.json")
+        assert (record.seed, record.data) == (0, "shapes")
+        assert len(record.loss_curve) == 1
+        assert 0 <= record.metrics["knn10"] <= 1
+
+
+KEEP_WORKERS = """
+window.kept = [];
+const Real = window.Worker;
+window.Worker = class extends Real {
+  constructor(...all) { super(...all); window.kept.push(this); }
+};
+"""
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_worker_that_is_killed_is_noticed_and_replaced(whole):
+    with opened(whole) as tab:
+        tab.clock.install()
+        reloaded(tab, KEEP_WORKERS)
+        for _ in range(3):  # a new start takes no new worker
+            ready_by_clock(tab)
+            button(tab, "Reset").click()
+        assert tab.evaluate("kept.length") == 2
+        ready_by_clock(tab)
+        button(tab, "Train").click()
+        tab.evaluate("kept[0].terminate()")
+        for _ in range(40):
+            tab.clock.run_for(500)
+        assert "No answer for ten seconds" in tab.locator(".side").first.inner_text()
+        button(tab, "Reset").click()
+        ready_by_clock(tab)
+        assert tab.evaluate("kept.length") == 3
+
+
+def ready_by_clock(tab):
+    for _ in range(1000):
+        tab.clock.run_for(300)
+        if all("ready:" in text for text in tab.locator(".side").all_inner_texts()):
+            return
+        tab.evaluate("1")
+    raise AssertionError("the lab did not get ready")
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_a_page_out_of_sight_stops(whole):
+    with opened(whole) as tab:
+        ready(tab)
+        button(tab, "Train").click()
+        tab.wait_for_function("lab => /step \\d+ ·/.test(lab.textContent)", arg=root(tab))
+        tab.evaluate(
+            "Object.defineProperty(document, 'hidden', { value: true, configurable: true });"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        said(tab, "Paused, because the page was hidden.")
+        tab.wait_for_timeout(300)
+        stopped = steps(tab)
+        tab.wait_for_timeout(300)
+        assert steps(tab) == stopped
+        button(tab, "Resume").wait_for()
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("delete window.WebAssembly", "lacks WebAssembly,"),
+        ("WebAssembly.validate = () => false", "lacks WebAssembly with SIMD"),
+        ("delete window.Worker", "lacks workers"),
+    ],
+)
+def test_without_an_engine_the_recorded_answer_is_there(whole, script, words):
+    with opened(whole) as tab:
+        reloaded(tab, script)
+        said(tab, words)
+        said(tab, questions()[0]["measured"])
+        assert button(tab, "Train").is_disabled()
+        assert field(tab, "A", "k").is_disabled()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_without_compression_streams_the_recorded_answer_is_there(whole):
+    with opened(whole) as tab:
+        reloaded(tab, "delete window.DecompressionStream")
+        tab.get_by_text("cannot unpack").wait_for(timeout=PATIENCE_MS)
+        assert questions()[0]["measured"] in tab.locator("main").inner_text()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_without_javascript_the_recorded_answer_is_there(whole):
+    with opened(whole, java_script_enabled=False) as tab:
+        assert questions()[0]["measured"] in tab.locator("main").inner_text()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_the_keyboard_does_everything(short):
+    def here(tab):
+        return tab.evaluate(
+            "(() => { const node = document.activeElement.shadowRoot?.activeElement;"
+            " return node ? node.id || node.textContent || node.type : '' })()"
+        )
+
+    with opened(short, reduced_motion="reduce") as tab:
+        ready(tab)
+        reached = []
+        for _ in range(14):
+            tab.keyboard.press("Tab")
+            reached.append(here(tab))
+        for stop in ("question", "radio", "Train", "One step", "Reset", "New seed", "by"):
+            assert stop in reached
+        for stop in ("All settings", "Take it home"):
+            assert stop in reached
+        tab.get_by_role("radio").first.focus()
+        tab.keyboard.press("ArrowDown")
+        assert tab.get_by_role("radio").nth(1).is_checked()
+        button(tab, "Train").focus()
+        tab.keyboard.press("Enter")
+        button(tab, "Train again").wait_for(timeout=PATIENCE_MS)
+        assert here(tab) == "Train again"
+        for kind in ("map", "views"):
+            for canvas in tab.locator(f"canvas.{kind}").all():
+                assert "step 12" in canvas.get_attribute("aria-label")
+        for chart in tab.locator("figure").all():
+            assert re.search(r": A [-\d.–]+, B [-\d.–]+", chart.get_attribute("aria-label"))
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_calm_pages_are_drawn_at_most_once_a_second(whole):
+    with opened(whole, reduced_motion="reduce") as tab:
+        ready(tab)
+        button(tab, "Train").click()
+        tab.wait_for_function("lab => /step \\d+ ·/.test(lab.textContent)", arg=root(tab))
+        gaps = tab.evaluate(
+            """lab => new Promise((done) => {
+              const times = [], watch = new MutationObserver(() => {
+                times.push(performance.now());
+                if (times.length === 3) done(times.slice(1).map((time, i) => time - times[i]));
+              });
+              watch.observe(lab.querySelector(".plot"), { childList: true });
+            })""",
+            root(tab),
+        )
+        assert min(gaps) >= 990
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_themes_and_narrow_pages(short, width):
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    with opened(short, color_scheme="light", viewport={"width": width, "height": 800}) as tab:
+        ready(tab)
+        button(tab, "Train").click()
+        button(tab, "Train again").wait_for(timeout=PATIENCE_MS)
+        tab.get_by_text("All settings").click()
+        tab.get_by_text("Take it home").click()
+        assert tab.evaluate(overflow) <= 0
+        light = tab.locator(".lab").screenshot()
+        assert tab.locator(".lab").get_attribute("data-theme") == "light"
+        tab.evaluate("document.documentElement.dataset.theme = 'dark'")
+        tab.locator(".lab[data-theme=dark]").wait_for()
+        assert tab.locator(".lab").screenshot() != light
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_the_engine_and_the_page_agree_on_the_settings(whole):
+    lab = Lab()
+    inside = content(lab)["script"]
+    model = inside[: inside.index("if (typeof module")]
+    with opened(whole) as tab:
+        check = f"(given) => {{ {model} return Lab.check(given); }}"
+        complete = tab.evaluate(check, {})
+        assert {name: complete[name] for name in settings_of()} == settings_of()
+        for one in FIELDS:
+            for value in one.get("choices") or one["range"]:
+                given = {one["name"]: value}
+                if one["name"] == "k":
+                    given["n"] = 256
+                assert tab.evaluate(check, given)[one["name"]] == value
+        for item, side in itertools.product(questions(), "ab"):
+            assert tab.evaluate(check, item[side])
