@@ -92,7 +92,7 @@ class Cover(SphinxDirective):
         from contrastive_tutorial.report import style
 
         with matplotlib.rc_context():
-            style.style()
+            style.use()
             picture = style.picture(draw_cover(7.2, 3.0), COVER_ALT)
         return [nodes.raw("", f'<div class="book-cover">{picture.svg}</div>', format="html")]
 
@@ -107,7 +107,7 @@ def draw_share_image(app: Sphinx, error: Exception | None) -> None:
     from contrastive_tutorial.report import style
 
     with matplotlib.rc_context():
-        style.style()
+        style.use()
         light = "#e6e6e6"
         matplotlib.rcParams.update({"text.color": light, "axes.titlecolor": light})
         fig = draw_cover(SHARE_SIZE[0] / 100, SHARE_SIZE[1] / 100)

@@ -1,6 +1,6 @@
 """How every figure of the book looks, and how it reaches a reader who cannot see it.
 
-``style()`` once at the top of a chapter, ``show(fig, alt=...)`` at the end of a cell that draws.
+``style.use()`` once at the top of a chapter, ``show(fig, alt=...)`` at the end of a cell that draws.
 
 No single grey reaches the 4.5:1 contrast that text needs on a white page *and* on the dark page
 (#121212): the best compromise is 4.3:1. So ``show`` writes SVG into the page and paints everything
@@ -50,7 +50,7 @@ _PX_PER_INCH = 96
 _MAX_VECTOR_POINTS = 500
 
 
-def style() -> None:
+def use() -> None:
     """Set matplotlib's defaults for the book: transparent, mid-grey ink, ``PALETTE``, 614 px wide.
 
     Seaborn draws with the same defaults as long as ``seaborn.set_theme`` is not called after it.

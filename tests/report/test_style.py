@@ -31,7 +31,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.fixture
 def book_style():
     with matplotlib.rc_context():
-        style.style()
+        style.use()
         yield
 
 
