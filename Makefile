@@ -8,7 +8,7 @@ WORKERS ?= 2
 # A page that failed would count as read, and the next build would pass without looking at it.
 FORGET := rm -rf _build/.doctrees
 
-.PHONY: book test serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact coverage faults mutants
+.PHONY: book test quick serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact coverage faults
 
 book: $(VENV)/.book
 	rm -rf _build/html  # old pages and old failures would stay; what was executed is kept elsewhere
@@ -28,7 +28,13 @@ lint: $(VENV)/.test
 unit: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --doctest-modules contrastive_tutorial tests
 
-serve: book
+# Style, types, and the package's tests without those that start browsers, books or many processes.
+quick: $(VENV)/.test lint
+	OMP_NUM_THREADS=1 $(BIN)/python $(RUN_TESTS) -m "not slow and not browser" $(PACKAGE_TESTS)
+
+# Serves the book that is there; make book builds it anew.
+serve:
+	@test -f _build/html/index.html || $(MAKE) book
 	@echo "http://127.0.0.1:8000 (Ctrl-C ends)"
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
@@ -38,8 +44,7 @@ colab: $(VENV)/.book
 
 # The tests of the package alone, in environments of their own: neither the book nor a browser.
 SCRATCH := _build/environments
-PACKAGE_TESTS := $(filter-out $(addprefix tests/test_,book.py browser.py colab.py \
-  environment.py),$(wildcard tests/test_*.py))
+PACKAGE_TESTS := tests --ignore=tests/book
 RUN_TESTS := -m pytest -q -n $(WORKERS) --dist worksteal -p no:cacheprovider
 
 # The oldest versions that pyproject.toml allows, on the oldest Python that you have.
@@ -71,31 +76,19 @@ artefact:
 	rm -r $(SCRATCH)/artefact/tree/contrastive_tutorial
 	cd $(SCRATCH)/artefact/tree && OMP_NUM_THREADS=1 ../env/bin/python $(RUN_TESTS) $(PACKAGE_TESTS)
 
-# Lines and branches that the package's own tests reach: of the package, and of what the modules
-# losses, norm and metrics stand for. What runs in a process of its own is not counted.
-EXACT := losses kl kl_fit ntxent triplet norm norm_layers norm_renorm norm_statistics norm_kernels \
-  metrics clustering kmeans neighbours probes geometry checks feature_checks
-COMMA := ,
-SPACE := $(subst x, ,x)
+# Lines and branches that the tests reach: of the whole package, and of losses, norm and metrics,
+# where a wrong number would cost most. What runs in a process of its own is not counted.
+EXACT := contrastive_tutorial/losses/*,contrastive_tutorial/norm/*,contrastive_tutorial/metrics/*
 
 coverage: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python $(RUN_TESTS) --cov --cov-report= $(PACKAGE_TESTS)
 	$(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=90
-	$(BIN)/python -m coverage report --show-missing --fail-under=98 \
-	  --include=$(subst $(SPACE),$(COMMA),$(EXACT:%=contrastive_tutorial/%.py))
+	$(BIN)/python -m coverage report --show-missing --fail-under=98 --include='$(EXACT)'
 
 # tests/faults/FAULTS.md: every fault and every generated case anew. Takes an hour on two cores. The
 # fuzzer that is guided by coverage runs where it is installed: pip install -e '.[fuzz]'
 faults: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/make_faults.py --run
-
-# Small faults in losses, norms and metrics: do the tests notice? Writes tests/mutants.json and prints
-# what survives without a reason. Takes hours on one core; goes on where it was interrupted.
-# make mutants SAMPLE=80 tries so many of each module.
-mutants:
-	test -d $(SCRATCH)/mutants || $(PYTHON) -m venv $(SCRATCH)/mutants
-	$(SCRATCH)/mutants/bin/python -m pip install --quiet -c constraints.txt '.[test]' 'mutmut>=3.8.1'
-	OMP_NUM_THREADS=1 $(SCRATCH)/mutants/bin/python tests/mutants.py $(if $(SAMPLE),--sample $(SAMPLE))
 
 LATEX := latexmk xelatex
 LATEX_PACKAGES := latexmk texlive-xetex texlive-latex-extra texlive-fonts-recommended fonts-freefont-otf
