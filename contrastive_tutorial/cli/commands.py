@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from contrastive_tutorial import __version__
-from contrastive_tutorial.errors import InputError, is_out_of_memory
+from contrastive_tutorial.errors import InputError, MissingExtraError, is_out_of_memory
 
 PROGRAM = "contrastive-tutorial"
 
@@ -209,7 +209,7 @@ def build_parser() -> argparse.ArgumentParser:
         "report",
         parents=[common],
         help="print the table of recorded results",
-        description="Print mean and 95%% t interval over seeds of every recorded cell.",
+        description="Print mean and 95% interval over seeds of every recorded cell.",
     )
     report.add_argument("--data", metavar="NAME", help="only this data set")
     report.add_argument("--preset", metavar="NAME", help="only this preset")
@@ -221,24 +221,30 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser("cells", help="list the registered cells and presets")
     images = commands.add_parser("data", help="load a data set, show its size, and fill the cache")
     images.add_argument("data", metavar="NAME|PATH", help="as for --data")
-    commands.add_parser(
+    doctor = commands.add_parser(
         "doctor",
         parents=[common],
         help="say what is installed, which device there is, and what is missing",
         description="Say what is installed, which device there is, what data is found, and what "
-        "is missing for the book, Colab, a GPU and the tests. Changes nothing.",
+        "is missing. Changes nothing. Exit status 1 if the package itself lacks something.",
+    )
+    doctor.add_argument(
+        "--dev", action="store_true", help="also what only the book's build and the tests need"
     )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot write a name still gets a line
+            stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     try:
         status = int(_COMMANDS[options.command](options) or 0)
         sys.stdout.flush()  # what cannot be written must fail here, not while Python shuts down
         return status
-    except InputError as error:
+    except (InputError, MissingExtraError) as error:
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except (MemoryError, RuntimeError) as error:
@@ -491,8 +497,9 @@ def _data(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from contrastive_tutorial.cli import doctor
 
-    print(doctor.report(doctor.examine(options.results)))
-    return 0
+    found = doctor.examine(options.results, options.dev)
+    print(doctor.report(found))
+    return int(any(f.topic == "package" and f.state == "missing" for f in found))
 
 
 _COMMANDS = {

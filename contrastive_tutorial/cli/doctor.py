@@ -44,14 +44,17 @@ class Finding:
     remedy: str = ""
 
 
-def examine(results: str | Path = "results") -> list[Finding]:
+def examine(results: str | Path = "results", dev: bool = False) -> list[Finding]:
     """Look at the machine.
 
     Args:
         results: the folder of recorded runs that the command line would use.
+        dev: also what only builders of the book and its tests need.
     """
     found: list[Finding] = []
     for topic, look in _TOPICS.items():
+        if topic in _FOR_DEVELOPERS and not dev:
+            continue
         try:
             found += [Finding(topic, *line) for line in look(Path(results))]
         except Exception as error:  # a broken library must not hide the rest of the report
@@ -127,9 +130,11 @@ def _requirements(extra: str, purpose: str) -> Lines:
     problems = unmet(extra)
     if not problems:
         yield "ok", f"every package that {purpose} needs is installed"
+        return
     target = f"{DISTRIBUTION}[{extra}]" if extra else DISTRIBUTION
-    for problem in problems:
-        yield "missing", problem, f"pip install '{target}'"
+    # An extra that is not installed is a choice; a package without what it requires is broken.
+    state = "note" if extra in ("study", "notebook") else "missing"
+    yield state, f"{purpose} lacks {', '.join(problems)}", f"pip install '{target}'"
 
 
 def _package(_results: Path) -> Lines:
@@ -139,6 +144,8 @@ def _package(_results: Path) -> Lines:
         with suppress(metadata.PackageNotFoundError):  # said below
             yield "ok", f"{name} {metadata.version(name)}"
     yield from _requirements("", "the package")
+    yield from _requirements("study", "`metrics`, `records`, `study`, `verdicts`")
+    yield from _requirements("notebook", "`report`, `widgets`, notebooks")
 
 
 # -- the machine -----------------------------------------------------------------------------------
@@ -256,7 +263,11 @@ def _colab(_results: Path) -> Lines:
     else:
         yield "note", "this is not Colab; the set-up cell of a chapter does nothing here"
     # The cell adds what is not there; what is there it leaves alone, however old.
-    absent = [problem.split()[0] for problem in (*unmet(), *unmet("notebook")) if problem.endswith("(not installed)")]
+    absent = [
+        problem.split()[0]
+        for problem in (*unmet(), *unmet("notebook"))
+        if problem.endswith("(not installed)")
+    ]
     if absent:
         yield (
             "missing",
@@ -285,3 +296,4 @@ _TOPICS: dict[str, Callable[[Path], Lines]] = {
     "colab": _colab,
     "tests": _tests,
 }
+_FOR_DEVELOPERS = {"book", "tests"}

@@ -15,7 +15,7 @@ from contrastive_tutorial.errors import InputError
 
 
 def lines(topic, results="results"):
-    return [finding for finding in examine(results) if finding.topic == topic]
+    return [finding for finding in examine(results, dev=True) if finding.topic == topic]
 
 
 def texts(topic, results="results"):
@@ -31,7 +31,7 @@ def requires(monkeypatch):
 
 
 def test_every_topic_is_looked_at_and_states_are_known(tmp_path):
-    found = examine(tmp_path)
+    found = examine(tmp_path, dev=True)
     assert [f.topic for f in found] == sorted(
         (f.topic for f in found), key=list(doctor._TOPICS).index
     )
@@ -163,3 +163,16 @@ def test_the_report_counts_what_is_missing():
     assert report([Finding("book", "ok", "fine")]) == "book\n  ok  fine\n\nnothing is missing"
     text = report([Finding("gpu", "missing", "none", "buy one"), Finding("gpu", "note", "well")])
     assert text == "gpu\n  !!  none\n      buy one\n  --  well\n\n1 missing"
+
+
+def test_extras_are_found_through_extras(requires):
+    requires(
+        'contrastive-tutorial[inner]; extra == "outer"',
+        'surely-no-such-package; extra == "inner"',
+    )
+    assert unmet("outer") == ["surely-no-such-package (not installed)"]
+
+
+def test_a_reader_sees_nothing_that_only_developers_need():
+    assert {f.topic for f in examine()}.isdisjoint({"book", "tests"})
+    assert {f.topic for f in examine(dev=True)} >= {"book", "tests", "package"}
