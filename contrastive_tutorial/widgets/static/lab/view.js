@@ -35,7 +35,7 @@ button:hover:enabled, select:hover:enabled { border-color: var(--accent); }
 .two, .charts { display: grid; gap: .6rem .9rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
 .charts { grid-template-columns: repeat(4, minmax(0, 1fr)); }
 .side { display: grid; gap: .3rem; grid-template-rows: subgrid; grid-row: span 6; min-width: 0; }
-.side h4 { margin: 0; font-size: .95rem; }
+.side strong { font-size: .95rem; }
 .A { color: var(--a); }
 .B { color: var(--b); }
 canvas { display: block; width: 100%; border: 1px solid var(--line); border-radius: 6px; }
@@ -59,16 +59,13 @@ path.band { fill: currentColor; stroke: none; opacity: .18; }
   background: color-mix(in srgb, var(--soft) 80%, transparent); }
 .verdict { border-left: 3px solid var(--accent); padding: .2rem .7rem; }
 summary { cursor: pointer; width: fit-content; }
-table { border-collapse: collapse; margin: .4rem 0; width: 100%; }
+table { border-collapse: collapse; margin: .4rem 0; width: 100%; table-layout: fixed; }
 th, td { text-align: left; padding: .15rem .4rem .15rem 0; font-weight: 400; }
-td { width: 30%; }
-td > * { width: 100%; }
+td > * { width: 100%; min-width: 0; }
 tr.differs th { font-weight: 600; }
 [aria-invalid="true"] { border-color: var(--error); }
 pre { background: var(--soft); border-radius: 6px; padding: .5rem; overflow-x: auto;
   margin: .4rem 0 0; }
-.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
-  white-space: nowrap; }
 [hidden] { display: none !important; }
 @container (max-width: 40rem) {
   .charts { grid-template-columns: repeat(2, minmax(0, 1fr)); }
@@ -77,7 +74,6 @@ pre { background: var(--soft); border-radius: 6px; padding: .5rem; overflow-x: a
   .q.twice { display: none; } /* a wider picker says it in full */
 }
 `;
-
 
 const SIDES = ["A", "B"];
 const GLYPHS = "●○■□▲★✚≡∷☾"; // one per class of the shapes, in their order
@@ -344,7 +340,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     const views = h("canvas", { class: "views", role: "img", width: 256, height: 64 });
     const map = h("canvas", { class: "map", role: "img" });
     const state = h("p", { class: "muted" });
-    const node = h("div", { class: "side" }, h("h4", { class: side }, `${side}: `, title),
+    const node = h("div", { class: "side" }, h("strong", { class: side }, `${side}: `, title),
       h("small", {}, "What it sees: eight images, two views of each"), views, h("small", {}, "Test images, alike ones near each other"),
       map, state);
     return { side, title, views, map, state, node };
@@ -514,9 +510,12 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
       return run.post("stop");
     }
     run.saving = false;
-    const file = URL.createObjectURL(new Blob([JSON.stringify(run.end.export, null, 1)],
+    const record = run.end.export;
+    const file = URL.createObjectURL(new Blob([JSON.stringify(record, null, 1)],
       { type: "application/json" }));
-    h("a", { href: file, download: `lab-${SIDES[i]}-seed${settings[SIDES[i]].seed}.json` }).click();
+    // The name by which load_records knows a record.
+    const { cell, num_subsets: k, seed: s } = record;
+    h("a", { href: file, download: `${cell}-K${k}-s${s}.json` }).click();
     setTimeout(() => URL.revokeObjectURL(file), 1000);
     return say(`Run ${SIDES[i]} was saved; load_records reads the file.`);
   }
