@@ -98,9 +98,14 @@ def interact(
     return _live(fn, controls, describe, name)
 
 
+def in_book() -> bool:
+    """Whether the book is being built."""
+    return os.environ.get(BOOK_VARIABLE, "") not in ("", "0")
+
+
 def is_live() -> bool:
     """Whether a Jupyter kernel runs this and no book is being built."""
-    if os.environ.get(BOOK_VARIABLE, "") not in ("", "0"):
+    if in_book():
         return False
     try:
         from IPython.core.getipython import get_ipython

@@ -20,7 +20,7 @@ from contrastive_tutorial.data.shapes import GROUNDS, HUES, SHAPES, TEXTURES
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.report import PALETTE
-from contrastive_tutorial.widgets import fragment
+from contrastive_tutorial.widgets import fragment, interaction
 
 #: What a reader may set, in the order of the page: name, label, explanation, default, and either
 #: the choices with their texts or the least and the largest number.
@@ -199,9 +199,7 @@ class Lab:
 
     def _alive(self) -> Any:
         """The anywidget whose ``settings`` Python reads, where a kernel and anywidget are."""
-        from contrastive_tutorial.widgets.interaction import is_live
-
-        if self._widget is None and is_live():
+        if self._widget is None and interaction.is_live():
             try:
                 import anywidget
             except ModuleNotFoundError:
@@ -211,7 +209,6 @@ class Lab:
             traits: dict[str, Any] = {
                 name: traitlets.Any(value).tag(sync=True) for name, value in self._state().items()
             }
-            traits["address"] = traitlets.Bool(False).tag(sync=True)  # a notebook's own
             traits["_esm"] = fragment.module_source("lab/lab")
             self._widget = type("LabWidget", (anywidget.AnyWidget,), traits)()
         return self._widget
@@ -233,8 +230,8 @@ class Lab:
             "packed": {"letters": _letters(packed), "size": len(packed)},
             "settings": self._settings,
             "summary": self.summary,
-            "records": RECORDS,
-            "address": True,
+            "records": RECORDS if interaction.in_book() else None,
+            "address": not interaction.is_live(),  # a notebook's address is its own
         }
 
 

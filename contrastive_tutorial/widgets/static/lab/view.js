@@ -655,7 +655,10 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
         + `step ${last(run.evals)?.step ?? 0}, shape by class, coloured by ${by.value}`);
       if (!run.ready) return;
       const { colours, legend: items } = colouring(run, by.value, palette, names);
-      drawMap(map, run, colours);
+      // Hundreds of marks: drawn anew only when they have moved.
+      const drawn = `${run.id} ${run.evals.length} ${by.value} ${map.clientWidth}`;
+      if (drawn !== panels[i].drawn) drawMap(map, run, colours);
+      panels[i].drawn = drawn;
       if (!i) {
         legend.replaceChildren(...items.flatMap(([text, colour], at) => [h("span", {
           style: `color: ${colour}` }, `${by.value === "class" ? GLYPHS[at] : "■"} `), `${text} `]));
