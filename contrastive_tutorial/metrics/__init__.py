@@ -37,9 +37,12 @@ from contrastive_tutorial.metrics.neighbours import (
     retrieval_top1,
 )
 from contrastive_tutorial.metrics.probes import linear_probe, policy_probe, policy_probe_recalls
+from contrastive_tutorial.metrics.registry import METRICS, Metric, metric
 
 __all__ = [
+    "METRICS",
     "DotProductSimilarity",
+    "Metric",
     "alignment",
     "ari",
     "cluster",
@@ -50,6 +53,7 @@ __all__ = [
     "knn_accuracies",
     "knn_accuracy",
     "linear_probe",
+    "metric",
     "nearest_negative_same_subset",
     "nearest_neighbours",
     "nmi",

@@ -69,16 +69,17 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     # Sorted, because the bootstrap draws positions: seeds in another order are the same sample.
     sample = np.sort(np.asarray(values, dtype=np.float64))
     method = "t" if len(values) < BCA_FROM else "BCa"
-    if sample[0] == sample[-1]:  # no spread: the t statistic is infinite
-        return Interval(float(sample[0]), float(sample[0]), confidence, method)
+    center, error = mean(list(sample)), float(stats.sem(sample))
+    if sample[0] == sample[-1] or error == 0:  # no spread, or none that float64 can square
+        return Interval(center, center, confidence, method)
     if method == "t":
-        found = stats.ttest_1samp(sample, 0.0).confidence_interval(confidence)
+        low, high = stats.t.interval(confidence, len(sample) - 1, loc=center, scale=error)
     else:
-        found = stats.bootstrap(
+        low, high = stats.bootstrap(
             (sample,), np.mean, confidence_level=confidence, method="BCa", n_resamples=9_999,
             random_state=np.random.default_rng(0),
         ).confidence_interval  # fmt: skip
-    return Interval(float(found.low), float(found.high), confidence, method)
+    return Interval(float(low), float(high), confidence, method)
 
 
 def sign_flip_p(deltas: Sequence[float]) -> float:

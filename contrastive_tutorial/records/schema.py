@@ -24,7 +24,7 @@ from contrastive_tutorial.files import atomic_write, load_arrays, save_arrays
 SCHEMA_VERSION = 1
 MAX_CURVE_POINTS = 200
 MAX_TEXT = 200  # characters of a field that reports and pages show
-MAX_NAME = 100  # characters of a name that becomes part of a path
+
 MAX_NUMBER = 1e100  # squares and sums of what is smaller stay finite
 MAX_THREADS = 1024
 _NO_NAME = set('/\\:*?"<>|')  # what some file system refuses in the name of a file
@@ -241,8 +241,8 @@ def _whole(low: int) -> Check:
     return _is(f"a whole number from {low} on", lambda v: type(v) is int and v >= low)
 
 
-def _printable(value: Any, most: int = MAX_TEXT) -> bool:
-    return isinstance(value, str) and value.isprintable() and len(value) <= most
+def _printable(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and len(value) <= MAX_TEXT
 
 
 def _possible_threads(device: str) -> bool:
@@ -260,9 +260,9 @@ def _points(*names: str) -> Check:
 
 _text = _is(f"at most {MAX_TEXT} printable characters", _printable)
 _name = _is(
-    f"a name of 1 to {MAX_NAME} printable characters without {' '.join(sorted(_NO_NAME))}, "
-    "that starts with no dot",
-    lambda v: _printable(v, MAX_NAME) and bool(v.strip()) and v[0] != "." and not set(v) & _NO_NAME,
+    f"a name of 1 to {MAX_TEXT} printable characters without {' '.join(sorted(_NO_NAME))}, "
+    "that starts with no dot or space",
+    lambda v: _printable(v) and v[:1] not in ("", ".", " ") and not set(v) & _NO_NAME,
 )
 _statistics = _is(
     "evaluation statistics such as 'running' or 'branch:0'",

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import Record, Summary
+from contrastive_tutorial.records import NotRecordedError, Record, Summary, value
 from contrastive_tutorial.report.figures import cell_label
 from contrastive_tutorial.verdicts import (
     Condition,
-    NotRecordedError,
     Part,
     PartVerdict,
     decide,
     load_hypotheses,
     primary_results,
-    value,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ def relabel(records: Sequence[Record], metrics: Mapping[str, str]) -> list[Recor
     kept = []
     for record in records:
         try:
-            found = {label: value(cast(Any, record), metric) for metric, label in metrics.items()}
+            found = {label: value(record, metric) for metric, label in metrics.items()}
         except NotRecordedError:
             continue
         kept.append(replace(record, metrics=found, extra={}))
@@ -136,7 +134,7 @@ def sensitivity_table(
     rules = load_hypotheses().rules
     rows: dict[str, dict[str, str]] = {label: {} for label, _, _ in SENSITIVITY}
     for label, metric, how in SENSITIVITY:
-        found = primary_results(rules, cast(Any, records), preset, data, metric=metric, how=how)
+        found = primary_results(rules, records, preset, data, metric=metric, how=how)
         for name, result in found.items():
             column = f"{name}: {' − '.join(rules.primary[name])}"
             rows[label][column] = "too few runs yet"
@@ -162,7 +160,7 @@ def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
     rows: dict[str, list[str]] = {}
     for name in ids:
         hypothesis = registry[name]
-        verdict = decide(hypothesis, cast(Any, records))
+        verdict = decide(hypothesis, records)
         rows[f"{name}: {hypothesis.title}"] = [verdict.outcome.upper(), "", ""]
         for registered, part in zip(hypothesis.parts, verdict.parts, strict=True):
             rows[f"{name}, {part.name}"] = [

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import save_arrays
 
 METRICS = ("euclidean", "cosine", "manhattan", "correlation")
 
@@ -211,9 +210,6 @@ def embed_records(records: Sequence[Any], seed: int = 0) -> Iterator[Path]:
             )
         }
         for index, record in enumerate(members):
-            target = record.path.with_suffix(".umap.npz")
-            save_arrays(
-                target,
-                {name: runs[index].astype(np.float16) for name, runs in found.items()},
+            yield record.save_embedding(
+                {name: runs[index].astype(np.float16) for name, runs in found.items()}
             )
-            yield target

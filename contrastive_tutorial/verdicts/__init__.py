@@ -10,7 +10,14 @@ from contrastive_tutorial.errors import require_extra
 require_extra("study", "scipy", "yaml")
 
 from contrastive_tutorial.verdicts.claims import VERDICTS, load_claims
-from contrastive_tutorial.verdicts.contrasts import EFFECTS, Effect, Measured, measure, seeds_for
+from contrastive_tutorial.verdicts.contrasts import (
+    EFFECTS,
+    Effect,
+    Measured,
+    effects_of,
+    measure,
+    seeds_for,
+)
 from contrastive_tutorial.verdicts.decisions import (
     Contrast,
     PartVerdict,
@@ -20,18 +27,17 @@ from contrastive_tutorial.verdicts.decisions import (
     decide,
     primary_results,
 )
-from contrastive_tutorial.verdicts.hypotheses import Condition, Part, load_hypotheses
-from contrastive_tutorial.verdicts.pairing import NotRecordedError, value
+from contrastive_tutorial.verdicts.hypotheses import STUDIES, Condition, Part, load_hypotheses
 from contrastive_tutorial.verdicts.rules import cells_of
 
 __all__ = [
     "EFFECTS",
+    "STUDIES",
     "VERDICTS",
     "Condition",
     "Contrast",
     "Effect",
     "Measured",
-    "NotRecordedError",
     "Part",
     "PartVerdict",
     "PrimaryResult",
@@ -39,10 +45,10 @@ __all__ = [
     "cells_of",
     "contrast",
     "decide",
+    "effects_of",
     "load_claims",
     "load_hypotheses",
     "measure",
     "primary_results",
     "seeds_for",
-    "value",
 ]

@@ -8,12 +8,15 @@ corrects them for their number.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import NotRecordedError, Record
 from contrastive_tutorial.verdicts.decisions import Contrast, contrast
-from contrastive_tutorial.verdicts.pairing import NotRecordedError, RunRecord, by_seed, nested_seeds
+from contrastive_tutorial.verdicts.hypotheses import Registry
+from contrastive_tutorial.verdicts.pairing import by_seed, nested_seeds
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,23 @@ EFFECTS = (
 )
 
 
+def effects_of(registry: Registry) -> list[Effect]:
+    """The differences between two cells that a registered study decides, primary ones first."""
+    primary = set(registry.rules.primary.values())
+    found = {
+        tuple(part.spec["contrast"]): part.name
+        for hypothesis in registry
+        for part in hypothesis.parts
+        if part.kind == "difference"
+        and all(isinstance(side, str) for side in part.spec["contrast"])
+        and part.spec["contrast"][0] != part.spec["contrast"][1]
+    }
+    effects = [
+        Effect(left, right, asks, (left, right) in primary) for (left, right), asks in found.items()
+    ]
+    return sorted(effects, key=lambda effect: not effect.primary)
+
+
 @dataclass(frozen=True)
 class Measured:
     """An effect and its contrast; ``contrast`` is ``None``, with a ``reason``, if unrecorded."""
@@ -72,7 +92,7 @@ class Measured:
 
 
 def measure(
-    records: Iterable[RunRecord],
+    records: Iterable[Record],
     metric: str = "cluster_accuracy",
     effects: Sequence[Effect] = EFFECTS,
     preset: str | None = None,
@@ -126,23 +146,20 @@ def seeds_for(
     Raises:
         InputError: for fewer than two differences, or a power outside (0.05, 1).
     """
-    from scipy import stats
+    from statsmodels.stats.power import TTestPower
 
     if len(deltas) < 2 or not 0.05 < power < 1:
         raise InputError(
             f"seeds_for: expected two differences or more and 0.05 < power < 1, got {len(deltas)} "
             f"and {power}"
         )
-    center = math.fsum(deltas) / len(deltas)
-    spread = math.sqrt(math.fsum((d - center) ** 2 for d in deltas) / (len(deltas) - 1))
-    distance = abs(center - bound)
+    distance = abs(statistics.fmean(deltas) - bound)
+    spread = statistics.stdev(deltas)
     if spread == 0:
         return 2 if distance > 0 else None
-    low, high = 2, most
-    while low < high:  # power grows with n
-        n = (low + high) // 2
-        critical = float(stats.t.ppf(0.975, n - 1))
-        shift = distance / spread * math.sqrt(n)
-        reached = float(stats.nct.sf(critical, n - 1, shift))
-        low, high = (low, n) if reached >= power else (n + 1, high)
-    return low if low < most else None
+    test = TTestPower()
+    if test.power(distance / spread, most, 0.05) < power:
+        return None
+    if test.power(distance / spread, 2, 0.05) >= power:
+        return 2  # where the solver, which starts above it, finds nothing
+    return math.ceil(float(test.solve_power(distance / spread, alpha=0.05, power=power)))

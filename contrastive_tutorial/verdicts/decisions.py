@@ -14,41 +14,25 @@ from typing import Any
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import (
     Interval,
+    NotRecordedError,
+    Record,
     holm,
     mean,
     mean_interval,
     seeds_needed,
     sign_flip_p,
+    value,
 )
-from contrastive_tutorial.verdicts.hypotheses import (
-    Condition,
-    Hypothesis,
-    Part,
-    Rules,
-    load_hypotheses,
-)
+from contrastive_tutorial.verdicts.hypotheses import Condition, Hypothesis, Part, Rules
 from contrastive_tutorial.verdicts.pairing import (
-    NotRecordedError,
-    RunRecord,
+    Table,
     by_seed,
+    mixed,
     nested_seeds,
     require_seeds,
     same_seeds,
-    value,
 )
-from contrastive_tutorial.verdicts.rules import as_list, cells_of, holds, number
-
-__all__ = [
-    "Contrast",
-    "PartVerdict",
-    "PrimaryResult",
-    "Verdict",
-    "contrast",
-    "decide",
-    "holm",
-    "load_hypotheses",
-    "primary_results",
-]
+from contrastive_tutorial.verdicts.rules import cells_of, holds, number
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 
@@ -67,6 +51,7 @@ class Contrast:
         interval: of that mean.
         p: exact two-sided sign-flip test, not corrected for other contrasts. It cannot be below
             2^(1-n), whatever the deltas are.
+        remark: that the runs are of several devices or commits, if they are.
     """
 
     cell_a: str
@@ -81,6 +66,7 @@ class Contrast:
     mean: float
     interval: Interval
     p: float
+    remark: str = ""
 
     @property
     def n(self) -> int:
@@ -90,7 +76,7 @@ class Contrast:
     def __str__(self) -> str:
         return (
             f"{self.cell_a} - {self.cell_b}, {self.metric}: {self.mean:+.4f}, {self.interval}, "
-            f"n = {self.n}, p = {self.p:.3g}"
+            f"n = {self.n}, p = {self.p:.3g}" + (f"; {self.remark}" if self.remark else "")
         )
 
 
@@ -105,7 +91,6 @@ class PartVerdict:
     seeds: tuple[int, ...] = ()
     mean: float | None = None
     interval: Interval | None = None
-    p: float | None = None
     p_adjusted: float | None = None
 
     @property
@@ -146,7 +131,7 @@ class PrimaryResult:
 
 
 def contrast(
-    records: Iterable[RunRecord],
+    records: Iterable[Record],
     cell_a: str,
     cell_b: str,
     metric: str,
@@ -205,12 +190,13 @@ def contrast(
         mean=mean(deltas),
         interval=mean_interval(deltas, confidence),
         p=sign_flip_p(deltas),
+        remark=mixed(table[cell][seed] for cell in cells for seed in used),
     )
 
 
 def primary_results(
     rules: Rules,
-    records: Iterable[RunRecord],
+    records: Iterable[Record],
     preset: str | None = None,
     data: str | None = None,
     metric: str | None = None,
@@ -249,7 +235,7 @@ def primary_results(
 
 def decide(
     hypothesis: Hypothesis,
-    records: Iterable[RunRecord],
+    records: Iterable[Record],
     preset: str | None = None,
     data: str | None = None,
 ) -> Verdict:
@@ -289,28 +275,21 @@ def decide(
 
 def _decide_part(
     part: Part,
-    records: list[RunRecord],
+    records: list[Record],
     rules: Rules,
     scope: tuple[str, str, int],
     family: Mapping[str, PrimaryResult],
 ) -> PartVerdict:
     spec = part.spec
-    constant = spec.get("right_is_constant", False)
     try:
         table = by_seed(records, cells_of(spec), *scope)
         _check_headline(table, rules, spec)
-        paired = {cell: table[cell] for cell in cells_of(spec)}
-        if constant:
-            for cell in as_list(spec["contrast"][1]):
-                if not paired.pop(cell):
-                    raise NotRecordedError(f"{cell}: no run is recorded")
-        seeds = nested_seeds(paired)
-        require_seeds(seeds, max(part.min_seeds, 2), paired)
+        seeds = nested_seeds(table)
+        require_seeds(seeds, max(part.min_seeds, 2), table)
         values = tuple(number(part, table, seed) for seed in seeds)
     except NotRecordedError as error:
         return PartVerdict(part.name, UNDECIDED, str(error))
     center = mean(values)
-    p = sign_flip_p(values) if part.kind == "difference" else None
     adjusted = family[part.primary].p_adjusted if part.primary else None
     interval = mean_interval(values, part.supported_if.confidence)
     outcome = UNDECIDED
@@ -323,7 +302,9 @@ def _decide_part(
     if adjusted is not None:
         reason += f", Holm-adjusted p = {adjusted:.3g}"
     reason += f"; {_expectation(part, outcome)}"
-    return PartVerdict(part.name, outcome, reason, values, seeds, center, interval, p, adjusted)
+    remark = mixed(table[cell][seed] for cell in table for seed in seeds)
+    reason += f"; {remark}" if remark else ""
+    return PartVerdict(part.name, outcome, reason, values, seeds, center, interval, adjusted)
 
 
 def _expectation(part: Part, outcome: str) -> str:
@@ -337,9 +318,7 @@ def _expectation(part: Part, outcome: str) -> str:
     return words(part.supported_if if outcome == SUPPORTED else part.contradicted_if)
 
 
-def _check_headline(
-    table: Mapping[str, Mapping[int, RunRecord]], rules: Rules, spec: Mapping[str, Any]
-) -> None:
+def _check_headline(table: Table, rules: Rules, spec: Mapping[str, Any]) -> None:
     if spec.get("how") is not None:
         return
     for cell, members in table.items():

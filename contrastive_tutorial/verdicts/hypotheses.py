@@ -1,8 +1,8 @@
-"""The registered hypotheses: ``hypotheses.yml`` in this folder, read and checked.
+"""The registered hypotheses: ``hypotheses.yml`` and its amendments, read and checked.
 
-The file says in prose what was expected and in keys how records decide it; its head documents the
-rule language. This module turns it into dataclasses and refuses what it cannot decide;
-:mod:`contrastive_tutorial.verdicts` applies the rules.
+The files say in prose what was expected and in keys how records decide it; the head of the first
+documents the rule language. This module turns them into dataclasses and refuses what it cannot
+decide; :mod:`contrastive_tutorial.verdicts` applies the rules.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ from typing import Any
 from contrastive_tutorial.errors import InputError
 
 SCHEMA_VERSION = 1
-KINDS = ("difference", "level", "spread", "slope", "rank_correlation")
+#: The registered studies: name of the file, and what pages call it.
+STUDIES = {"hypotheses": "The first study", "amendment-a": "Amendment A"}
+#: Keys that every kind of part needs, besides those of all of them.
+_NEEDS = {
+    "difference": ("contrast", "metric"), "level": ("cell", "metric"),
+    "function": ("function", "cells"),
+}  # fmt: skip
 _PART_KEYS = {
-    "name", "kind", "cell", "cells", "contrast", "metric", "how", "index", "minus_index",
-    "group_size", "over", "against", "orientation", "right_is_constant",
+    "name", "kind", "cell", "cells", "contrast", "metric", "how", "index", "function",
     "min_seeds", "primary", "supported_if", "contradicted_if",
 }  # fmt: skip
 _RELATIONS = ("above", "below", "inside", "outside")
@@ -91,8 +96,9 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Registry:
-    """All hypotheses of a file; iterates in file order, indexes by id."""
+    """All hypotheses of a study, named by ``title``; iterates in file order, indexes by id."""
 
+    title: str
     rules: Rules
     hypotheses: tuple[Hypothesis, ...]
     article: tuple[Hypothesis, ...]
@@ -137,23 +143,28 @@ def read_registry(
     return path, content
 
 
-def load_hypotheses(path: str | Path | None = None) -> Registry:
-    """Read and check a file of registered hypotheses; without a path, the package's own.
+def load_hypotheses(study: str | Path = "hypotheses") -> Registry:
+    """Read and check registered hypotheses.
+
+    Args:
+        study: a name in ``STUDIES`` (``"hypotheses"``, the first one, or ``"amendment-a"``), or the
+            path of a file of the same form.
 
     Raises:
         InputError: naming file, hypothesis and key of whatever is missing, unknown or undecidable.
     """
-    path, content = read_registry("hypotheses.yml", path, SCHEMA_VERSION)
+    known = study in STUDIES
+    path, content = read_registry(f"{study}.yml", None if known else study, SCHEMA_VERSION)
     rules = _rules(f"{path}", content)
-    groups = []
-    for group in ("hypotheses", "article"):
-        entries = content.get(group, [])
-        groups.append(tuple(_hypothesis(f"{path}", entry, rules) for entry in entries))
+    groups = [
+        tuple(_hypothesis(f"{path}", entry, rules) for entry in content.get(group, []))
+        for group in ("hypotheses", "article")
+    ]
     names = [hypothesis.id for members in groups for hypothesis in members]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"{path}: {name}: registered twice")
-    return Registry(rules, *groups)
+    return Registry(STUDIES[str(study)] if known else path.stem, rules, *groups)
 
 
 def _need(where: str, mapping: Any, *names: str) -> list[Any]:
@@ -204,24 +215,16 @@ def _hypothesis(where: str, entry: Any, rules: Rules) -> Hypothesis:
 
 
 def _part(where: str, entry: Any, min_seeds: int, rules: Rules) -> Part:
-    name, kind, _, supported, contradicted = _need(
-        where, entry, "name", "kind", "metric", "supported_if", "contradicted_if"
+    name, kind, supported, contradicted = _need(
+        where, entry, "name", "kind", "supported_if", "contradicted_if"
     )
     where = f"{where}: {name}"
     unknown = sorted(set(entry) - _PART_KEYS)
     if unknown:
         raise InputError(f"{where}: unknown key {unknown[0]!r}")
-    if kind not in KINDS:
-        raise InputError(f"{where}: kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-    if kind in ("difference", "slope"):
-        _need(where, entry, "contrast")
-    if kind in ("level", "spread"):
-        _need(where, entry, "cell")
-    if kind == "slope":
-        _need(where, entry, "group_size")
-    if kind == "rank_correlation":
-        over, _ = _need(where, entry, "over", "against")
-        _need(where, entry, "cells" if over == "cells" else "contrast")
+    if kind not in _NEEDS:
+        raise InputError(f"{where}: kind: expected one of {', '.join(_NEEDS)}, got {kind!r}")
+    _need(where, entry, *_NEEDS[kind])
     if "primary" in entry:
         if entry["primary"] not in rules.primary:
             raise InputError(f"{where}: primary: no such contrast {entry['primary']!r}")

@@ -2,66 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+import dataclasses
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import seeds_needed
+from contrastive_tutorial.records import NotRecordedError, Record, seeds_needed
+from contrastive_tutorial.study import Cell, Preset
 
+#: Reference rows that no seed changes: one record stands for every seed.
+SEEDLESS = ("raw-pixels", "pca")
+_WORDS = ("summary", "article")  # of a cell or preset; they change nothing
 
-class RunRecord(Protocol):
-    """What a comparison reads of a :class:`~contrastive_tutorial.records.Record`."""
-
-    cell: str
-    preset: str
-    seed: int
-    num_subsets: int
-    data: str
-    data_hash: str
-    evaluation: str
-    metrics: dict[str, float]
-    evaluations: dict[str, dict[str, float]]
-    hyperparameters: dict[str, Any]
-    extra: dict[str, float]
-
-
-class NotRecordedError(InputError):
-    """Runs or metrics are missing: more of them would decide. Nothing is wrong with the others."""
-
-
-def value(record: RunRecord, metric: str, how: str | None = None) -> float:
-    """One number of a record; ``how="worst-branch"`` is the smallest over all ``branch:k``.
-
-    Raises:
-        InputError: naming the record and the key it lacks.
-    """
-    name = f"{record.cell}-K{record.num_subsets}-s{record.seed}"
-    if metric.startswith("extra."):
-        source, key, where = record.extra, metric.removeprefix("extra."), "extra"
-    elif how == "worst-branch":
-        branches = [h for h in record.evaluations if h.startswith("branch:")]
-        if not branches:
-            raise NotRecordedError(f"{name}: no branch was evaluated; re-run that cell")
-        return min(value(record, metric, branch) for branch in branches)
-    elif how is not None:
-        source, key, where = record.evaluations.get(how, {}), metric, f"evaluations[{how!r}]"
-    else:
-        source, key, where = record.metrics, metric, "metrics"
-    if key not in source:
-        raise NotRecordedError(
-            f"{name}: {where} has no {key!r} (an older record?); re-run that cell, or leave the "
-            "metric out"
-        )
-    return float(source[key])
+Table = dict[str, dict[int, Record]]
 
 
 def by_seed(
-    records: list[RunRecord],
+    records: Sequence[Record],
     cells: Sequence[str],
     preset: str | None,
     data: str | None,
     num_subsets: int,
-) -> dict[str, dict[int, RunRecord]]:
+) -> Table:
     """Records by cell and seed, after refusing whatever may not be compared or averaged."""
     chosen = [
         record
@@ -71,24 +34,13 @@ def by_seed(
         and (preset is None or record.preset == preset)
         and (data is None or record.data == data)
     ]
+    named = ", ".join(cells)
     for name in ("preset", "data", "data_hash"):
-        found = sorted({str(getattr(record, name)) for record in chosen})
-        if len(found) > 1:
-            raise InputError(
-                f"records of {', '.join(cells)} mix {name}: {', '.join(found)}; select one first"
-            )
-    # A preset keeps its name when its steps or learning rate are edited; the record knows them.
-    definitions = {
-        repr(sorted(definition.items()))
-        for record in chosen
-        if (definition := record.hyperparameters.get("preset"))
-    }
-    if len(definitions) > 1:
-        raise InputError(
-            f"records of {', '.join(cells)} mix {len(definitions)} versions of preset "
-            f"{chosen[0].preset!r} (other steps, batch size, ...); re-run the older ones"
-        )
-    table: dict[str, dict[int, RunRecord]] = {cell: {} for cell in cells}
+        _alike(named, name, chosen, operator.attrgetter(name))
+    # Names stay when what they stand for is edited; the record knows what it was.
+    _alike(named, "versions of a preset (other steps, batch size, ...)", chosen, _preset)
+    _alike(named, "definitions", chosen, lambda r: r.hyperparameters.get("definition", 1))
+    table: Table = {cell: {} for cell in cells}
     for record in chosen:
         if record.seed in table[record.cell]:
             raise InputError(
@@ -97,15 +49,60 @@ def by_seed(
             )
         table[record.cell][record.seed] = record
     for cell, members in table.items():
-        statistics = sorted({record.evaluation for record in members.values()})
-        if len(statistics) > 1:
-            raise InputError(
-                f"{cell}: headline metrics mix evaluation statistics: {', '.join(statistics)}"
-            )
+        _alike(cell, "evaluation statistics", members.values(), lambda r: r.evaluation)
+        _alike(cell, "versions of the cell", members.values(), _cell)
+        _alike(cell, "policies", members.values(), lambda r: r.hyperparameters.get("policies"))
+    seeds = {seed for cell in cells if cell not in SEEDLESS for seed in table[cell]}
+    for cell in cells:
+        if cell in SEEDLESS and table[cell] and seeds:
+            table[cell] = dict.fromkeys(seeds, table[cell][min(table[cell])])
     return table
 
 
-def same_seeds(table: Mapping[str, Mapping[int, RunRecord]]) -> tuple[int, ...]:
+def _alike(named: str, what: str, records: Any, of: Any) -> None:
+    """Refuse records that differ in something; those that do not say it agree with all."""
+    found = {repr(it): it for record in records if (it := of(record)) is not None}
+    if len(found) > 1:
+        shown = sorted(text for text in map(str, found.values()) if len(text) < 80)
+        raise InputError(
+            f"records of {named} mix {what}: {', '.join(shown) or len(found)}; select one, or run "
+            "the older ones again"
+        )
+
+
+def _filled(given: Any, kind: type, left_out: Sequence[str]) -> list[tuple[str, Any]] | None:
+    """A recorded cell or preset with the defaults of fields that are younger than the record."""
+    if not isinstance(given, dict):
+        return None
+    defaults = {
+        f.name: list(f.default) if isinstance(f.default, tuple) else f.default
+        for f in dataclasses.fields(kind)
+        if f.default is not dataclasses.MISSING
+    }
+    return sorted((k, v) for k, v in {**defaults, **given}.items() if k not in left_out)
+
+
+def _preset(record: Record) -> list[tuple[str, Any]] | None:
+    return _filled(record.hyperparameters.get("preset"), Preset, _WORDS)
+
+
+def _cell(record: Record) -> list[tuple[str, Any]] | None:
+    return _filled(record.hyperparameters.get("cell"), Cell, _WORDS)
+
+
+def mixed(records: Iterable[Record]) -> str:
+    """What records differ in that may matter, as a remark; empty where they do not."""
+    chosen = list(records)
+    found: dict[str, set[str | None]] = {
+        "devices": {record.device for record in chosen},
+        "versions of torch": {record.versions.get("torch", "") for record in chosen},
+        "commits": {record.git_commit for record in chosen},
+    }
+    several = [f"{len(values)} {name}" for name, values in found.items() if len(values) > 1]
+    return f"the runs are of {' and '.join(several)}" if several else ""
+
+
+def same_seeds(table: Mapping[str, Mapping[int, Record]]) -> tuple[int, ...]:
     """The seeds of every cell, which must be the same ones."""
     every: set[int] = set().union(*table.values())
     for cell, members in table.items():
@@ -118,7 +115,7 @@ def same_seeds(table: Mapping[str, Mapping[int, RunRecord]]) -> tuple[int, ...]:
     return tuple(sorted(set.intersection(*(set(members) for members in table.values()))))
 
 
-def nested_seeds(table: Mapping[str, Mapping[int, RunRecord]]) -> tuple[int, ...]:
+def nested_seeds(table: Mapping[str, Mapping[int, Record]]) -> tuple[int, ...]:
     """The first seeds of all cells, as many as the cell with the fewest has."""
     fewest = min((sorted(members) for members in table.values()), key=lambda seeds: len(seeds))
     for cell, members in table.items():
@@ -134,7 +131,7 @@ def nested_seeds(table: Mapping[str, Mapping[int, RunRecord]]) -> tuple[int, ...
 
 
 def require_seeds(
-    seeds: Sequence[int], needed: int, table: Mapping[str, Mapping[int, RunRecord]]
+    seeds: Sequence[int], needed: int, table: Mapping[str, Mapping[int, Record]]
 ) -> None:
     """Refuse fewer than ``needed`` paired seeds, saying how many there are and why it takes more.
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from contrastive_tutorial.records import mean, mean_interval
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.metrics import METRICS
+from contrastive_tutorial.records import NotRecordedError, Record, mean, mean_interval, value
 from contrastive_tutorial.verdicts.hypotheses import Condition, Part
-from contrastive_tutorial.verdicts.pairing import NotRecordedError, RunRecord, value
+
+#: Records of one seed, by cell.
+Runs = Mapping[str, Record]
 
 
 def cells_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -24,10 +26,6 @@ def cells_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
 def as_list(side: str | list[str]) -> list[str]:
     """The cells of one side of a contrast."""
     return [side] if isinstance(side, str) else list(side)
-
-
-def _pick(setting: Any, index: int) -> Any:
-    return setting[index] if isinstance(setting, list) else setting
 
 
 def holds(condition: Condition, values: Sequence[float]) -> bool:
@@ -46,88 +44,123 @@ def holds(condition: Condition, values: Sequence[float]) -> bool:
     return interval.high < condition.low or interval.low > condition.high
 
 
-def number(part: Part, table: Mapping[str, Mapping[int, RunRecord]], seed: int) -> float:
-    """The one number that ``part`` looks at, for one seed."""
+def number(part: Part, table: Mapping[str, Mapping[int, Record]], seed: int) -> float:
+    """The one number that ``part`` looks at, for one seed.
+
+    Raises:
+        InputError: for a function that is not registered.
+    """
     spec = part.spec
+    runs = {cell: table[cell][seed] for cell in cells_of(spec)}
     if part.kind == "difference":
-        right = _side(spec, 1, table, None if spec.get("right_is_constant") else seed)
-        return _side(spec, 0, table, seed) - right
+        return _side(spec, 0, runs) - _side(spec, 1, runs)
     if part.kind == "level":
-        return _indexed(table[spec["cell"]][seed], spec["metric"], spec.get("how"), spec)
-    if part.kind == "spread":
-        found = _spread_values(table[spec["cell"]][seed], spec)
-        return max(found) - min(found)
-    if part.kind == "slope":
-        left, right_cells = spec["contrast"]
-        inverse = [1 / size for size in spec["group_size"]]
-        fall = [
-            value(table[a][seed], spec["metric"], spec.get("how"))
-            - value(table[b][seed], spec["metric"], spec.get("how"))
-            for a, b in zip(left, right_cells, strict=True)
-        ]
-        line = np.polynomial.Polynomial.fit(inverse, fall, 1).convert()
-        return float(line.coef[1:].sum())  # a flat line has no such coefficient
-    return _rank_correlation(spec, table, seed)
-
-
-def _side(
-    spec: Mapping[str, Any],
-    index: int,
-    table: Mapping[str, Mapping[int, RunRecord]],
-    seed: int | None,
-) -> float:
-    """Mean over the cells of one side; over all their records where ``seed`` is ``None``."""
-    metric, how = _pick(spec["metric"], index), _pick(spec.get("how"), index)
-    chosen = []
-    for cell in as_list(spec["contrast"][index]):
-        chosen += list(table[cell].values()) if seed is None else [table[cell][seed]]
-    return mean([_indexed(record, metric, how, spec) for record in chosen])
-
-
-def _indexed(record: RunRecord, metric: str, how: str | None, spec: Mapping[str, Any]) -> float:
-    if "index" not in spec:
-        return value(record, metric, how)
-    found = mean([value(record, f"{metric}/{i}", how) for i in spec["index"]])
-    if "minus_index" in spec:
-        found -= mean([value(record, f"{metric}/{i}", how) for i in spec["minus_index"]])
-    return found
-
-
-def _spread_values(record: RunRecord, spec: Mapping[str, Any]) -> list[float]:
-    metric = spec["metric"]
-    if "how" in spec:
-        return [value(record, metric, how) for how in spec["how"]]
-    prefix = metric.removeprefix("extra.") + "/"
-    found = [number for key, number in record.extra.items() if key.startswith(prefix)]
-    if len(found) < 2:
-        raise NotRecordedError(
-            f"{record.cell}-K{record.num_subsets}-s{record.seed}: extra has no group {prefix!r}; "
-            "re-run that cell"
+        return _indexed(runs[spec["cell"]], spec["metric"], spec.get("how"), spec.get("index"))
+    if spec["function"] not in FUNCTIONS:
+        raise InputError(
+            f"{part.name}: function: expected one of {', '.join(FUNCTIONS)}, got "
+            f"{spec['function']!r}"
         )
+    return FUNCTIONS[spec["function"]](runs, spec)
+
+
+def _side(spec: Mapping[str, Any], index: int, runs: Runs) -> float:
+    """Mean over the cells of one side."""
+    metric, how = spec["metric"], spec.get("how")
+    metric = metric[index] if isinstance(metric, list) else metric
+    how = how[index] if isinstance(how, list) else how
+    cells = as_list(spec["contrast"][index])
+    return mean([_indexed(runs[cell], metric, how, spec.get("index")) for cell in cells])
+
+
+def _indexed(record: Record, metric: str, how: str | None, index: Sequence[int] | None) -> float:
+    if index is None:
+        return value(record, metric, how)
+    return mean([value(record, f"{metric}/{i}", how) for i in index])
+
+
+# -- numbers that one hypothesis alone looks at -----------------------------------------------
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values)
+
+
+def _group(record: Record, prefix: str) -> dict[str, float]:
+    """The entries ``<prefix>...`` of the extras."""
+    found = {k: v for k, v in record.extra.items() if k.startswith(prefix)}
+    if len(found) < 2:
+        raise NotRecordedError(f"{record.stem}: extra has no group {prefix!r}; re-run that cell")
     return found
 
 
-def _rank_correlation(
-    spec: Mapping[str, Any], table: Mapping[str, Mapping[int, RunRecord]], seed: int
-) -> float:
+def protocol_spread(runs: Runs, spec: Mapping[str, Any]) -> float:
+    """H1: largest minus smallest score of one checkpoint over the protocols."""
+    return _spread(list(_group(runs["B0"], "cluster_protocols/").values()))
+
+
+def statistics_spread(runs: Runs, spec: Mapping[str, Any]) -> float:
+    """H9: largest minus smallest cluster accuracy over the statistics of the hypothesis."""
+    menu = ("branch:0", "reestimated", "pooled", "mean", "worst-branch")
+    return _spread([value(runs["S-P1"], "cluster_accuracy", how) for how in menu])
+
+
+def leak_slope(runs: Runs, spec: Mapping[str, Any]) -> float:
+    """H3: least-squares slope, over 1/m, of what kNN loses by both views in one group of m."""
+    import numpy as np
+
+    sizes = (5, 10, 25, 50)
+    lost = [
+        value(runs[f"ghost-same-{m}"], "knn200") - value(runs[f"ghost-shuffle-{m}"], "knn200")
+        for m in sizes
+    ]
+    line = np.polynomial.Polynomial.fit([1 / m for m in sizes], lost, 1).convert()
+    return float(line.coef[1:].sum())  # a flat line has no such coefficient
+
+
+def beyond_geometric(runs: Runs, spec: Mapping[str, Any]) -> float:
+    """H7: how splitting changes the recall of photometric policies, less that of geometric ones."""
+
+    def gap(record: Record) -> float:
+        key = "extra.policy_recall_z_own_branch"
+        return _indexed(record, key, None, range(2, 8)) - _indexed(record, key, None, (8, 9))
+
+    return gap(runs["S-P1"]) - gap(runs["W-bn"])
+
+
+def fall_follows_shift(runs: Runs, spec: Mapping[str, Any]) -> float:
+    """H7: rank correlation over policies of what recall loses with the shift in the first layer."""
+    shifts = _group(runs["W-bn"], "kl_bn1_per_policy/")
+    policies = range(len(shifts))
+    key = "extra.policy_recall_z_own_branch"
+    return _spearman(
+        [value(runs["W-bn"], f"{key}/{k}") - value(runs["S-P1"], f"{key}/{k}") for k in policies],
+        [shifts[f"kl_bn1_per_policy/{k}"] for k in policies],
+    )
+
+
+def ranks_as_knn(runs: Runs, spec: Mapping[str, Any]) -> float:
+    """H14: rank correlation over cells of a metric, better meaning more, with kNN."""
+    sign = 1 if METRICS[spec["metric"]].higher_is_better else -1
+    found = _spearman(
+        [value(run, spec["metric"]) for run in runs.values()],
+        [value(run, "knn200") for run in runs.values()],
+    )
+    return sign * found
+
+
+def _spearman(x: Sequence[float], y: Sequence[float]) -> float:
     from scipy import stats
 
-    metric, against = spec["metric"], spec["against"]
-    if spec["over"] == "cells":
-        x = [value(table[cell][seed], metric, spec.get("how")) for cell in spec["cells"]]
-        y = [value(table[cell][seed], against["metric"]) for cell in spec["cells"]]
-    else:
-        left, right = spec["contrast"]
-        prefix = against["metric"].removeprefix("extra.") + "/"
-        reference = table[against["cell"]][seed]
-        count = sum(key.startswith(prefix) for key in reference.extra)
-        if count < 3:
-            raise NotRecordedError(f"{against['cell']}: seed {seed}: extra has no group {prefix!r}")
-        x = [
-            value(table[left][seed], f"{metric}/{k}") - value(table[right][seed], f"{metric}/{k}")
-            for k in range(count)
-        ]
-        y = [value(reference, f"{against['metric']}/{k}") for k in range(count)]
     if min(x) == max(x) or min(y) == max(y):
         return 0.0  # no order to agree with
-    return float(spec.get("orientation", 1) * stats.spearmanr(x, y).statistic)
+    return float(stats.spearmanr(x, y).statistic)
+
+
+FUNCTIONS: dict[str, Callable[[Runs, Mapping[str, Any]], float]] = {
+    f.__name__: f
+    for f in (
+        protocol_spread, statistics_spread, leak_slope, beyond_geometric, fall_follows_shift,
+        ranks_as_knn,
+    )
+}  # fmt: skip

@@ -10,7 +10,13 @@ from recorded import make
 from contrastive_tutorial import verdicts
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.study.cells import CELLS
-from contrastive_tutorial.verdicts.contrasts import EFFECTS, Effect, measure, seeds_for
+from contrastive_tutorial.verdicts.contrasts import (
+    EFFECTS,
+    Effect,
+    effects_of,
+    measure,
+    seeds_for,
+)
 
 
 def test_effects_are_pairs_of_registered_cells():
@@ -23,6 +29,14 @@ def test_the_primary_ones_are_those_registered():
     path = Path(verdicts.__file__).with_name("hypotheses.yml")
     registered = yaml.safe_load(path.read_text())["primary_family"]["contrasts"]
     assert [[e.left, e.right] for e in EFFECTS if e.primary] == [c["contrast"] for c in registered]
+
+
+def test_a_registered_study_names_its_own_contrasts():
+    effects = effects_of(verdicts.load_hypotheses("amendment-a"))
+    primary = [effect.name for effect in effects if effect.primary]
+    assert primary == ["B0-shared − B0", "S-P1c − W-bn-c", "M-P1c − M-bn-c", "M-P0 − B0"]
+    assert effects[: len(primary)] == [e for e in effects if e.primary]
+    assert len({e.name for e in effects}) == len(effects) > 8
 
 
 def test_measure_pairs_the_seeds_that_both_have():

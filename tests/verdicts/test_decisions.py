@@ -83,7 +83,7 @@ def test_contrast_refuses_unpaired_seeds_unless_they_are_named():
         ({"data_hash": "other"}, "mix data_hash: a, other"),
         ({"preset": "gpu"}, "mix preset: cpu, gpu"),
         ({"data": "shapes"}, "mix data: cifar10-jpeg75, shapes"),
-        ({"hyperparameters": {"preset": {"steps": 1}}}, "mix 2 versions of preset"),
+        ({"hyperparameters": {"preset": {"steps": 1}}}, "mix versions of a preset"),
     ],
 )
 def test_contrast_refuses_what_cannot_be_compared(changes, message):
@@ -172,7 +172,6 @@ def test_a_primary_interval_without_holm_significance_is_undecided():
     records = runs("W-bn", [0.3] * 8) + runs("S-P1", [0.4] * 7 + [0.2999], evaluation="branch:0")
     (part,) = decide(REGISTRY["A3"], records).parts
     assert part.interval.low > 0
-    assert part.p == pytest.approx(4 / 256)
     assert part.p_adjusted == pytest.approx(0.0625)
     assert part.outcome == "undecided"
 

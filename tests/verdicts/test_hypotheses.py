@@ -8,7 +8,7 @@ from contrastive_tutorial import verdicts
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records.intervals import BCA_FROM, seeds_needed
 from contrastive_tutorial.study.cells import CELLS
-from contrastive_tutorial.verdicts.hypotheses import load_hypotheses
+from contrastive_tutorial.verdicts.hypotheses import STUDIES, load_hypotheses
 from contrastive_tutorial.verdicts.rules import cells_of
 
 REGISTERED = Path(verdicts.__file__).with_name("hypotheses.yml")
@@ -69,6 +69,23 @@ def test_no_part_can_be_supported_and_contradicted_at_once(registry):
             ("every at_least", "some below"): yes.low == no.low,
         }
         assert pairs[yes.relation, no.relation], part.name
+
+
+def test_amendment_a_is_a_study_of_its_own():
+    found = load_hypotheses("amendment-a")
+    assert found.title == STUDIES["amendment-a"]
+    assert [h.id for h in found] == [f"HA{i}" for i in range(1, 7)]
+    assert found.rules.primary_metric == "knn10"
+    assert found.rules.primary_min_seeds == seeds_needed(comparisons=len(found.rules.primary))
+    named = {cell for h in found for part in h.parts for cell in cells_of(part.spec)}
+    assert named <= set(found.rules.headline)
+    for name in named & set(CELLS):
+        assert found.rules.headline[name] == CELLS[name].headline_statistics, name
+
+
+def test_a_name_that_is_no_study_is_a_path():
+    with pytest.raises(InputError, match="amendment-b: cannot be read"):
+        load_hypotheses("amendment-b")
 
 
 def broken(path, change):

@@ -2,48 +2,16 @@ import pytest
 from recorded import make_record
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import NotRecordedError
 from contrastive_tutorial.verdicts.pairing import (
-    NotRecordedError,
     by_seed,
+    mixed,
     nested_seeds,
     require_seeds,
     same_seeds,
-    value,
 )
 
 SCOPE = ("cpu", "cifar10-jpeg75", 10)
-
-
-def test_a_value_comes_from_metrics_evaluations_or_extra():
-    record = make_record(
-        "S-P1",
-        0,
-        metrics={"knn200": 0.5},
-        evaluations={
-            "pooled": {"knn200": 0.4},
-            "branch:0": {"knn200": 0.3},
-            "branch:7": {"knn200": 0.2},
-        },
-        extra={"group/a": 7.0},
-    )
-    assert value(record, "knn200") == 0.5
-    assert value(record, "knn200", "pooled") == 0.4
-    assert value(record, "knn200", "worst-branch") == 0.2
-    assert value(record, "extra.group/a") == 7.0
-
-
-@pytest.mark.parametrize(
-    ("metric", "how", "message"),
-    [
-        ("ari", None, r"S-P1-K10-s3: metrics has no 'ari' \(an older record\?\)"),
-        ("knn200", "pooled", r"evaluations\['pooled'\] has no 'knn200'"),
-        ("extra.drift", None, "extra has no 'drift'"),
-        ("knn200", "worst-branch", "no branch was evaluated"),
-    ],
-)
-def test_a_missing_metric_names_record_and_key(metric, how, message):
-    with pytest.raises(NotRecordedError, match=message):
-        value(make_record("S-P1", 3, metrics={"knn200": 0.5}), metric, how)
 
 
 def test_other_cells_presets_data_and_subset_counts_are_left_out():
@@ -63,14 +31,18 @@ def test_other_cells_presets_data_and_subset_counts_are_left_out():
         ({"data_hash": "b"}, "mix data_hash: a, b"),
         ({"preset": "gpu"}, "mix preset: cpu, gpu"),
         ({"data": "shapes"}, "mix data: cifar10-jpeg75, shapes"),
-        ({"hyperparameters": {"preset": {"steps": 9}}}, "mix 2 versions of preset 'cpu'"),
-        ({"evaluation": "pooled"}, "B0: headline metrics mix evaluation statistics"),
+        ({"hyperparameters": {"preset": {"steps": 9}}}, "mix versions of a preset"),
+        ({"evaluation": "pooled"}, "B0 mix evaluation statistics: pooled, running"),
+        ({"hyperparameters": {"cell": {"temperature": 0.1}}}, "B0 mix versions of the cell"),
+        ({"hyperparameters": {"definition": 2}}, "B0 mix definitions: 1, 2"),
+        ({"hyperparameters": {"policies": "ab"}}, "B0 mix policies: ab, cd"),
         ({"seed": 0}, "B0: seed 0 is recorded twice with K = 10"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(other, message):
     other = {"seed": 1, **other}
-    records = [make_record("B0", 0), make_record("B0", **other)]
+    first = {"preset": {"steps": 450}, "cell": {"negatives": "cross"}, "policies": "cd"}
+    records = [make_record("B0", 0, hyperparameters=first), make_record("B0", **other)]
     with pytest.raises(InputError, match=message) as caught:
         by_seed(records, ["B0"], None, None, 10)
     assert not isinstance(caught.value, NotRecordedError)
@@ -105,3 +77,37 @@ def test_too_few_seeds_says_how_many_it_takes():
         require_seeds(range(5), 6, table(A=range(5), B=range(5)))
     with pytest.raises(NotRecordedError, match="B: no run is recorded; 3 seeds"):
         require_seeds([], 3, table(A=[0], B=[]))
+
+
+def test_fields_that_are_younger_than_a_record_have_their_defaults_and_words_mean_nothing():
+    older = {"preset": {"steps": 9, "summary": "old"}, "cell": {"policy": "P0", "article": "1"}}
+    newer = {
+        "preset": {"steps": 9, "summary": "new", "passes": 1, "grayscale": None},
+        "cell": {"policy": "P0", "early_steps": [], "temperature": None},
+        "definition": 1,
+    }
+    records = [make_record("B0", s, hyperparameters=h) for s, h in enumerate((older, newer))]
+    assert set(by_seed(records, ["B0"], *SCOPE)["B0"]) == {0, 1}
+
+
+def test_cells_may_differ_in_their_policies_and_definitions_may_not():
+    runs = [make_record("A", 0), make_record("B", 0, hyperparameters={"policies": "ab"})]
+    by_seed(runs, ["A", "B"], *SCOPE)
+    runs[1] = make_record("B", 0, hyperparameters={"definition": 2})
+    with pytest.raises(InputError, match="A, B mix definitions"):
+        by_seed(runs, ["A", "B"], *SCOPE)
+
+
+def test_a_reference_that_no_seed_changes_stands_for_every_seed():
+    runs = [make_record("B1", s) for s in (0, 2)] + [make_record("raw-pixels", 5)]
+    found = by_seed(runs, ["B1", "raw-pixels"], *SCOPE)
+    assert found["raw-pixels"] == {0: runs[2], 2: runs[2]}
+    assert by_seed(runs[2:], ["B1", "raw-pixels"], *SCOPE)["B1"] == {}
+
+
+def test_another_device_or_commit_is_remarked_and_not_refused():
+    runs = [make_record("A", 0, device="a CPU"), make_record("A", 1, device="another")]
+    assert mixed(runs) == "the runs are of 2 devices"
+    assert mixed(runs[:1]) == mixed([]) == ""
+    runs.append(make_record("A", 2, git_commit="ab", device="another"))
+    assert mixed(runs) == "the runs are of 2 devices and 2 commits"

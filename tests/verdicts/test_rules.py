@@ -3,8 +3,9 @@
 import pytest
 from recorded import make_record
 
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import NotRecordedError
 from contrastive_tutorial.verdicts.hypotheses import Condition, Part
-from contrastive_tutorial.verdicts.pairing import NotRecordedError
 from contrastive_tutorial.verdicts.rules import cells_of, holds, number
 
 ANY = Condition("above", 0, 0)
@@ -28,80 +29,80 @@ def test_difference_pairs_cells_metrics_and_statistics():
     assert evaluate("difference", [a, b, c], contrast=[["A", "B"], "C"], metric="x") == -2
 
 
-def test_a_constant_right_side_averages_its_records():
-    records = [make_record("A", 0, {"x": 1.0}), make_record("R", 4, {"x": 0.2})]
-    records.append(make_record("R", 5, {"x": 0.4}))
-    found = evaluate("difference", records, contrast=["A", "R"], metric="x", right_is_constant=True)
-    assert found == pytest.approx(0.7)
-
-
 def test_index_averages_entries_of_a_group():
     extra = {f"recall/{k}": float(k) for k in range(10)}
     record = make_record("A", 0, extra=extra)
     assert evaluate("level", [record], cell="A", metric="extra.recall", index=[2, 3, 7]) == 4
-    found = evaluate(
-        "level", [record], cell="A", metric="extra.recall", index=[2, 3, 7], minus_index=[8, 9]
-    )
-    assert found == -4.5
 
 
-def test_spread_over_statistics_and_over_a_group():
-    record = make_record(
-        "A", 0, evaluations={"mean": {"x": 0.5}, "branch:1": {"x": 0.1}, "branch:0": {"x": 0.4}},
-        extra={"p/a": 1.0, "p/b": 4.0, "q/c": 9.0},
-    )  # fmt: skip
-    spec = {"cell": "A", "metric": "x", "how": ["mean", "worst-branch"]}
-    assert evaluate("spread", [record], **spec) == pytest.approx(0.4)
-    assert evaluate("spread", [record], cell="A", metric="extra.p") == 3
-    with pytest.raises(NotRecordedError, match="extra has no group 'q/'"):
-        evaluate("spread", [record], cell="A", metric="extra.q")
+def function(name, records, **spec):
+    cells = list(dict.fromkeys(record.cell for record in records))
+    return evaluate("function", records, function=name, cells=cells, **spec)
 
 
-def test_slope_recovers_a_line_in_one_over_m():
-    sizes, left, right = [5, 10, 25, 50], [], []
-    records = []
-    for m in sizes:
-        left.append(f"L{m}")
-        right.append(f"R{m}")
-        records += [
-            make_record(left[-1], 0, {"x": 0.3 - 2.5 / m}),
-            make_record(right[-1], 0, {"x": 0.1}),
-        ]
-    found = evaluate("slope", records, contrast=[left, right], metric="x", group_size=sizes)
-    assert found == pytest.approx(-2.5)
+def test_spread_over_statistics_and_over_protocols():
+    scores = {"branch:1": 0.1, "branch:0": 0.4, "reestimated": 0.3, "pooled": 0.2, "mean": 0.5}
+    evaluations = {how: {"cluster_accuracy": score} for how, score in scores.items()}
+    record = make_record("S-P1", 0, evaluations=evaluations)
+    assert function("statistics_spread", [record]) == pytest.approx(0.4)
+    groups = {"cluster_protocols/a": 1.0, "cluster_protocols/b": 4.0, "q/c": 9.0}
+    assert function("protocol_spread", [make_record("B0", 0, extra=groups)]) == 3
+    with pytest.raises(NotRecordedError, match="extra has no group 'cluster_protocols/'"):
+        function("protocol_spread", [make_record("B0", 0)])
 
 
-def test_slope_of_differences_that_are_all_alike_is_zero():
-    records = [make_record(name, 0, {"x": 0.25}) for name in ("a5", "a50", "b5", "b50")]
-    spec = {"contrast": [["a5", "a50"], ["b5", "b50"]], "metric": "x", "group_size": [5, 50]}
-    assert evaluate("slope", records, **spec) == 0
+def leak(lost):
+    kinds = {"same": lost, "shuffle": lambda m: 0.0}
+    return [
+        make_record(f"ghost-{kind}-{m}", 0, {"knn200": 0.3 + of(m)})
+        for kind, of in kinds.items()
+        for m in (5, 10, 25, 50)
+    ]
 
 
-def test_rank_correlation_over_cells_is_oriented():
-    cells = ["A", "B", "C", "D"]
-    # ranks of x: 1 2 3 4; of y: 2 1 4 3; d^2 sums to 4: rho = 1 - 6*4/(4*15) = 0.6
-    pairs = zip(cells, [1, 2, 3, 4], [2, 1, 4, 3], strict=True)
-    records = [make_record(cell, 0, {"x": float(x), "y": float(y)}) for cell, x, y in pairs]
-    spec = {"over": "cells", "cells": cells, "metric": "x", "against": {"metric": "y"}}
-    assert evaluate("rank_correlation", records, **spec) == pytest.approx(0.6)
-    assert evaluate("rank_correlation", records, orientation=-1, **spec) == pytest.approx(-0.6)
-    flat = [make_record(cell, 0, {"x": 1.0, "y": 1.0}) for cell in cells]
-    assert evaluate("rank_correlation", flat, **spec) == 0
+def test_the_slope_of_the_leak_is_that_of_a_line_in_one_over_m():
+    assert function("leak_slope", leak(lambda m: -2.5 / m)) == pytest.approx(-2.5)
+    assert function("leak_slope", leak(lambda m: 0.125)) == pytest.approx(0)
+
+
+def test_photometric_policies_less_geometric_ones():
+    def recalls(cell, photometric, geometric):
+        values = {k: photometric if 2 <= k < 8 else geometric for k in range(2, 10)}
+        extra = {f"policy_recall_z_own_branch/{k}": v for k, v in values.items()}
+        return make_record(cell, 0, extra=extra)
+
+    records = [recalls("S-P1", 0.5, 0.7), recalls("W-bn", 0.9, 0.8)]
+    assert function("beyond_geometric", records) == pytest.approx(-0.2 - 0.1)
+
+
+def test_rank_correlation_over_cells_is_oriented_as_the_metric_is():
+    # ranks: 1 2 3 4 against 2 1 4 3; d^2 sums to 4: rho = 1 - 6*4/(4*15) = 0.6
+    pairs = zip("ABCD", [1, 2, 3, 4], [2, 1, 4, 3], strict=True)
+    records = [
+        make_record(cell, 0, {"rankme": float(x), "alignment": float(x), "knn200": float(y)})
+        for cell, x, y in pairs
+    ]
+    assert function("ranks_as_knn", records, metric="rankme") == pytest.approx(0.6)
+    assert function("ranks_as_knn", records, metric="alignment") == pytest.approx(-0.6)
+    flat = [make_record(cell, 0, {"rankme": 1.0, "knn200": 1.0}) for cell in "ABCD"]
+    assert function("ranks_as_knn", flat, metric="rankme") == 0
 
 
 def test_rank_correlation_over_policies_compares_falls_with_shifts():
-    shift = {f"kl/{k}": float(k) for k in range(4)}
-    before = {f"recall/{k}": 0.9 for k in range(4)}
-    after = {f"recall/{k}": 0.9 - fall for k, fall in enumerate([0.2, 0.1, 0.4, 0.3])}
-    records = [make_record("W", 0, extra=shift | before), make_record("S", 0, extra=after)]
-    spec = {
-        "over": "policies", "contrast": ["W", "S"], "metric": "extra.recall",
-        "against": {"cell": "W", "metric": "extra.kl"},
-    }  # fmt: skip
-    assert evaluate("rank_correlation", records, **spec) == pytest.approx(0.6)
-    spec["against"] = {"cell": "W", "metric": "extra.shift"}
-    with pytest.raises(NotRecordedError, match="no group 'shift/'"):
-        evaluate("rank_correlation", records, **spec)
+    shift = {f"kl_bn1_per_policy/{k}": float(k) for k in range(4)}
+    before = {f"policy_recall_z_own_branch/{k}": 0.9 for k in range(4)}
+    falls = enumerate([0.2, 0.1, 0.4, 0.3])
+    after = {f"policy_recall_z_own_branch/{k}": 0.9 - fall for k, fall in falls}
+    records = [make_record("W-bn", 0, extra=shift | before), make_record("S-P1", 0, extra=after)]
+    assert function("fall_follows_shift", records) == pytest.approx(0.6)
+    records[0] = make_record("W-bn", 0, extra=before)
+    with pytest.raises(NotRecordedError, match="no group 'kl_bn1_per_policy/'"):
+        function("fall_follows_shift", records)
+
+
+def test_a_function_that_is_not_registered_is_named():
+    with pytest.raises(InputError, match=r"function: expected one of .* got 'hunch'"):
+        function("hunch", [make_record("A", 0)])
 
 
 def test_cells_of_names_each_cell_once():
