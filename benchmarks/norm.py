@@ -123,7 +123,7 @@ def main() -> None:
         return torch.randn(shape, device=device).to(memory_format=layout)
 
     def prepared(model: nn.Module, kind: str) -> nn.Module:
-        model = convert_norm(model, kind, k).to(device).to(memory_format=layout)
+        model = convert_norm(model, kind, k, total_steps=1000).to(device).to(memory_format=layout)
         return torch.compile(model) if args.compile else model  # type: ignore[return-value]
 
     torch.manual_seed(0)

@@ -1,10 +1,11 @@
 """Normalisation: grouped Batch Normalization, Batch Renormalization, and conversion by name.
 
-Enters: activations ``(N, C)`` or ``(N, C, H, W)`` whose rows are ordered by subset; whole models.
+Enters: activations ``(N, C)`` or ``(N, C, H, W)`` whose rows are ordered by subset, or come with
+the subset of each (:func:`domains`); whole models.
 Leaves: normalised activations; models whose BN layers are of another kind, or evaluate with other
 statistics (mean, pooled, reestimated, one branch, ensemble, test batch).
-Never: passes subset ids around in training, drops rows of a batch that does not divide, or leaves
-a model half converted.
+Never: drops rows of a batch that does not divide, counts a recomputed forward twice, or leaves a
+model half converted unless told to.
 """
 
 from contrastive_tutorial.norm.convert import KINDS, NoNorm, PlainGroupNorm, convert_norm
@@ -21,6 +22,7 @@ from contrastive_tutorial.norm.layers import (
 from contrastive_tutorial.norm.renorm import BatchRenorm1d, BatchRenorm2d
 from contrastive_tutorial.norm.statistics import (
     EVALUATION_STATISTICS,
+    domains,
     evaluation_statistics,
     precise_bn,
     reestimate,
@@ -41,6 +43,7 @@ __all__ = [
     "SubsetAffineBatchNorm1d",
     "SubsetAffineBatchNorm2d",
     "convert_norm",
+    "domains",
     "evaluation_statistics",
     "grouped_normalize",
     "precise_bn",

@@ -13,6 +13,20 @@ kind        what it does in training                                          ru
 ``none``    nothing                                                           none
 =========== ================================================================= ==================
 
+What is converted, what stops the conversion, and what is left alone:
+
+================================================ ===============================================
+layer                                            what happens
+================================================ ===============================================
+``nn.BatchNorm1d``, ``nn.BatchNorm2d``, ours     converted
+timm's ``BatchNormAct2d``                        converted; ``drop`` and ``act`` run after it
+other subclasses, ``BatchNorm3d``,               InputError that names them, or with
+``SyncBatchNorm``, ``InstanceNorm``, frozen or   ``partial=True`` left as they are, and
+lazy layers, parametrised ones, other libraries' what is inside them too
+with hooks, or another ``forward`` put in        InputError
+``LayerNorm``, ``GroupNorm`` and their like      left alone: no row sees another one there
+================================================ ===============================================
+
 The layers are in :mod:`~contrastive_tutorial.norm.layers` and
 :mod:`~contrastive_tutorial.norm.renorm`, what to do in evaluation in
 :mod:`~contrastive_tutorial.norm.statistics`; all are importable from here.
@@ -25,6 +39,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm.layers import (
@@ -35,8 +50,10 @@ from contrastive_tutorial.norm.layers import (
     SplitBatchNorm2d,
     SubsetAffineBatchNorm1d,
     SubsetAffineBatchNorm2d,
+    drop_and_activate,
+    has_activation_inside,
 )
-from contrastive_tutorial.norm.renorm import REFERENCE_STEPS, BatchRenorm1d, BatchRenorm2d
+from contrastive_tutorial.norm.renorm import BatchRenorm1d, BatchRenorm2d
 from contrastive_tutorial.norm.statistics import (
     EVALUATION_STATISTICS,
     evaluation_statistics,
@@ -92,8 +109,31 @@ def _spatial(layer: nn.Module) -> int | None:
         return layer.dims
     if isinstance(layer, GroupedBatchNorm | BatchRenorm2d):
         return 2 if layer.dims == (4,) else 1
-    # Not isinstance: subclasses such as SyncBatchNorm or timm's mean something else.
+    if has_activation_inside(layer):
+        return 2
+    # Not isinstance: a subclass may do something else.
     return {nn.BatchNorm1d: 1, nn.BatchNorm2d: 2}.get(type(layer))  # type: ignore[arg-type]
+
+
+def is_batch_norm_like(layer: nn.Module) -> bool:
+    """Whether ``layer`` keeps running statistics, or is of PyTorch's batch and instance norms."""
+    return "running_mean" in layer._buffers or isinstance(layer, nn.modules.batchnorm._NormBase)
+
+
+def _check_bare(name: str, layer: nn.Module) -> None:
+    """Raise :class:`InputError` if ``layer`` carries what a new layer would not have."""
+    hooks = [
+        *(hook for hook in layer._forward_hooks.values() if hook is not drop_and_activate),
+        *layer._forward_pre_hooks.values(),
+        *layer._backward_hooks.values(),
+        *layer._backward_pre_hooks.values(),
+    ]
+    what = "hooks" if hooks else "another forward" if "forward" in layer.__dict__ else None
+    if what:
+        raise InputError(
+            f"model: layer {name or '(the model itself)'} has {what}, which its replacement would "
+            "not have; remove them, convert, and put them on the new layer"
+        )
 
 
 @torch.no_grad()
@@ -104,7 +144,7 @@ def _convert_layer(
     dims: int,
     k: int,
     grouping: str | None,
-    total_steps: int,
+    total_steps: int | None,
     views: int,
 ) -> nn.Module:
     c, eps = old.num_features, old.eps
@@ -119,7 +159,7 @@ def _convert_layer(
         mean, var = old.moments()
     elif isinstance(old, nn.BatchNorm1d | nn.BatchNorm2d):
         mean, var = old.running_mean, old.running_var
-        if mean is None:
+        if mean is None or not old.track_running_stats:
             raise InputError(
                 "model: a BatchNorm layer with track_running_stats=False has no running statistics "
                 "to keep; convert a model that tracks them"
@@ -133,7 +173,7 @@ def _convert_layer(
     shared = "shared" if affine else None
     new: Any
     if kind == "none":
-        return NoNorm(c, dims, eps, affine)
+        return _with_activation_of(old, NoNorm(c, dims, eps, affine))
     if kind == "gn":
         new = PlainGroupNorm(math.gcd(8, c), c, dims, affine=affine, **kwargs)
     else:
@@ -143,6 +183,7 @@ def _convert_layer(
         elif kind == "renorm":
             if momentum is None:
                 kwargs["momentum"] = 0.1  # the paper's rule has no cumulative average
+            assert total_steps is not None
             new = (BatchRenorm1d if one else BatchRenorm2d)(c, total_steps, affine=affine, **kwargs)
         elif kind == "ghost":
             new = (GhostBatchNorm1d if one else GhostBatchNorm2d)(
@@ -170,8 +211,33 @@ def _convert_layer(
         new.bias.copy_(bias)
         new.weight.requires_grad_(old.weight.requires_grad)
         new.bias.requires_grad_(old.bias.requires_grad)
-    new.train(old.training)
+    return _with_activation_of(old, new)
+
+
+def _with_activation_of(old: nn.Module, new: nn.Module) -> nn.Module:
+    """``new`` in the mode of ``old``, with its dropout and activation behind."""
+    if has_activation_inside(old) or drop_and_activate in old._forward_hooks.values():
+        new.drop, new.act = old.drop, old.act
+        new.register_forward_hook(drop_and_activate)
+    new.training = old.training
     return new
+
+
+def _sort(model: nn.Module) -> tuple[dict[nn.Module, int], dict[str, nn.Module]]:
+    """Layers to convert, with their dimensions, and batch norms that cannot be, by name."""
+    found: dict[nn.Module, int] = {}
+    left: dict[str, nn.Module] = {}
+    inside: tuple[str, ...] = ()  # of what is left
+    for name, layer in model.named_modules():
+        if name.startswith(inside):
+            continue
+        if (dims := _spatial(layer)) is not None:
+            _check_bare(name, layer)
+            found[layer] = dims
+        elif is_batch_norm_like(layer):
+            left[name] = layer
+            inside += (f"{name}." if name else "",)
+    return found, left
 
 
 def convert_norm(
@@ -180,19 +246,25 @@ def convert_norm(
     num_subsets: int = 1,
     *,
     grouping: str | None = None,
-    total_steps: int = REFERENCE_STEPS,
+    total_steps: int | None = None,
     views: int = 2,
+    partial: bool = False,
+    replaced: dict[nn.Module, nn.Module] | None = None,
 ) -> nn.Module:
     """Replace every norm layer of ``model`` by ``kind``, in place, and return the model.
 
-    Converts ``nn.BatchNorm1d`` and ``nn.BatchNorm2d`` wherever they are (torchvision ResNets,
-    projection heads, a bare layer) and layers converted before, so any kind leads back to any
-    other. Kept: weight, bias, running statistics, eps, momentum, device, dtype, training mode.
+    Converts ``nn.BatchNorm1d``, ``nn.BatchNorm2d`` and timm's ``BatchNormAct2d`` wherever they are
+    (torchvision ResNets, projection heads, a bare layer) and layers converted before, so any kind
+    leads back to any other. All of a model or nothing: a batch norm of another kind stops the
+    conversion, as one that is left goes on mixing the rows that the others separate. Kept: weight,
+    bias, running statistics, eps, momentum, device, dtype, training mode.
     Going to K subsets copies them K times; coming back pools running statistics by the law of total
     variance and averages the affines. ``gn`` has no running statistics and ``none`` no weights
     either: what comes after them starts afresh.
 
-    Make the optimiser *after* converting: the parameters are new.
+    Make the optimiser *after* converting: the parameters are new. An older one goes on training
+    the old ones; ``replaced`` says which layer took whose place. Convert before wrapping the model
+    in ``DistributedDataParallel``, for the same reason.
 
     Args:
         model: any module; changed in place (``copy.deepcopy`` it first to keep the original).
@@ -202,11 +274,16 @@ def convert_norm(
         grouping: which rows form a group, of the kinds that have groups; ``None`` is ``"shuffled"``
             for ``ghost`` and ``"contiguous"`` for the others. A batch whose rows are in random
             order already makes ``ghost`` faster, and as random, with ``"contiguous"``.
-        total_steps: length of the run, for the schedule of ``renorm``.
+        total_steps: for ``renorm`` alone, and needed there: the training forwards of the run (steps
+            times forward passes a step), over which its bounds widen; 0 for full bounds at once.
+            A momentum of ``None`` becomes 0.1: the paper's rule has no cumulative average.
         views: views per image, which shuffled ``ghost`` groups keep together (1: single rows).
+        partial: leave batch norms of other kinds as they are instead of raising.
+        replaced: a dict that is filled with old layer -> new layer.
 
     Raises:
-        InputError: unknown ``kind``, ``num_subsets`` below 1, or nothing to convert.
+        InputError: unknown ``kind``, ``num_subsets`` below 1, ``renorm`` without ``total_steps``,
+            nothing to convert, or a layer that cannot be (table above); the model is unchanged.
 
     >>> convert_norm(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), "split", 4)[1]
     SplitBatchNorm2d(8, 4, affine='shared', grouping='contiguous', eps=1e-05, momentum=0.1)
@@ -215,16 +292,36 @@ def convert_norm(
         raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
     if num_subsets < 1:
         raise InputError(f"num_subsets: expected at least 1, got {num_subsets}")
+    if kind == "renorm" and total_steps is None:
+        raise InputError(
+            "total_steps: 'renorm' widens its bounds over the run, so it must know the run's "
+            "length; pass total_steps=steps (times forward passes a step), or 0 for full bounds "
+            "from the first step"
+        )
+    if any(isinstance(module, DistributedDataParallel) for module in model.modules()):
+        raise InputError(
+            "model: DistributedDataParallel averages the gradients of the parameters it was given; "
+            "convert the model first, then wrap it"
+        )
+    found, left = _sort(model)
+    if left and not partial:
+        named = [f"{name or '(the model itself)'} ({type(m).__name__})" for name, m in left.items()]
+        raise InputError(
+            f"model: {len(left)} batch norm layers of kinds that convert_norm does not know, "
+            f"{', '.join(named[:4])}{', ...' if len(named) > 4 else ''}; put nn.BatchNorm1d or 2d "
+            "there (initialised, without parametrisations), or pass partial=True to leave them"
+        )
     like = next(model.parameters(), None)  # device and dtype, for a layer that has no tensors
     # All new layers first: an error must not leave the model half converted. A layer used in two
     # places stays one layer.
     new = {
         layer: _convert_layer(layer, like, kind, dims, num_subsets, grouping, total_steps, views)
-        for layer in model.modules()
-        if (dims := _spatial(layer)) is not None
+        for layer, dims in found.items()
     }
     if not new:
         raise InputError("model: no BatchNorm1d or BatchNorm2d layer to convert")
+    if replaced is not None:
+        replaced.update(new)
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
             if child in new:

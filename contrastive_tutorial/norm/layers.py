@@ -10,6 +10,13 @@ PyTorch's conventions hold throughout: the biased variance normalises the batch,
 enters ``running_var``; ``running = (1 - momentum) * running + momentum * batch``; ``momentum=None``
 is the cumulative average. Under autocast, inputs may be half precision while statistics and affine
 stay float32.
+
+**Other tools.** The layers are of PyTorch's ``_BatchNorm`` family, so ``swa_utils.update_bn``,
+loops that freeze BN, and filters that spare norms by type include them. What would rebuild them as
+another layer, such as ``SyncBatchNorm.convert_sync_batchnorm``, gets an InputError: it cannot keep
+a table of statistics. Filters that go by the number of dimensions (timm) take the ``(K, C)`` affine
+for a matrix: name it to them. Activation checkpointing recomputes a forward; unlike PyTorch's
+layers, these do not count it twice.
 """
 
 from __future__ import annotations
@@ -21,7 +28,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm.kernels import grouped_normalize, pool_moments, shuffled_order
+from contrastive_tutorial.norm.kernels import (
+    grouped_normalize,
+    is_recomputed,
+    normalize_by_domain,
+    pool_moments,
+    shuffled_order,
+)
 
 GROUPINGS = ("contiguous", "interleaved", "shuffled")
 AFFINES = ("shared", "split", None)
@@ -57,18 +70,56 @@ def check_shape(x: Tensor, dims: tuple[int, ...], num_features: int) -> None:
         )
 
 
-class GroupedBatchNorm(nn.Module):
-    """What the K-group layers have in common: arguments, buffers, checks, evaluation.
+def has_activation_inside(layer: nn.Module) -> bool:
+    """Whether ``layer`` is timm's Batch Normalization with dropout and activation inside."""
+    kind = type(layer)
+    return kind.__name__ == "BatchNormAct2d" and kind.__module__.startswith("timm.")
 
-    ``num_groups`` is K; ``branches`` is the number of ways in which the layer can treat a row in
-    evaluation (K, or 1 where nothing is kept per subset).
-    """
+
+def drop_and_activate(layer: Any, args: Any, y: Tensor) -> Any:
+    """A forward hook: what timm's layer does after normalising."""
+    return layer.act(layer.drop(y))
+
+
+class OwnBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """A norm layer of this package, known to other tools as one of PyTorch's BN family."""
 
     dims: tuple[int, ...] = (4,)
-    pooled = False  # whether all groups share one mean and variance in training
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
+    _load_from_state_dict = nn.Module._load_from_state_dict  # there are no old versions to mend
+
+    @property
+    def track_running_stats(self) -> bool:  # type: ignore[override]
+        """Read by tools that put another layer in place of a ``_BatchNorm``, and by no other.
+
+        Raises:
+            InputError: always; that layer could not keep what this one has learned.
+        """
+        name = type(self).__name__
+        raise InputError(
+            f"{name}: another layer cannot be put in its place (SyncBatchNorm, timm's and "
+            "lightly's converters and functorch's replacement rebuild plain BN); first call "
+            "convert_norm(model, 'bn'), or convert before the layers become ours"
+        )
+
+    def check_shape(self, x: Tensor) -> None:
+        """Raise :class:`InputError` unless ``x`` has this layer's dimensions and channels."""
+        check_shape(x, self.dims, self.num_features)
+
+
+class GroupedBatchNorm(OwnBatchNorm):
+    """What the K-group layers have in common: arguments, buffers, checks, evaluation.
+
+    ``num_groups`` is K; ``branches`` is the number of ways in which the layer can treat a row in
+    evaluation (K, or 1 where nothing is kept per subset). ``domain`` is what
+    :func:`~contrastive_tutorial.norm.domains` sets: the subset of every row, for the time being.
+    """
+
+    affine: Any  # "shared", "split" or None
+    pooled = False  # whether all groups share one mean and variance in training
+    domain: Tensor | None = None
 
     def __init__(
         self,
@@ -82,7 +133,7 @@ class GroupedBatchNorm(nn.Module):
         device: Any,
         dtype: Any,
     ):
-        super().__init__()
+        nn.Module.__init__(self)
         if affine not in AFFINES:
             raise InputError(f"affine: expected 'shared', 'split' or None, got {affine!r}")
         if grouping not in GROUPINGS:
@@ -115,10 +166,6 @@ class GroupedBatchNorm(nn.Module):
         self.running_var.fill_(1)
         self.num_batches_tracked.zero_()
 
-    def check_shape(self, x: Tensor) -> None:
-        """Raise :class:`InputError` unless ``x`` has this layer's dimensions and channels."""
-        check_shape(x, self.dims, self.num_features)
-
     def check_groups(self, x: Tensor) -> None:
         """Raise :class:`InputError` unless ``x`` divides into groups that have a variance."""
         k = self.num_groups
@@ -137,16 +184,53 @@ class GroupedBatchNorm(nn.Module):
         """Row order of this step's groups; ``None`` where the grouping is fixed."""
         return None
 
+    def check_domain(self, x: Tensor, domain: Tensor) -> None:
+        """Raise :class:`InputError` unless ``domain`` names a subset for every row of ``x``.
+
+        Its values are looked at on a CPU only: on another device that would wait for it.
+        """
+        k = self.num_groups
+        if self.branches == 1 and k > 1:
+            raise InputError(
+                f"domain: {type(self).__name__} keeps nothing per subset; only split, dsbn and "
+                "affine layers take it"
+            )
+        if domain.dtype != torch.int64 or domain.shape != x.shape[:1]:
+            raise InputError(
+                f"domain: expected int64 of shape ({x.shape[0]},), the subset of every row, got "
+                f"{domain.dtype} of shape {tuple(domain.shape)}"
+            )
+        if domain.device.type != "cpu" or torch.compiler.is_compiling():
+            return
+        counts = torch.bincount(domain - domain.min().clamp_max(0), minlength=k)
+        if domain.min() < 0 or len(counts) > k:
+            raise InputError(
+                f"domain: expected subsets from 0 to {k - 1}, got {int(domain.min())} to "
+                f"{int(domain.max())}"
+            )
+        counts = counts.sum()[None] if self.pooled else counts
+        if self.training and bool((counts * (x[0].numel() // self.num_features) == 1).any()):
+            raise InputError(
+                f"domain: a subset with one value per channel in x of shape {tuple(x.shape)} has "
+                "no variance; give it two rows, or none"
+            )
+
+    def _affine_rows(self) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            (None, None)
+            if self.weight is None
+            else (
+                self.weight.view(-1, self.num_features),
+                self.bias.view(-1, self.num_features),
+            )
+        )
+
     def normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training output of ``x``; its means and biased variances ``(K or 1, C)``, by group."""
         self.check_groups(x)
-        weight, bias = (
-            None if t is None else t.view(-1, self.num_features) for t in (self.weight, self.bias)
-        )
         return grouped_normalize(
             x,
-            weight,
-            bias,
+            *self._affine_rows(),
             self.num_groups,
             self.pooled,
             self.grouping,
@@ -157,6 +241,8 @@ class GroupedBatchNorm(nn.Module):
     @torch.no_grad()
     def update_running(self, mean: Tensor, var: Tensor, count: int) -> None:
         """Fold means and biased variances ``(K or 1, C)`` of ``count`` values each into ours."""
+        if is_recomputed():
+            return
         self.num_batches_tracked.add_(1)
         if self.momentum is None:
             factor: Tensor | float = 1 / self.num_batches_tracked.to(self.running_mean.dtype)
@@ -170,6 +256,42 @@ class GroupedBatchNorm(nn.Module):
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), factor)
         self.running_var.lerp_(var.to(self.running_var.dtype), factor)
 
+    def _train_by_domain(self, x: Tensor, domain: Tensor) -> Tensor:
+        if self.momentum is None:
+            raise InputError(
+                "domain: momentum=None averages over batches, but a subset may be absent from some "
+                "of them; give the layer a momentum"
+            )
+        y, mean, var, count = normalize_by_domain(
+            x, *self._affine_rows(), domain, self.num_groups, self.pooled, self.eps
+        )
+        if not is_recomputed():
+            with torch.no_grad():
+                self.num_batches_tracked.add_(1)
+                # A subset without rows stays where it was.
+                factor = (self.momentum * (count > 0)).expand_as(mean)
+                var = var * (count / (count - 1).clamp_min(1))
+                for running, now in ((self.running_mean, mean), (self.running_var, var)):
+                    table = running.view_as(now)
+                    table.lerp_(now.to(table.dtype), factor.to(table.dtype))
+        return y
+
+    def through_branches(self, x: Tensor, domain: Tensor) -> Tensor:
+        """Evaluation of every row of ``x`` by the statistics and affine of its subset ``(N,)``."""
+        weight, bias = self._affine_rows()
+        mean, var = (t.view(-1, self.num_features) for t in (self.running_mean, self.running_var))
+        scale = torch.rsqrt(var + self.eps)
+        if weight is not None:
+            scale = scale * weight
+        shift = -mean * scale
+        if bias is not None:
+            shift = shift + bias
+        shape = (x.shape[0], self.num_features) + (1,) * (x.ndim - 2)
+        a, b = (
+            t.expand(self.num_groups, self.num_features)[domain].view(shape) for t in (scale, shift)
+        )
+        return torch.addcmul(b, x.to(a.dtype), a).to(x.dtype)
+
     def moments(self) -> tuple[Tensor, Tensor]:
         """Running mean and variance ``(C,)`` of all subsets together (law of total variance)."""
         if self.running_mean.ndim == 1:
@@ -182,14 +304,32 @@ class GroupedBatchNorm(nn.Module):
             return self.weight, self.bias
         return self.weight.mean(0), self.bias.mean(0)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, domain: Tensor | None = None) -> Tensor:
         """Normalise ``x``; the class says what training and evaluation mean.
+
+        Args:
+            x: ``(N, C, H, W)``; of the 1d layers ``(N, C)`` or ``(N, C, L)``. Floating point.
+            domain: int64 ``(N,)``, the subset of every row, from 0 to K - 1 and in any order.
+                Without it a training batch is K equal groups, and a row in evaluation has no
+                subset. With it subsets may differ in size: in training each is normalised by its
+                own moments, as K ``nn.BatchNorm2d`` would do it, and one without rows keeps its
+                statistics; in evaluation each row goes through its own branch. To reach the layers
+                inside a model: :func:`~contrastive_tutorial.norm.domains`.
 
         Raises:
             InputError: for wrong dimensions or channels; in training, if the batch does not divide
-                by the number of groups, or a group has one value per channel.
+                by the number of groups, or a group has one value per channel; for a ``domain`` of
+                another type or shape, out of range, or of a layer that has no subsets.
         """
         self.check_shape(x)
+        domain = self.domain if domain is None else domain
+        if domain is not None:
+            self.check_domain(x, domain)
+            return (
+                self._train_by_domain(x, domain)
+                if self.training
+                else self.through_branches(x, domain)
+            )
         if not self.training:
             return F.batch_norm(x, *self.moments(), *self.mean_affine(), False, 0.0, self.eps)
         y, mean, var = self.normalize(x)
@@ -362,6 +502,12 @@ class GhostBatchNorm2d(GroupedBatchNorm):
         """This step's permutation of the rows, if groups are shuffled."""
         if self.grouping != "shuffled":
             return None
+        if is_recomputed():
+            raise InputError(
+                "grouping: shuffled groups are drawn anew by every forward, so a recomputed one "
+                "would differ from the first; take 'contiguous', or leave the layer out of the "
+                "activation checkpoint"
+            )
         k, v = self.num_groups, self.views
         images = shuffled_order(batch // v, self.num_batches_tracked)
         # Image (block, sample) has its views in rows (block, view, sample).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,13 +11,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm.layers import check_shape
+from contrastive_tutorial.norm.kernels import (
+    gradients_to_differentiate,
+    in_plain_operations,
+    is_recomputed,
+)
+from contrastive_tutorial.norm.layers import OwnBatchNorm
 
 REFERENCE_STEPS = 160_000
 """Run length at which the schedule's fractions are the paper's 5,000, 25,000 and 40,000 steps."""
 
 WARMUP, D_FULL, R_FULL = 1 / 32, 5 / 32, 8 / 32
 """Fractions of the run: plain BN until the first; d and r reach their bounds at the others."""
+
+
+_Correction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From mean and standard deviation of a batch to r and d, all ``(C,)`` and without gradient."""
 
 
 class _Renormalize(torch.autograd.Function):
@@ -31,60 +42,58 @@ class _Renormalize(torch.autograd.Function):
         x: Tensor,
         weight: Tensor | None,
         bias: Tensor | None,
-        running_mean: Tensor,
-        running_std: Tensor,
-        r_max: Tensor,
-        d_max: Tensor,
+        correction: _Correction,
         eps: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Output, mean and standard deviation sqrt(var + eps) of the batch, ``(C,)``."""
         y, mean, invstd = torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
         std = invstd.reciprocal()
-        r = (std / running_std).clamp(1 / r_max, r_max)
-        d = ((mean - running_mean) / running_std).clamp(-d_max, d_max)
+        r, d = correction(mean, std)
         scale, shift = (r, d) if weight is None else (weight * r, weight * d)
         if bias is not None:
             shift = shift + bias
         shape = (1, -1) + (1,) * (x.ndim - 2)
         y.mul_(scale.view(shape)).add_(shift.view(shape))
-        ctx.save_for_backward(x, scale, mean, invstd, r, d)
-        ctx.eps, ctx.affine = eps, weight is not None
+        ctx.save_for_backward(x, weight, bias, scale, mean, invstd, r, d)
+        ctx.eps = eps
         ctx.mark_non_differentiable(mean, std)
         return y, mean, std
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        x, scale, mean, invstd, r, d = ctx.saved_tensors
+        x, weight, bias, scale, mean, invstd, r, d = ctx.saved_tensors
         dy = grads[0]
+        if torch.is_grad_enabled():  # create_graph=True
+
+            def forward(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+                return _renormalize(x, weight, bias, lambda mean, std: (r, d), ctx.eps)[0]
+
+            first = gradients_to_differentiate(
+                forward, (x, weight, bias), ctx.needs_input_grad[:3], dy
+            )
+            return (*first, None, None)
         if dy.stride() != x.stride():
             # The kernel is several times slower on mixed memory formats.
             dy = torch.empty_like(x).copy_(dy)
+        affine = weight is not None
         grad_x, grad_scale, grad_shift = torch.ops.aten.native_batch_norm_backward(
-            dy, x, scale, None, None, mean, invstd, True, ctx.eps, [True, ctx.affine, ctx.affine]
+            dy, x, scale, None, None, mean, invstd, True, ctx.eps, [True, affine, affine]
         )
-        if not ctx.affine:
-            return grad_x, None, None, None, None, None, None, None
-        return grad_x, grad_scale * r + grad_shift * d, grad_shift, None, None, None, None, None
+        if not affine:
+            return grad_x, None, None, None, None
+        return grad_x, grad_scale * r + grad_shift * d, grad_shift, None, None
 
 
 def _renormalize(
-    x: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor,
-    running_std: Tensor,
-    r_max: Tensor,
-    d_max: Tensor,
-    eps: float,
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, correction: _Correction, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Algorithm 1 in plain operations."""
+    """Algorithm 1 in operations that autograd knows."""
     dims = [0, *range(2, x.ndim)]
     shape = (1, -1) + (1,) * (x.ndim - 2)
     mean = x.mean(dims, keepdim=True)
     std = ((x - mean).square().mean(dims, keepdim=True) + eps).sqrt()
     batch_mean, batch_std = mean.detach().flatten(), std.detach().flatten()
-    r = (batch_std / running_std).clamp(1 / r_max, r_max)
-    d = ((batch_mean - running_mean) / running_std).clamp(-d_max, d_max)
+    r, d = correction(batch_mean, batch_std)
     y = (x - mean) / std * r.view(shape) + d.view(shape)
     if weight is not None:
         y = y * weight.view(shape)
@@ -93,7 +102,7 @@ def _renormalize(
     return y, batch_mean, batch_std
 
 
-class BatchRenorm2d(nn.Module):
+class BatchRenorm2d(OwnBatchNorm):
     """Batch Renormalization of ``(N, C, H, W)``: normalise in training as evaluation will.
 
     With the batch's mean and standard deviation mu_B and sigma_B = sqrt(var_B + eps), and the
@@ -117,6 +126,9 @@ class BatchRenorm2d(nn.Module):
     Everything is computed in float32 (float64 for float64 inputs), also inside autocast.
     ``running_mean``, ``running_std`` and the count are buffers in the state dict.
 
+    A forward that ``torch.utils.checkpoint`` recomputes takes the r and d of the forward it
+    repeats, found by the batch's mean among the last 32, and moves nothing.
+
     Args:
         num_features: C.
         total_steps: training steps of the run; 0 applies the full bounds from the first step.
@@ -124,7 +136,8 @@ class BatchRenorm2d(nn.Module):
         d_max: final bound of d, at least 0; may be ``inf``.
         eps: added to the variance.
         momentum: of the running statistics. The paper takes 0.01 for its long run; the default is
-            PyTorch's 0.1, which a run of a few hundred steps needs.
+            PyTorch's 0.1, which a run of a few hundred steps needs. ``None``, which
+            ``swa_utils.update_bn`` sets, measures: plain BN, and the average over batches.
         affine: whether there are ``weight`` and ``bias``.
 
     Raises:
@@ -132,10 +145,7 @@ class BatchRenorm2d(nn.Module):
             one value per channel.
     """
 
-    dims: tuple[int, ...] = (4,)
-    running_mean: Tensor
     running_std: Tensor
-    num_batches_tracked: Tensor
 
     def __init__(
         self,
@@ -144,12 +154,12 @@ class BatchRenorm2d(nn.Module):
         r_max: float = 3.0,
         d_max: float = 5.0,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
         device: Any = None,
         dtype: Any = None,
     ):
-        super().__init__()
+        nn.Module.__init__(self)
         if num_features < 1:
             raise InputError(f"num_features: expected at least 1, got {num_features}")
         if total_steps < 0:
@@ -163,6 +173,8 @@ class BatchRenorm2d(nn.Module):
             raise InputError(f"d_max: expected at least 0 (0 is plain BN), got {d_max}")
         self.num_features, self.total_steps = num_features, total_steps
         self.r_max, self.d_max, self.eps, self.momentum = r_max, d_max, eps, momentum
+        self.affine = affine
+        self._recent: deque[tuple[Tensor, ...]] = deque(maxlen=32)  # mean, std, r, d of forwards
         kind = {"device": device, "dtype": dtype}
         if affine:
             self.weight = nn.Parameter(torch.ones(num_features, **kind))
@@ -189,7 +201,9 @@ class BatchRenorm2d(nn.Module):
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Current ``(r_max, d_max)`` as 0-d tensors on the layer's device (no synchronisation)."""
         step = self.num_batches_tracked
-        if self.total_steps == 0:
+        if self.momentum is None:
+            step = torch.zeros_like(step)
+        elif self.total_steps == 0:
             step = torch.ones_like(step)
         progress = step / max(self.total_steps, 1)
 
@@ -202,7 +216,7 @@ class BatchRenorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``x``; the result has the dtype of ``x``."""
-        check_shape(x, self.dims, self.num_features)
+        self.check_shape(x)
         with torch.autocast(x.device.type, enabled=False):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             if not self.training:
@@ -219,16 +233,47 @@ class BatchRenorm2d(nn.Module):
             return self._train(wide).to(x.dtype)
 
     def _train(self, x: Tensor) -> Tensor:
-        # As grouped_normalize: what is compiled is differentiated by the compiler.
-        normalize = _renormalize if torch.compiler.is_compiling() else _Renormalize.apply
-        y, mean, std = normalize(
-            x, self.weight, self.bias, self.running_mean, self.running_std, *self.bounds(), self.eps
-        )
+        normalize = _renormalize if in_plain_operations() else _Renormalize.apply
+        again = is_recomputed()
+        correction = self._recall if again else self._correction
+        y, mean, std = normalize(x, self.weight, self.bias, correction, self.eps)
+        if again:
+            return y
         with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-            self.running_std.lerp_(std.to(self.running_std.dtype), self.momentum)
             self.num_batches_tracked.add_(1)
+            factor: Tensor | float | None = self.momentum
+            if factor is None:
+                factor = 1 / self.num_batches_tracked.to(self.running_mean.dtype)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), factor)
+            self.running_std.lerp_(std.to(self.running_std.dtype), factor)
         return y
+
+    def _correction(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """r and d of a batch."""
+        r_max, d_max = self.bounds()
+        r = (std / self.running_std).clamp(1 / r_max, r_max)
+        d = ((mean - self.running_mean) / self.running_std).clamp(-d_max, d_max)
+        if not in_plain_operations():
+            self._recent.append((mean, std, r, d))
+        return r, d
+
+    def _recall(self, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """r and d of the forward that this one repeats; the running statistics have moved on."""
+        # A recomputed batch is the same batch: a thousandth of a deviation is room for rounding.
+        for index, (kept_mean, kept_std, r, d) in reversed(list(enumerate(self._recent))):
+            if kept_mean.shape == mean.shape and bool(
+                ((kept_mean - mean).abs() <= 1e-3 * std).all()
+                & ((kept_std - std).abs() <= 1e-3 * std).all()
+            ):
+                # To the end of the queue: of two equal batches the other one comes next.
+                del self._recent[index]
+                self._recent.appendleft((kept_mean, kept_std, r, d))
+                return r, d
+        raise InputError(
+            f"{type(self).__name__}: a forward inside a backward pass repeats none of the last "
+            f"{self._recent.maxlen} training forwards; with activation checkpointing, call "
+            "backward sooner, and keep random layers before this one under preserve_rng_state"
+        )
 
     def extra_repr(self) -> str:
         """The arguments, for ``print(model)``."""

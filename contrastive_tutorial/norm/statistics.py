@@ -31,8 +31,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm.kernels import pool_moments, to_rows
-from contrastive_tutorial.norm.layers import GroupedBatchNorm
+from contrastive_tutorial.norm.kernels import pool_moments
+from contrastive_tutorial.norm.layers import (
+    GroupedBatchNorm,
+    OwnBatchNorm,
+    drop_and_activate,
+    has_activation_inside,
+)
 from contrastive_tutorial.norm.renorm import BatchRenorm2d
 
 EVALUATION_STATISTICS = (
@@ -118,18 +123,25 @@ def _through_own_branch(layer: GroupedBatchNorm, x: Tensor) -> Tensor:
             f"x: 'oracle' needs K = {k} equal groups of rows, one per branch, and N = {batch} does "
             f"not divide; use a multiple of {k}"
         )
-    scale = torch.rsqrt(layer.running_var + layer.eps)
-    if layer.weight is not None:
-        scale = scale * layer.weight
-    shift = -layer.running_mean * scale
-    if layer.bias is not None:
-        shift = shift + layer.bias
-    shape = (batch, layer.num_features) + (1,) * (x.ndim - 2)
-    a, b = (
-        to_rows(t.expand(k, layer.num_features), batch, "contiguous").view(shape)
-        for t in (scale, shift)
-    )
-    return torch.addcmul(b, x.to(a.dtype), a).to(x.dtype)
+    return layer.through_branches(x, torch.arange(k, device=x.device).repeat_interleave(batch // k))
+
+
+def _whole(layer: nn.Module, forward: _Forward) -> _Forward:
+    """``forward`` with what else ``layer`` does in its own.
+
+    Raises:
+        InputError: if that is unknown, for a subclass of PyTorch's layers from elsewhere.
+    """
+    if has_activation_inside(layer):
+        return lambda x: drop_and_activate(layer, None, forward(x))
+    kind = type(layer)
+    known = kind.__module__.startswith(("torch.", "contrastive_tutorial."))
+    if not known and not isinstance(layer, OwnBatchNorm):
+        raise InputError(
+            f"model: a layer {kind.__name__} of {kind.__module__} may do more than normalise, so "
+            "its statistics cannot be chosen for it; put nn.BatchNorm2d in its place"
+        )
+    return forward
 
 
 @contextmanager
@@ -140,7 +152,7 @@ def _overridden(pairs: Iterable[tuple[nn.Module, _Forward | None]]) -> Iterator[
         for layer, forward in pairs:
             if forward is not None:
                 changed.append((layer, layer.__dict__.get("forward")))
-                layer.__dict__["forward"] = forward
+                layer.__dict__["forward"] = _whole(layer, forward)
         yield
     finally:
         for layer, before in reversed(changed):
@@ -229,6 +241,52 @@ def evaluation_statistics(model: nn.Module, how: str) -> Iterator[Callable[[Tens
                 yield inner
 
 
+@contextmanager
+def domains(model: nn.Module, ids: Tensor) -> Iterator[None]:
+    """Tell the subset layers of ``model`` the subset of every row, for subsets of any size::
+
+        with norm.domains(model, ids):
+            loss = criterion(model(images), targets)
+            loss.backward()
+
+    In training every subset in the batch is normalised by its own moments and moves its own
+    statistics; one that has no rows keeps them. In evaluation (``model.eval()``) every row goes
+    through its own branch. Rows may come in any order. Inside :func:`evaluation_statistics` the
+    statistics named there are used, whatever the ids. Leave the backward pass inside the block if
+    parts of the model are checkpointed, as these run again there.
+
+    Args:
+        model: with ``split``, ``dsbn`` or ``affine`` layers (:func:`convert_norm`), of one K.
+        ids: int64 ``(N,)``, from 0 to K - 1; N is what the layers meet, so twice the images where
+            two views go through the network together. On the device of the activations.
+
+    Raises:
+        InputError: for a model without such layers, or ids of another type, shape or range; in a
+            layer, if N is another, or a subset has a single value per channel (looked at on a CPU).
+    """
+    k = num_branches(model)
+    layers = [m for m in _layers(model) if isinstance(m, GroupedBatchNorm) and m.branches > 1]
+    if not layers:
+        raise InputError(
+            "model: no layer keeps anything per subset; convert_norm(model, 'split', K) makes some"
+        )
+    if ids.dtype != torch.int64 or ids.ndim != 1 or not len(ids):
+        raise InputError(
+            f"ids: expected int64 of shape (N,), got {ids.dtype} of shape {tuple(ids.shape)}"
+        )
+    low, high = (int(t) for t in torch.aminmax(ids))
+    if low < 0 or high >= k:
+        raise InputError(f"ids: expected subsets from 0 to {k - 1}, got {low} to {high}")
+    before = [layer.domain for layer in layers]
+    for layer in layers:
+        layer.domain = ids
+    try:
+        yield
+    finally:
+        for layer, kept in zip(layers, before, strict=True):
+            layer.domain = kept
+
+
 class _Moments:
     """Mean and variance of all values seen so far, per branch and channel, in float64."""
 
@@ -279,6 +337,8 @@ def _measure(
 ) -> list[tuple[Any, _Moments]]:
     with _evaluating(model) as inner:
         found = [(layer, _Moments()) for layer in _layers(inner)]
+        if any(getattr(layer, "domain", None) is not None for layer, _ in found):
+            raise InputError("batches: measured in K equal groups of rows, outside norm.domains")
         if any(layer.running_mean is None for layer, _ in found):
             raise InputError(
                 "model: a BatchNorm layer with track_running_stats=False keeps no statistics to "

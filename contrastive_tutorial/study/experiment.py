@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from contrastive_tutorial import __version__, augment, data, norm
-from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
+from contrastive_tutorial import __version__, augment, norm
+from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, partition
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import Record, git_commit, versions
 from contrastive_tutorial.study.cells import Cell, Preset
@@ -24,6 +24,7 @@ from contrastive_tutorial.study.diagnostics import EarlyAccuracy
 from contrastive_tutorial.study.scoring import Evaluator, Scores, features, training_views
 from contrastive_tutorial.study.views import Layout, contrastive_loss, layout, make_views, project
 from contrastive_tutorial.train import (
+    compiled,
     ContrastiveModel,
     History,
     TrainConfig,
@@ -85,8 +86,7 @@ class Experiment:
             raise InputError(f"num_subsets: expected 1 or more, got {num_subsets}")
         self.seed, self.num_subsets = seed, num_subsets
         self.device = resolve_device(device)
-        sets = load_splits(images, self.device) if isinstance(images, (str, Path)) else images
-        self.train_set, self.val_set, self.test_set = (part.to(self.device) for part in sets)
+        self.train_set, self.val_set, self.test_set = load_splits(images, self.device)
         subset_ids = partition(self.train_set.labels, num_subsets, seed)
         self.order: Layout = layout(self.cell, self.preset.batch_size, num_subsets)
         self.batches = SubsetBatches(
@@ -113,8 +113,8 @@ class Experiment:
         self._apply: Callable = augment.apply
         if self.preset.compile != "no" and self.device.type == "cuda":
             mode = None if self.preset.compile == "default" else self.preset.compile
-            self._forward = torch.compile(self.trained, mode=mode)
-            self._apply = torch.compile(augment.apply, mode=mode)
+            self._forward = compiled(self.trained, mode)
+            self._apply = compiled(augment.apply, mode)
         self._index_block: tuple[int, torch.Tensor] | None = None
         self._evaluator_kept: Evaluator | None = None
         self.early: dict[str, float] = {}  # what was measured during training
@@ -127,7 +127,11 @@ class Experiment:
                 model.encoder, "ghost", self.order.groups, grouping="contiguous"
             )
         else:
-            model.encoder = norm.convert_norm(model.encoder, self.cell.norm, self.num_subsets)
+            # A layer counts its forwards: two a step, if each view has one of its own.
+            forwards = self.preset.steps * self.preset.passes
+            model.encoder = norm.convert_norm(
+                model.encoder, self.cell.norm, self.num_subsets, total_steps=forwards
+            )
         memory_format = torch.channels_last
         return model.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
 
@@ -357,10 +361,3 @@ def _both(
         second(step, loss)
 
     return call
-
-
-def load_splits(
-    name_or_path: str | Path, device: torch.device | str = "cpu"
-) -> tuple[ImageSet, ...]:
-    """The train, validation and test image sets of one source."""
-    return tuple(data.load(name_or_path, split, device) for split in ("train", "val", "test"))

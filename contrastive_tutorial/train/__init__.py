@@ -5,6 +5,7 @@ Leaves: the trained module, its history, a checkpoint while it lasts.
 Never: knows cells, policies or records; waits for the device inside a step.
 """
 
+from contrastive_tutorial.train.compiling import compiled
 from contrastive_tutorial.train.encoders import ContrastiveModel, resnet18, seeded, two_conv
 from contrastive_tutorial.train.layout import Layout
 from contrastive_tutorial.train.loop import (
@@ -34,6 +35,7 @@ __all__ = [
     "TrainConfig",
     "World",
     "adapt_norms",
+    "compiled",
     "device_name",
     "learning_rate",
     "make_optimizer",

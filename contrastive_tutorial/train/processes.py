@@ -129,7 +129,9 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
             assert self.running_var is not None
             assert self.num_batches_tracked is not None
             self.num_batches_tracked.add_(1)
-            momentum = self.momentum or float(1 / self.num_batches_tracked)
+            momentum = self.momentum
+            if momentum is None:
+                momentum = float(1 / self.num_batches_tracked)
             self.running_mean.lerp_(mean, momentum)
             self.running_var.lerp_(var * count / (count - 1), momentum)
         scale = torch.rsqrt(var + self.eps)
@@ -141,11 +143,12 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
 
 def synchronize_bn(model: nn.Module) -> nn.Module:
     """Let every ``nn.BatchNorm2d`` of ``model`` use the statistics of all processes."""
-    if next(model.parameters()).device.type != "cpu":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    on_cpu = next(model.parameters()).device.type == "cpu"
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
-            if type(child) is nn.BatchNorm2d:
+            if not on_cpu and type(child) in (nn.BatchNorm1d, nn.BatchNorm2d):
+                parent._modules[name] = nn.SyncBatchNorm.convert_sync_batchnorm(child)
+            elif type(child) is nn.BatchNorm2d:
                 synced = SyncedBatchNorm2d(
                     child.num_features, child.eps, child.momentum, child.affine
                 )

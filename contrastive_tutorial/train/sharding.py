@@ -116,7 +116,9 @@ def _restrict(layer: GroupedBatchNorm, first: int, count: int) -> None:
         with torch.no_grad():
             values = x.numel() // mean.numel()
             layer.num_batches_tracked.add_(1)
-            momentum = layer.momentum or float(1 / layer.num_batches_tracked)
+            momentum = layer.momentum
+            if momentum is None:
+                momentum = float(1 / layer.num_batches_tracked)
             for running, now in (
                 (layer.running_mean, mean),
                 (layer.running_var, var * (values / (values - 1))),
@@ -125,7 +127,7 @@ def _restrict(layer: GroupedBatchNorm, first: int, count: int) -> None:
                 target.lerp_(now if running.ndim == 2 else now.mean(0), momentum)
         return y
 
-    layer.forward = forward  # type: ignore[method-assign]
+    layer.forward = forward  # type: ignore[assignment]
     layer.own_groups = own  # type: ignore[assignment]
 
 

@@ -40,7 +40,7 @@ def batch(seed: int = 0, each: int = EACH) -> Tensor:
 
 def layer(kind: str, eps: float = 0.01) -> nn.Module:
     """A converted layer with random affine and statistics of a training batch, in eval mode."""
-    norm = convert_norm(nn.BatchNorm2d(C, eps=eps, dtype=F64), kind, K)
+    norm = convert_norm(nn.BatchNorm2d(C, eps=eps, dtype=F64), kind, K, total_steps=1000)
     for i, parameter in enumerate(norm.parameters()):
         parameter.data.copy_(randn(*parameter.shape, seed=10 + i) + 1)
     for seed in range(3):
