@@ -5,7 +5,8 @@ NaN? is the covariance positive definite?) lives on the device; reading it makes
 a GPU, once a step, and cuts a compiled graph in two. So every function that checks values takes
 ``validate``:
 
-* ``None`` (default): check where it is free of that cost: CPU tensors outside ``torch.compile``;
+* ``None`` (default): check where it is free of that cost: CPU tensors outside ``torch.compile``
+  and the transforms of ``torch.func`` (``vmap`` has no single value to show);
 * ``True``: check always; ``False``: never. Unchecked bad values then propagate as NaN or inf.
 """
 
@@ -21,8 +22,9 @@ def looks_at_values(validate: bool | None, *tensors: Tensor) -> bool:
     """Whether values may be read: see the module's text for the rule behind ``None``."""
     if validate is not None:
         return validate
-    on_cpu = all(tensor.device.type == "cpu" for tensor in tensors)
-    return on_cpu and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return all(tensor.device.type == "cpu" for tensor in tensors)
 
 
 def require_floating(**tensors: Tensor) -> None:

@@ -7,9 +7,12 @@ gets a gradient of 1e12 times what arrives. Here a row is divided by its largest
 
 from __future__ import annotations
 
+import math
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from contrastive_tutorial.losses.checks import at_least_float32
 
 _SMALL = 2.0**-20  # squares of such values are still far from the smallest float32
 _SHORTEST = 1e-12  # no gradient is larger than that of a row of this length
@@ -17,6 +20,8 @@ _SHORTEST = 1e-12  # no gradient is larger than that of a row of this length
 
 def unit_rows(x: Tensor, large: float = 2.0**40) -> Tensor:
     """Unit vectors along the last axis; a row of zeros stays zero and gets a zero gradient.
+
+    Returns float32 (float64 for float64 input). Differentiable twice, also under ``torch.func``.
 
     The result does not depend on the length of a row, the gradient is as 1 / length. Rows whose
     length is below 1e-12 (float16: 6e-5) get the gradient of a row of that length: it stays finite.
@@ -27,12 +32,15 @@ def unit_rows(x: Tensor, large: float = 2.0**40) -> Tensor:
             hold nothing above 1e-6. Between the two, values are those of ``F.normalize`` bit by
             bit.
     """
+    shortest = max(_SHORTEST, torch.finfo(x.dtype).tiny)
+    x = at_least_float32(x)
     with torch.no_grad():
         largest = x.abs().amax(-1, keepdim=True)
         nothing = largest == 0
         scale = torch.where((largest < _SMALL) | (largest > large), largest, 1.0)
-        shortest = max(_SHORTEST, torch.finfo(x.dtype).tiny)
+        scale = scale.masked_fill(nothing, math.inf)
     # The first term holds the value and the second, which is zero, the gradient.
     scaled = x.detach() / scale + (x - x.detach()) / scale.clamp_min(shortest)
-    # The length of a row of zeros has no second derivative: ones stand in for it.
-    return F.normalize(torch.where(nothing, 1.0, scaled), dim=-1).masked_fill(nothing, 0.0)
+    # The length of a row of zeros has no second derivative: that of ones stands in for it.
+    length = torch.linalg.vector_norm(torch.where(nothing, 1.0, scaled), dim=-1, keepdim=True)
+    return scaled / length.expand_as(scaled)

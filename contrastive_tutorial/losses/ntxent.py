@@ -21,6 +21,11 @@ from contrastive_tutorial.losses.checks import (
     require_floating,
     require_same_shape,
 )
+from contrastive_tutorial.losses.directions import unit_rows
+
+# Rows with a value above this were divided by it before they were normalised, from the first
+# record on. Another number here would move the last digit of every loss.
+_LARGE = 1.0
 
 
 def nt_xent(
@@ -43,17 +48,24 @@ def nt_xent(
             negatives then come from the own group only, and the mean runs over all ``2 N G``
             anchors.
         z1: projections of the second views, same shape, dtype and device.
-        temperature: positive; a tensor if it is learned.
-        normalize: l2-normalise the projections, so that similarity is the cosine; ``False``
-            compares raw dot products (SimCLR, Table 5).
-        validate: look for NaN in the input; see :mod:`contrastive_tutorial.losses.checks`.
+        temperature: positive; a tensor of one value if it is learned. A step of the optimiser can
+            take a temperature below zero, but not its exponential: learn the logarithm of
+            1 / temperature, as CLIP does (Radford et al. 2021, arXiv 2103.00020): ``log_scale =
+            nn.Parameter(torch.tensor(2.66))`` and ``nt_xent(z0, z1, (-log_scale).exp())``. CLIP
+            also keeps the scale below 100.
+        normalize: l2-normalise the projections, so that similarity is the cosine. The length of a
+            row then does not count; a row of zeros has cosine 0 with all others and gets no
+            gradient. ``False`` compares raw dot products (SimCLR, Table 5).
+        validate: look at the temperature, and for values that are not finite or overflow; see
+            :mod:`contrastive_tutorial.losses.checks`.
 
     Returns:
-        A scalar tensor in nats, float32 (float64 for float64 input).
+        A scalar tensor in nats, float32 (float64 for float64 input); differentiable twice.
 
     Raises:
         InputError: for shapes, dtypes or devices that differ, fewer than two images, a temperature
-            that is not positive, or (where validated) values that are not finite.
+            that is not one positive number, and (where validated) values that are not finite or
+            whose similarities overflow.
 
     >>> z = torch.ones(500, 8)
     >>> round(float(nt_xent(z, z)), 3)  # all alike: log(2 N - 1)
@@ -68,13 +80,12 @@ def nt_xent(
             f"z0: expected at least 2 images in a group, got shape {tuple(z0.shape)}; a single "
             "image has no negatives"
         )
-    _require_temperature(temperature)
+    temperature = _one_temperature(temperature, z0.device, validate)
     n = z0.shape[-2]
     with torch.autocast(z0.device.type, enabled=False):
-        z = at_least_float32(torch.cat([z0, z1], dim=-2))
-        if normalize:
-            z = _normalized(z)
-        logits = (z / temperature) @ z.mT
+        z = torch.cat([z0, z1], dim=-2)  # (..., 2N, D): first all first views
+        z = unit_rows(z, _LARGE) if normalize else at_least_float32(z)
+        logits = (z / temperature) @ z.mT  # (..., 2N, 2N)
         with torch.no_grad():
             # An anchor is no candidate of its own. Softmax gives the masked entries weight zero,
             # so autograd need not know of the mask, which saves a (2N, 2N) buffer.
@@ -84,9 +95,7 @@ def nt_xent(
         loss = F.cross_entropy(
             logits.reshape(-1, 2 * n), answer.expand(logits.shape[:-1]).reshape(-1)
         )
-    if looks_at_values(validate, z0) and not torch.isfinite(loss):
-        require_finite(z0=z0, z1=z1)
-    return loss
+    return _finite(loss, temperature, validate, z0=z0, z1=z1)
 
 
 def nt_xent_floor(
@@ -153,7 +162,7 @@ def info_nce(
         temperature, normalize, validate: as in :func:`nt_xent`.
 
     Returns:
-        A scalar tensor in nats, float32 (float64 for float64 input).
+        A scalar tensor in nats, float32 (float64 for float64 input); differentiable twice.
 
     Raises:
         InputError: as :func:`nt_xent`; also when there is no anchor or no negative.
@@ -169,18 +178,19 @@ def info_nce(
             f"negatives: expected shape (N, M, D) = ({n}, M, {d}) or (M, D) = (M, {d}), M >= 1, "
             f"got {tuple(negatives.shape)}"
         )
-    _require_temperature(temperature)
+    temperature = _one_temperature(temperature, anchor.device, validate)
     with torch.autocast(anchor.device.type, enabled=False):
-        a, p, m = (at_least_float32(tensor) for tensor in (anchor, positive, negatives))
-        if normalize:
-            a, p, m = _normalized(a), _normalized(p), _normalized(m)
+        a, p, m = (
+            unit_rows(tensor, _LARGE) if normalize else at_least_float32(tensor)
+            for tensor in (anchor, positive, negatives)
+        )
         a = a / temperature
-        s_positive = (a * p).sum(-1, keepdim=True)
-        s_negative = torch.einsum("nd,nmd->nm" if own else "nd,md->nm", a, m)
+        s_positive = (a * p).sum(-1, keepdim=True)  # (N, 1)
+        s_negative = torch.einsum("nd,nmd->nm" if own else "nd,md->nm", a, m)  # (N, M)
         loss = (torch.cat([s_positive, s_negative], 1).logsumexp(1) - s_positive[:, 0]).mean()
-    if looks_at_values(validate, anchor) and not torch.isfinite(loss):
-        require_finite(anchor=anchor, positive=positive, negatives=negatives)
-    return loss
+    return _finite(
+        loss, temperature, validate, anchor=anchor, positive=positive, negatives=negatives
+    )
 
 
 def n_pair_loss(anchor: Tensor, positive: Tensor, *, validate: bool | None = None) -> Tensor:
@@ -207,19 +217,47 @@ def n_pair_loss(anchor: Tensor, positive: Tensor, *, validate: bool | None = Non
     if anchor.ndim != 2 or anchor.shape[0] < 2 or anchor.shape[1] == 0:
         raise InputError(f"anchor: expected shape (N, D) with N >= 2, got {tuple(anchor.shape)}")
     with torch.autocast(anchor.device.type, enabled=False):
-        logits = at_least_float32(anchor) @ at_least_float32(positive).mT
+        logits = at_least_float32(anchor) @ at_least_float32(positive).mT  # (N, N)
         loss = F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
-    if looks_at_values(validate, anchor) and not torch.isfinite(loss):
-        require_finite(anchor=anchor, positive=positive)
-    return loss
+    return _finite(loss, 1.0, validate, anchor=anchor, positive=positive)
 
 
-def _normalized(z: Tensor) -> Tensor:
-    """Unit vectors along the last axis; zero stays zero. Squaring huge values must not overflow."""
-    largest = z.detach().abs().amax(-1, keepdim=True).clamp_min(1)
-    return F.normalize(z / largest, dim=-1)
+def _one_temperature(
+    temperature: float | Tensor, device: torch.device, validate: bool | None
+) -> float | Tensor:
+    """The temperature, checked; a tensor without axes, so that it lends its dtype to nothing."""
+    if not isinstance(temperature, Tensor):
+        if not 0 < temperature < math.inf:
+            raise InputError(f"temperature: expected a positive number, got {temperature}")
+        return temperature
+    if temperature.numel() != 1 or temperature.is_complex():
+        raise InputError(
+            "temperature: expected one positive number, got a tensor of "
+            f"{temperature.dtype} and shape {tuple(temperature.shape)}"
+        )
+    if temperature.device not in (device, torch.device("cpu")):
+        raise InputError(f"temperature: expected device {device}, got {temperature.device}")
+    if looks_at_values(validate, temperature) and not 0 < float(temperature.detach()) < math.inf:
+        raise InputError(
+            f"temperature: expected a positive number, got {float(temperature.detach())}; learn "
+            "its logarithm and pass the exponential"
+        )
+    return temperature.reshape(())
 
 
-def _require_temperature(temperature: float | Tensor) -> None:
-    if not isinstance(temperature, Tensor) and not 0 < temperature < math.inf:
-        raise InputError(f"temperature: expected a positive number, got {temperature}")
+def _finite(
+    loss: Tensor, temperature: float | Tensor, validate: bool | None, **inputs: Tensor
+) -> Tensor:
+    """``loss``, or what is wrong with the inputs if it is not finite and values are looked at."""
+    if not looks_at_values(validate, loss) or bool(torch.isfinite(loss)):
+        return loss
+    require_finite(**inputs)
+    name, largest = max(
+        ((name, float(tensor.detach().abs().max())) for name, tensor in inputs.items()),
+        key=lambda item: item[1],
+    )
+    raise InputError(
+        f"{name}: expected similarities that fit in {loss.dtype} when divided by the temperature, "
+        f"got values up to {largest:g} at temperature {float(temperature):g}; normalise the "
+        "embeddings, raise the temperature, or lower the learning rate if training diverged"
+    )

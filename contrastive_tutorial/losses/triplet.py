@@ -33,6 +33,7 @@ from contrastive_tutorial.losses.checks import (
     require_floating,
     require_same_shape,
 )
+from contrastive_tutorial.losses.directions import unit_rows
 
 Distance = Literal["euclidean", "squared", "cosine"]
 DISTANCES = ("euclidean", "squared", "cosine")
@@ -131,6 +132,8 @@ def triplet_loss(
         a, p, n = _double(anchor), _double(positive), _double(negative)
         d_ap, d_an = _row_distance(a, p, distance), _row_distance(a, n, distance)
         loss = (d_ap - d_an + margin).clamp_min(0).to(at_least_float32(anchor).dtype)
+        if looks_at_values(validate, loss) and not bool(torch.isfinite(loss.detach()).all()):
+            raise _too_far(loss, distance, anchor=anchor, positive=positive, negative=negative)
         if reduction == "mean":
             return loss.mean()
         if reduction == "nonzero":
@@ -162,7 +165,9 @@ def batch_all_triplet_loss(
 
     Returns:
         A scalar, float32 (float64 for float64 input); zero, with zero gradient, when every triplet
-        is easy. Time O(N^2 log N), memory O(N^2). Waits once for a GPU (size of the largest class).
+        is easy. Time O(N^2 log N), memory O(N^2). Waits once for a GPU (size of the largest
+        class). Differentiable twice; at distance zero, where ``|x - y|`` has a corner, every
+        derivative counts as zero.
 
     Raises:
         InputError: for shapes or devices that do not fit, a negative margin, an unknown distance,
@@ -200,7 +205,7 @@ def semi_hard_triplet_loss(
     d, same = _batch_distances(embeddings, labels, margin, distance, validate)
     if negatives == "all":
         return _mean_over_triplets(d, labels, same, margin, semi_hard=True)
-    positives = _sorted_positives(d, labels)
+    positives = _sorted_positives(d, labels, same)
     closest = _closest_farther_negative(d, same, positives.distance.detach())
     loss = torch.where(positives.valid, positives.distance - closest + margin, 0).clamp_min(0)
     return loss.sum() / (loss.detach() > 0).sum().clamp_min(1)
@@ -239,21 +244,26 @@ class _EuclideanDistances(torch.autograd.Function):
     slower, and its gradient takes N x N x D memory on a GPU. At distance zero the gradient is zero.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Tensor:
         wide = _double(x)
         wide = wide - wide.mean(0)
         square = wide.square().sum(1)
         d = (wide @ wide.mT).mul_(-2).add_(square).add_(square.unsqueeze(1))
-        d = d.clamp_min_(0).fill_diagonal_(0).sqrt_().to(x.dtype)
-        ctx.save_for_backward(x, d)
-        return d
+        d.clamp_min_(0).diagonal().zero_()
+        return d.sqrt_().to(x.dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs, output)
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
+        # Plain operations on what was saved, d among them: autograd can go through once more.
         x, d = ctx.saved_tensors
-        weight = torch.where(d > 0, grad / d, 0)
+        weight = torch.where(d > 0, grad / torch.where(d > 0, d, 1), 0)  # (N, N)
         x = x - x.mean(0)  # differences are all that counts; small numbers cancel better
         by_row, by_column = weight.sum(1) + weight.sum(0), weight @ x + weight.mT @ x
         return by_row.unsqueeze(1) * x - by_column
@@ -283,25 +293,23 @@ def _batch_distances(
         )
     _require_margin(margin)
     _require_distance(distance)
+    same = labels.unsqueeze(0) == labels.unsqueeze(1)
     look = looks_at_values(validate, embeddings)
     if look:
         require_finite(embeddings=embeddings)
-        _require_triplets(labels)
+        _require_triplets(labels, same)
     with torch.autocast(embeddings.device.type, enabled=False):
         x = at_least_float32(embeddings)
         if distance == "cosine":
-            unit = _unit(_double(x)).to(x.dtype)
+            unit = unit_rows(_double(x)).to(x.dtype)
             d = 1 - unit @ unit.mT
         else:
             d = _EuclideanDistances.apply(x)
             if distance == "squared":
                 d = d.square()
     if look and not bool(torch.isfinite(d.detach()).all()):
-        raise InputError(
-            f"embeddings: expected values whose {distance} distances fit in {x.dtype}, got values "
-            f"up to {float(x.detach().abs().max()):g}; normalise or scale the embeddings"
-        )
-    return d, labels.unsqueeze(0) == labels.unsqueeze(1)
+        raise _too_far(d, distance, embeddings=embeddings)
+    return d, same
 
 
 class _Positives(NamedTuple):
@@ -318,15 +326,15 @@ class _Positives(NamedTuple):
     valid: Tensor
 
 
-def _sorted_positives(d: Tensor, labels: Tensor) -> _Positives:
+def _sorted_positives(d: Tensor, labels: Tensor, same: Tensor) -> _Positives:
     n = len(labels)
-    _, class_of, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
-    members = torch.argsort(class_of, stable=True)  # class after class
-    first = (sizes.cumsum(0) - sizes)[class_of]
-    slot = torch.arange(int(sizes.max()), device=d.device)
+    size = same.sum(1, keepdim=True)  # (N, 1) samples of the anchor's class, the anchor included
+    ordered, members = labels.long().sort(stable=True)  # class after class
+    first = torch.searchsorted(ordered, labels.long())  # where the anchor's class begins
+    slot = torch.arange(int(size.max()), device=d.device)
     anchor = torch.arange(n, device=d.device).unsqueeze(1)
     index = members[(first.unsqueeze(1) + slot).clamp_max(n - 1)]
-    valid = (slot < sizes[class_of].unsqueeze(1)) & (index != anchor)
+    valid = (slot < size) & (index != anchor)
     index = torch.where(valid, index, anchor)
     distance = d.gather(1, index).masked_fill(~valid, -math.inf)
     distance, order = distance.sort(dim=1)
@@ -343,7 +351,7 @@ def _mean_over_triplets(
     pair of. The counts are piecewise constant, so autograd sees only the sum.
     """
     with torch.no_grad():
-        positives = _sorted_positives(d, labels)
+        positives = _sorted_positives(d, labels, same)
         coefficient = torch.empty_like(d)
         count = torch.zeros((), dtype=torch.int64, device=d.device)
         rows = max(1, _CHUNK // len(d))
@@ -351,13 +359,14 @@ def _mean_over_triplets(
             lo, hi = _active_ranks(d[part], same[part], positives.distance[part], margin, semi_hard)
             # Negative n is active with the positives ranked lo to hi - 1: mark where that begins
             # and ends, and the running sum counts the negatives of each positive.
-            steps = torch.zeros(lo.shape[0], positives.column.shape[1] + 1, device=d.device)
+            ends = lo.shape[0], positives.column.shape[1] + 1
+            steps = d.new_zeros(ends, dtype=torch.float32)  # exact: counts below 2^24
             one = steps.new_ones(()).expand(lo.shape)
             steps.scatter_add_(1, lo, one).scatter_add_(1, hi, -one)
             per_positive = steps.cumsum(1)[:, :-1].to(d.dtype)
             coefficient[part] = (lo - hi).to(d.dtype)
             coefficient[part].scatter_add_(1, positives.column[part], per_positive)
-            count += (hi - lo).sum()
+            count = count + (hi - lo).sum()
         coefficient /= count.clamp_min(1)  # before the sum, which could overflow
         any_active = count.clamp_max(1).to(d.dtype)
     total = (coefficient * d).sum() + margin * any_active
@@ -393,14 +402,10 @@ def _closest_farther_negative(d: Tensor, same: Tensor, positive_distance: Tensor
 
 def _row_distance(x: Tensor, y: Tensor, distance: Distance) -> Tensor:
     if distance == "cosine":
-        return 1 - (_unit(x) * _unit(y)).sum(-1)
+        return 1 - (unit_rows(x) * unit_rows(y)).sum(-1)
     if distance == "squared":
         return (x - y).square().sum(-1)
     return torch.linalg.vector_norm(x - y, dim=-1)
-
-
-def _unit(x: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(x, dim=-1)
 
 
 def _double(x: Tensor) -> Tensor:
@@ -413,20 +418,28 @@ def _require_margin(margin: float) -> None:
         raise InputError(f"margin: expected a number of zero or more, got {margin}")
 
 
+def _too_far(distances: Tensor, distance: str, **inputs: Tensor) -> InputError:
+    largest = {name: float(tensor.detach().abs().max()) for name, tensor in inputs.items()}
+    name = max(largest, key=largest.__getitem__)
+    return InputError(
+        f"{name}: expected values whose {distance} distances fit in {distances.dtype}, got values "
+        f"up to {largest[name]:g}; normalise or scale the embeddings"
+    )
+
+
 def _require_distance(distance: str) -> None:
     if distance not in DISTANCES:
         raise InputError(f"distance: expected one of {', '.join(DISTANCES)}, got {distance!r}")
 
 
-def _require_triplets(labels: Tensor) -> None:
-    classes, sizes = torch.unique(labels, return_counts=True)
-    if len(classes) < 2:
+def _require_triplets(labels: Tensor, same: Tensor) -> None:
+    if bool(same.all()):
         raise InputError(
-            f"labels: expected at least two classes, got {len(classes)} ({int(classes[0])}) in a "
-            f"batch of {len(labels)}; without negatives there is no triplet"
+            f"labels: expected at least two classes, got 1 ({int(labels[0])}) in a batch of "
+            f"{len(labels)}; without negatives there is no triplet"
         )
-    if int(sizes.max()) < 2:
+    if int(same.sum()) == len(labels):
         raise InputError(
-            f"labels: expected a class with at least two samples, got {len(classes)} classes of "
+            f"labels: expected a class with at least two samples, got {len(labels)} classes of "
             "one sample each; without positives there is no triplet"
         )

@@ -62,6 +62,16 @@ def test_with_one_bump_both_directions_are_the_closed_form():
     torch.testing.assert_close(reverse, kl_normal(mean, std, 1.0, 0.5), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_numbers_are_taken_as_they_are_by_the_closed_forms(direction):
+    numbers = kl_mixture(two_bumps(), 1, 2.0, direction)
+    assert numbers.dtype == torch.float64  # the target's
+    assert torch.equal(numbers, kl_mixture(two_bumps(), f64(1)[0], f64(2)[0], direction))
+    many = kl_mixture(two_bumps(), f64(0, 1), 2.0, direction)
+    torch.testing.assert_close(many[1], numbers)
+    assert torch.isnan(kl_mixture(two_bumps(), 1, -2.0, direction, validate=False))
+
+
 def test_a_surface_in_one_call():
     mean, std = torch.linspace(-4, 4, 5), torch.linspace(0.5, 3, 4)
     surface = kl_mixture(two_bumps(dtype=torch.float32), mean[:, None], std, "reverse")
@@ -120,6 +130,10 @@ def test_the_path():
         (lambda: gaussian_mixture([0, 1], [1, 1], [1, -1]), "weights"),
         (lambda: fit_kl(two_bumps(), "sideways"), "direction"),
         (lambda: kl_mixture(two_bumps(), f64(0), f64(1), "Forward"), "direction"),
+        (lambda: kl_mixture(two_bumps(), 0.0, 0.0, "forward"), "std"),
+        (lambda: kl_mixture(two_bumps(), math.nan, 1.0, "forward"), "mean"),
+        (lambda: kl_mixture(two_bumps(), "0", 1.0, "forward"), "mean"),
+        (lambda: kl_mixture(two_bumps(), f64(0, 1), f64(1, 1, 1), "forward"), "mean, std"),
         (lambda: fit_kl(stats.norm(), "forward"), "target"),
         (lambda: fit_kl(two_bumps(), "forward", steps=-1), "steps"),
         (lambda: fit_kl(two_bumps(), "forward", lr=0), "lr"),

@@ -177,12 +177,123 @@ def test_extreme_inputs_stay_finite(dtype, scale, temperature):
     assert torch.isfinite(gradient).all() or (dtype == torch.float16 and temperature * scale < 1e-4)
 
 
-def test_zero_vectors_stay_finite():
+def test_zero_vectors_have_cosine_zero_and_no_gradient():
     z = torch.zeros(4, 3, requires_grad=True)
     loss = nt_xent(z, z)
     loss.backward()
     assert float(loss.detach()) == pytest.approx(math.log(7), abs=1e-6)
-    assert torch.isfinite(z.grad).all()
+    assert z.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_one_dead_row_leaves_the_gradient_of_the_others_bounded(dtype):
+    z0, z1 = draw(4, 8, seed=70).to(dtype), draw(4, 8, seed=71).to(dtype)
+    z0[2] = 0
+    z0.requires_grad_()
+    (gradient,) = torch.autograd.grad(nt_xent(z0, z1), z0)
+    assert gradient[2].abs().max() == 0
+    assert 0 < gradient[0].norm() < 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(-36, 36), st.integers(-36, 36), st.integers(0, 1000), st.booleans())
+def test_the_length_of_a_row_does_not_count(of_some, of_others, seed, grouped):
+    shape = (2, 3, 4) if grouped else (6, 4)
+    z0, z1 = (draw(*shape, seed=seed + i, dtype=torch.float32) for i in range(2))
+    lengths = torch.full((*shape[:-1], 1), 10.0**of_some)
+    lengths[..., 1:, :] = 10.0**of_others
+    torch.testing.assert_close(nt_xent(z0 * lengths, z1 / lengths), nt_xent(z0, z1))
+
+
+@pytest.mark.parametrize("shape", [(50, 16), (4, 10, 16)])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_on_ordinary_rows_every_bit_is_that_of_the_recorded_runs(shape, scale):
+    """Division by the largest value above one, then ``F.normalize``: so records were trained."""
+
+    def as_recorded(z0, z1):
+        z = torch.cat([z0, z1], -2)
+        z = F.normalize(z / z.detach().abs().amax(-1, keepdim=True).clamp_min(1), dim=-1)
+        logits = (z / 0.2) @ z.mT
+        with torch.no_grad():
+            logits.diagonal(dim1=-2, dim2=-1).fill_(-math.inf)
+        rows = 2 * shape[-2]
+        answer = torch.arange(rows).roll(rows // 2).expand(logits.shape[:-1]).reshape(-1)
+        return F.cross_entropy(logits.reshape(-1, rows), answer)
+
+    views = [(scale * draw(*shape, seed=72 + i, dtype=torch.float32)) for i in range(2)]
+    views = [view.requires_grad_() for view in views]
+    found, expected = nt_xent(*views, 0.2), as_recorded(*views)
+    assert torch.equal(found, expected)
+    for a, b in zip(
+        torch.autograd.grad(found, views), torch.autograd.grad(expected, views), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_a_learned_temperature():
+    z0, z1 = draw(6, 4, seed=74, dtype=torch.float32), draw(6, 4, seed=75, dtype=torch.float32)
+    plain = nt_xent(z0, z1, 0.25)
+    for dtype in (torch.float16, torch.float32, torch.float64):
+        for shape in ((), (1,), (1, 1)):
+            learned = torch.full(shape, 0.25, dtype=dtype, requires_grad=True)
+            assert torch.equal(nt_xent(z0, z1, learned), plain)  # float32, whatever it is
+            assert torch.equal(info_nce(z0, z1, z1, learned), info_nce(z0, z1, z1, 0.25))
+    assert torch.equal(nt_xent(z0, z1, torch.tensor(2)), nt_xent(z0, z1, 2))
+    # CLIP's way: no step of the optimiser can take the temperature below zero.
+    log_scale = torch.nn.Parameter(torch.tensor(math.log(1 / 0.25)))
+    optimizer = torch.optim.SGD([log_scale], lr=2.0)
+    nt_xent(z0, z1, (-log_scale).exp()).backward()
+    optimizer.step()
+    assert log_scale.detach() != math.log(4)
+    assert torch.isfinite(nt_xent(z0, z1, (-log_scale).exp()))
+
+
+@pytest.mark.parametrize("value", [0.0, -0.5, math.nan, math.inf])
+def test_the_value_of_a_temperature_is_looked_at_in_a_tensor_too(value):
+    z, bad = draw(3, 2, seed=76), torch.tensor(value)
+    for call in (nt_xent, lambda *a, **k: info_nce(a[0], a[1], a[1], *a[2:], **k)):
+        with pytest.raises(InputError, match=r"^temperature: expected a positive number, got"):
+            call(z, z, bad)
+        call(z, z, bad, validate=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_similarities_that_overflow_are_refused_not_returned(dtype):
+    far = torch.finfo(dtype).max / 4
+    z, ones = torch.full((3, 2), far, dtype=dtype), torch.ones(3, 2, dtype=dtype)
+    for call, named in (
+        (lambda **k: nt_xent(ones, z, normalize=False, **k), "z1"),
+        (lambda **k: info_nce(z, -z, z, normalize=False, **k), "anchor"),
+        (lambda **k: n_pair_loss(z, -z, **k), "anchor"),
+        (lambda **k: nt_xent(ones, ones, torch.finfo(dtype).tiny * 1e-3, **k), "z0"),
+    ):
+        with pytest.raises(InputError, match=rf"^{named}: expected similarities that fit"):
+            call()
+        assert not torch.isfinite(call(validate=False))
+
+
+def test_second_order():
+    z0, z1 = (draw(4, 3, seed=77 + i).requires_grad_() for i in range(2))
+    temperature = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    for normalize in (True, False):
+        assert torch.autograd.gradgradcheck(
+            lambda a, b, t, n=normalize: nt_xent(a, b, t, normalize=n), (z0, z1, temperature)
+        )
+        assert torch.autograd.gradgradcheck(
+            lambda a, b, n=normalize: info_nce(a, b, b.flip(0), normalize=n), (z0, z1)
+        )
+    assert torch.autograd.gradgradcheck(n_pair_loss, (z0, z1))
+
+
+def test_the_transforms_of_torch_func():
+    z0, z1 = draw(3, 4, 2, seed=79), draw(3, 4, 2, seed=80)
+    for loss in (nt_xent, n_pair_loss, lambda a, b: info_nce(a, b, b.flip(0))):
+        alone = torch.stack([loss(a, b) for a, b in zip(z0, z1, strict=True)])
+        torch.testing.assert_close(torch.func.vmap(loss)(z0, z1), alone)
+        leaf = z0[0].clone().requires_grad_()
+        (expected,) = torch.autograd.grad(loss(leaf, z1[0]), leaf)
+        torch.testing.assert_close(torch.func.vmap(torch.func.grad(loss))(z0, z1)[0], expected)
+        torch.testing.assert_close(torch.func.jacfwd(loss)(z0[0], z1[0]), expected)
 
 
 def test_inside_bfloat16_autocast_the_loss_is_that_of_float32():
@@ -416,6 +527,9 @@ GOOD = torch.ones(4, 3)
         (lambda: nt_xent(GOOD, GOOD, -1.0), "temperature"),
         (lambda: nt_xent(GOOD, GOOD, math.nan), "temperature"),
         (lambda: nt_xent(GOOD, GOOD, math.inf), "temperature"),
+        (lambda: nt_xent(GOOD, GOOD, torch.ones(2)), "temperature"),
+        (lambda: nt_xent(GOOD, GOOD, torch.ones((), dtype=torch.complex64)), "temperature"),
+        (lambda: nt_xent(GOOD, GOOD, torch.ones((), device="meta")), "temperature"),
         (lambda: info_nce(GOOD, GOOD, GOOD[:, :2]), "negatives"),
         (lambda: info_nce(GOOD, GOOD, GOOD.expand(3, 4, 3)), "negatives"),
         (lambda: info_nce(GOOD, GOOD, GOOD[:0]), "negatives"),

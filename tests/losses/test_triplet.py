@@ -501,6 +501,7 @@ NAN = torch.full((6, 4), math.nan)
         (lambda: triplet_loss(GOOD, GOOD.tolist(), GOOD), "positive"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD.tolist()), "negative"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD[:2]), "negative"),
+        (lambda: triplet_loss(GOOD, GOOD * 1e25, -GOOD, distance="squared"), "positive"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, -1), "margin"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, distance="l1"), "distance"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, reduction="sum"), "reduction"),
@@ -548,6 +549,90 @@ def test_without_validation_bad_values_propagate():
     assert torch.isnan(triplet_loss(GOOD, NAN, GOOD, validate=False))
     for mining in ("all", "hard"):
         MINED[mining](NAN, LABELS, validate=False)  # whatever comes out: nothing is raised
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("mining", MINED)
+def test_second_order(mining, distance):
+    """Against the loop over triplets, whose distances are plain operations of torch."""
+    embeddings, labels = draw(9, 3, seed=50).requires_grad_(), classes(9, 3, seed=50)
+
+    def bent(loss):
+        (first,) = torch.autograd.grad(loss, embeddings, create_graph=True)
+        return torch.autograd.grad(first.square().sum(), embeddings)[0]
+
+    found = bent(MINED[mining](embeddings, labels, 1.0, distance=distance))
+    expected = bent(mined_by_hand(embeddings, labels, 1.0, distance, mining))
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(found, expected)
+
+
+def test_second_order_of_equal_points_is_finite():
+    embeddings = torch.ones(4, 2, dtype=torch.float64, requires_grad=True)
+    loss = batch_all_triplet_loss(embeddings, torch.tensor([0, 0, 1, 1]), 1.0)
+    (first,) = torch.autograd.grad(loss, embeddings, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), embeddings)
+    assert torch.isfinite(second).all()
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("mining", MINED)
+def test_the_transforms_of_torch_func(mining, distance):
+    many, labels = draw(3, 9, 3, seed=51), classes(9, 3, seed=51)
+
+    def loss(x):
+        return MINED[mining](x, labels, 1.0, distance=distance)
+
+    torch.testing.assert_close(torch.func.vmap(loss)(many), torch.stack([loss(x) for x in many]))
+    leaf = many[0].clone().requires_grad_()
+    (expected,) = torch.autograd.grad(loss(leaf), leaf)
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(loss))(many)[0], expected)
+
+
+@pytest.mark.parametrize("exponent", [-36, -13, 18, 36])
+def test_the_length_of_a_row_does_not_count_for_the_cosine(exponent):
+    embeddings, labels = draw(9, 3, seed=52).float(), classes(9, 3, seed=52)
+    far = embeddings * 10.0**exponent
+    torch.testing.assert_close(
+        batch_all_triplet_loss(far, labels, distance="cosine"),
+        batch_all_triplet_loss(embeddings, labels, distance="cosine"),
+    )
+    torch.testing.assert_close(
+        triplet_loss(far, far.flip(0), embeddings.roll(1, 0), distance="cosine"),
+        triplet_loss(embeddings, embeddings.flip(0), embeddings.roll(1, 0), distance="cosine"),
+    )
+
+
+class Waits(TorchDispatchMode):
+    """Names of the operations for which the host waits for a device."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = str(function)
+        if any(part in name for part in ("_local_scalar_dense", "unique", "nonzero", "bincount")):
+            self.seen.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mining", MINED)
+def test_how_often_a_gpu_is_waited_for(mining):
+    with Waits() as waits:
+        MINED[mining](draw(9, 3, seed=53), classes(9, 3, seed=53), validate=False)
+    # The size of the largest class; batch-hard needs none.
+    assert waits.seen == ["aten._local_scalar_dense.default"] * (mining != "hard")
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.bool])
+def test_labels_of_any_integers(dtype):
+    embeddings, labels = draw(8, 3, seed=54), torch.tensor([0, 1, 1, 0, 1, 0, 0, 1])
+    for mine in MINED.values():
+        found = mine(embeddings, labels.to(dtype), 1.0)
+        assert torch.equal(found, mine(embeddings, labels, 1.0))
+        spread = labels * 2**62 - 2**61  # far apart, and negative
+        assert torch.equal(mine(embeddings, spread, 1.0), found)
 
 
 def test_given_triplets_inside_bfloat16_autocast_are_those_of_float32():
