@@ -30,8 +30,15 @@ import torch
 from common import write
 
 from contrastive_tutorial import data
-from contrastive_tutorial.study import Experiment, Preset, preset
-from contrastive_tutorial.train import Saved, make_optimizer, resolve_device, supports_bf16
+from contrastive_tutorial.study import Experiment
+from contrastive_tutorial.train import (
+    Preset,
+    Saved,
+    make_optimizer,
+    preset,
+    resolve_device,
+    supports_bf16,
+)
 
 STEPS = ("cpu:500", "resnet-100:64")
 _TINY = 4

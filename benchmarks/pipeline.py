@@ -25,8 +25,8 @@ import torch
 
 from contrastive_tutorial import augment, data
 from contrastive_tutorial.records import git_commit, versions
-from contrastive_tutorial.study import PRESETS, Experiment
-from contrastive_tutorial.train import device_name
+from contrastive_tutorial.study import Experiment
+from contrastive_tutorial.train import PRESETS, device_name
 
 ROUNDS = 7
 

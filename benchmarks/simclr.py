@@ -43,10 +43,12 @@ from common import write
 from torch import nn
 
 from contrastive_tutorial import data
-from contrastive_tutorial.study import Experiment, Preset, preset
+from contrastive_tutorial.study import Experiment
 from contrastive_tutorial.train import (
+    Preset,
     learning_rate,
     make_optimizer,
+    preset,
     resolve_device,
     seeded,
     supports_bf16,

@@ -19,19 +19,6 @@ from contrastive_tutorial.errors import InputError, MissingExtraError, is_out_of
 
 PROGRAM = "contrastive-tutorial"
 
-#: Columns of the report: metric, heading, decimals.
-REPORT_COLUMNS = (
-    ("cluster_accuracy", "cluster acc.", 3),
-    ("nmi", "NMI", 3),
-    ("ari", "ARI", 3),
-    ("knn200", "kNN k=200", 3),
-    ("knn10", "kNN k=10", 3),
-    ("linear_probe", "linear probe", 3),
-    ("policy_probe_z", "policy probe z", 3),
-    ("contrastive_train", "contrastive acc.", 3),
-    ("test_accuracy", "test acc.", 3),
-)
-
 
 def parse_numbers(text: str) -> list[int]:
     """``"0-2,5"`` to ``[0, 1, 2, 5]``.
@@ -377,13 +364,14 @@ def _norms(options: argparse.Namespace) -> int:
 
 
 def _one_line(record: object) -> str:
+    from contrastive_tutorial.metrics import METRICS
     from contrastive_tutorial.records import Record
 
     assert isinstance(record, Record)
     shown = ", ".join(
-        f"{heading} {record.metrics[name]:.{places}f}"
-        for name, heading, places in REPORT_COLUMNS
-        if name in record.metrics
+        f"{metric.short} {record.metrics[name]:.{metric.digits}f}"
+        for name, metric in METRICS.items()
+        if metric.reported and name in record.metrics
     )
     seconds = record.train_seconds + record.evaluate_seconds
     return (
@@ -414,7 +402,8 @@ def _embed(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from contrastive_tutorial.records import load_records
+    from contrastive_tutorial.records import load_records, result_table
+    from contrastive_tutorial.study import CELLS
 
     wanted = {name: getattr(options, name) for name in ("data", "preset") if getattr(options, name)}
     records = load_records(options.results, **wanted)
@@ -424,54 +413,18 @@ def _report(options: argparse.Namespace) -> int:
     for data_name, preset in groups:
         chosen = [r for r in records if (r.data, r.preset) == (data_name, preset)]
         print(f"\n{data_name}, preset {preset}: mean ± half width of the 95% t interval\n")
-        print(table(chosen, options.markdown))
+        print(result_table(chosen, CELLS, options.markdown))
     if options.output:
         from contrastive_tutorial.report import write_report
 
-        written = write_report(records, options.output, table)
+        written = write_report(records, options.output)
         print(f"\n{len(written)} files in {options.output}")
     return 0
 
 
-def table(records: Sequence[object], markdown: bool = False) -> str:
-    """The report of one data set and preset as text: one row per cell and K."""
-    from contrastive_tutorial.records import Record, summarize
-    from contrastive_tutorial.study import CELLS
-
-    chosen = [record for record in records if isinstance(record, Record)]
-    keys = sorted(
-        {(r.cell, r.num_subsets) for r in chosen},
-        key=lambda key: (list(CELLS).index(key[0]) if key[0] in CELLS else len(CELLS), key),
-    )
-    rows = [["cell", "K", "seeds", "statistics", *(h for _, h, _ in REPORT_COLUMNS)]]
-    for cell, k in keys:
-        members = [r for r in chosen if (r.cell, r.num_subsets) == (cell, k)]
-        row = [cell, str(k), str(len(members)), members[0].evaluation]
-        for metric, _, places in REPORT_COLUMNS:
-            if any(metric not in r.metrics for r in members):
-                row.append("")
-                continue
-            summary = summarize(members, metric)[(cell, k)]
-            text = f"{summary.mean:.{places}f}"
-            if summary.interval:
-                text += f" ± {(summary.interval[1] - summary.interval[0]) / 2:.{places}f}"
-            row.append(text)
-        rows.append(row)
-    # Studies measure different things: leave out what this one has nowhere.
-    shown = [i for i in range(len(rows[0])) if i < 4 or any(row[i] for row in rows[1:])]
-    rows = [[row[i] for i in shown] for row in rows]
-    if markdown:
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
-        return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
-
 def _cells(options: argparse.Namespace) -> int:
-    from contrastive_tutorial.study import CELLS, PRESETS
+    from contrastive_tutorial.study import CELLS
+    from contrastive_tutorial.train import PRESETS
 
     for cell in CELLS.values():
         article = f"  [article: {cell.article}]" if cell.article else ""

@@ -19,18 +19,15 @@ from contrastive_tutorial.study.reproduction import reproduce
 from contrastive_tutorial.study.runner import Run, missing_runs, parse_budget, plan, run, study
 from contrastive_tutorial.study.scoring import features
 from contrastive_tutorial.study.views import contrastive_loss
-from contrastive_tutorial.train import PRESETS, Preset, preset
 
 __all__ = [
     "CELLS",
     "CONDITIONS",
     "NORMS",
     "PRESET",
-    "PRESETS",
     "THREE",
     "Cell",
     "Experiment",
-    "Preset",
     "Run",
     "Setting",
     "Trial",
@@ -43,7 +40,6 @@ __all__ = [
     "missing_runs",
     "parse_budget",
     "plan",
-    "preset",
     "reproduce",
     "run",
     "study",

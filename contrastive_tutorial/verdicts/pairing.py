@@ -9,7 +9,8 @@ from typing import Any
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import NotRecordedError, Record, seeds_needed
-from contrastive_tutorial.study import Cell, Preset
+from contrastive_tutorial.study import Cell
+from contrastive_tutorial.train import Preset
 
 #: Reference rows that no seed changes: one record stands for every seed.
 SEEDLESS = ("raw-pixels", "pca")

@@ -11,8 +11,8 @@ from torch import nn
 
 from contrastive_tutorial import data, norm
 from contrastive_tutorial.augment import Policy
-from contrastive_tutorial.study import Cell, Experiment, Preset
-from contrastive_tutorial.train import ContrastiveModel, seeded
+from contrastive_tutorial.study import Cell, Experiment
+from contrastive_tutorial.train import ContrastiveModel, Preset, seeded
 from contrastive_tutorial.train.encoders import ProjectionHead, TwoConv
 
 _IMAGES = 2_000  # training images of the lab
