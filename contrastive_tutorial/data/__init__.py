@@ -1,12 +1,13 @@
-"""Image sets: drawn shapes, CIFAR-10, folders and archives of pictures; partition into subsets.
+"""Image sets: drawn shapes, published sets, folders and archives of pictures; their partition.
 
 Enters: a name, a path, or tensors.
-Leaves: an :class:`ImageSet` for each split: uint8 ``(N, 3, 32, 32)``, int64 labels, a content hash.
+Leaves: an :class:`ImageSet` for each split: uint8 ``(N, 3, S, S)``, int64 labels, a content hash.
 Never: trains, augments, or decides anything from test images.
 """
 
-from contrastive_tutorial.data.cifar10 import CIFAR10
-from contrastive_tutorial.data.loading import ImageSet, cache_folder, load
+from contrastive_tutorial.data.imageset import ImageSet, from_torchvision
+from contrastive_tutorial.data.loading import cache_folder, load, load_splits
+from contrastive_tutorial.data.published import CIFAR10
 from contrastive_tutorial.data.shapes import SHAPES
 from contrastive_tutorial.data.subsets import SubsetBatches, partition
 
@@ -16,6 +17,8 @@ __all__ = [
     "ImageSet",
     "SubsetBatches",
     "cache_folder",
+    "from_torchvision",
     "load",
+    "load_splits",
     "partition",
 ]

@@ -1,24 +1,53 @@
-"""The ImageFolder layout: ``train/<class>/*``, ``test/<class>/*``, or ``<class>/*`` alone.
+"""The ImageFolder layout and its relatives: ``train/<class>/*`` and ``test/<class>/*``,
+``<class>/*`` alone, or images without class folders, which have no labels.
 
-Works on a folder and on an archive alike. One folder that wraps everything is looked through, as in
-``pets/train/cat/1.jpg``; folders inside a class folder belong to the class.
+Works on a folder and on an archive alike, and takes sets as they are published: one folder that
+wraps everything is looked through, and so is ``seg_train/seg_train/``; ``Train/``,
+``training_set/`` and ``validation/`` are splits; files whose names promise no image are left out,
+aloud. Folders inside a class folder belong to the class.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import SIDE, Limits, Name, decode_all, members, shown
+from contrastive_tutorial.files import (
+    SIDE,
+    ImageError,
+    Limits,
+    Member,
+    Name,
+    clean,
+    decode_all,
+    is_image_name,
+    members,
+    shown,
+)
 
-_SPLITS = {"train", "val", "test"}
-# Folders of such names that hold class folders are splits, however they are spelt.
-_LIKE_SPLITS = _SPLITS | {"training", "testing", "valid", "validation"}
+#: The class of images that have none.
+UNLABELLED = "unlabelled"
+#: What folders are called that hold class folders, in any case, and which split each is.
+_SPLITS = {
+    form: split
+    for split, words in {
+        "train": ("train", "training"),
+        "val": ("val", "valid", "validation"),
+        "test": ("test", "testing"),
+    }.items()
+    for word in words
+    for form in (word, f"{word}set", f"{word}_set", f"seg_{word}")
+}
+#: Tiny ImageNet says in this file which validation image has which class.
+_ANNOTATIONS = "val_annotations.txt"
+_SHOWN = 10  # of the images that cannot be used
+_EXPECTED = "expected train/<class>/* and test/<class>/*, or <class>/*, or images alone"
 
 
 @dataclass(frozen=True)
@@ -26,98 +55,301 @@ class Decoded:
     """The images of one source.
 
     Attributes:
-        images: uint8 ``(N, 3, 32, 32)``.
-        classes: class name of every image.
+        images: uint8 ``(N, 3, S, S)``.
+        classes: class name of every image; :data:`UNLABELLED` where there are none.
         folders: "train", "val" or "test" of every image; "" where the source does not say.
+        remarks: what was left out or decided, each in one line.
     """
 
     images: np.ndarray
     classes: list[str]
     folders: list[str]
+    remarks: tuple[str, ...] = ()
 
 
-def read(path: Path, limits: Limits, progress: Callable[[int], object] | None = None) -> Decoded:
+def passed_over(name: Name) -> bool:
+    """Whether a file is left out unread: its suffix promises no image."""
+    return not is_image_name(name) and name[-1] != _ANNOTATIONS
+
+
+def read(
+    path: Path,
+    limits: Limits,
+    progress: Callable[[int], object] | None = None,
+    side: int = SIDE,
+) -> Decoded:
     """Decode every image of a folder or archive, in the order of their names.
 
     Args:
         path: a folder, or an archive with one of ``archives.ARCHIVE_SUFFIXES``.
         limits: what is refused.
         progress: called with the number of images decoded since the last call.
+        side: width and height of the decoded images.
 
     Raises:
-        InputError: naming the file or archive member that cannot be used, and why.
+        InputError: naming the files or archive members that cannot be used, and why.
     """
     names: list[Name] = []
     empty: set[Name] = set()
     decoded: list[np.ndarray] = []
+    unusable: list[ImageError] = []
+    stray: Counter[str] = Counter()
+    annotated: dict[Name, dict[str, str]] = {}
+    remarks: list[str] = []
+
+    def skip(name: Name) -> bool:
+        if over := passed_over(name):
+            stray[PurePosixPath(name[-1]).suffix.lower()] += 1
+        return over
+
+    found = _without_annotations(members(path, limits, skip, remarks.append), annotated)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what is wrong raises
-        for name, pixels in decode_all(path, members(path, limits), limits):
+        for name, pixels in decode_all(path, found, limits, side):
             if pixels is None:
                 empty.add(name)
                 continue
-            names.append(name)
-            decoded.append(pixels)
+            if isinstance(pixels, np.ndarray):
+                names.append(name)
+                decoded.append(pixels)
+            elif not pixels.is_image and not PurePosixPath(name[-1]).suffix:
+                stray["without suffix"] += 1
+            else:
+                unusable.append(pixels)
             if progress is not None:
                 progress(1)
+    if unusable:
+        raise _all_in_one(path, unusable)
+    if stray:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in stray.most_common(_SHOWN))
+        remarks.append(f"files that are no images are left out: {shown(kinds)}")
     if not names:
-        raise InputError(
-            f"{path}: no images in it; expected train/<class>/* and test/<class>/*, or <class>/*"
-        )
-    folders, classes = _layout(path, names, empty)
-    order = sorted(range(len(names)), key=names.__getitem__)
-    images = np.empty((len(order), 3, SIDE, SIDE), np.uint8)
+        raise InputError(f"{path}: no images in it; {'; '.join([*remarks, _EXPECTED])}")
+    layout = _Layout(path, names, empty, annotated)
+    remarks += layout.remarks
+    order = sorted(layout.kept, key=names.__getitem__)
+    images = np.empty((len(order), 3, side, side), np.uint8)
+    shift = _excess_bits([pixels for pixels in decoded if pixels.dtype != np.uint8], remarks)
     for row, i in enumerate(order):
-        images[row] = decoded[i].transpose(2, 0, 1)
-    return Decoded(images, [classes[i] for i in order], [folders[i] for i in order])
+        pixels = decoded[i]
+        if pixels.dtype == np.uint8:
+            images[row] = pixels.transpose(2, 0, 1)
+        else:
+            images[row] = pixels >> shift
+    places = [layout.kept[i] for i in order]
+    return Decoded(
+        images, [label for _, label in places], [split for split, _ in places], tuple(remarks)
+    )
 
 
-def _layout(path: Path, names: list[Name], all_folders: set[Name]) -> tuple[list[str], list[str]]:
-    """Folder ("train", "val", "test" or "") and class of every image."""
-    depth = _wrapping(names)
-    tops = {name[depth] for name in names}
-    # A class may be called "train": it holds images, not class folders.
-    split = any(name[depth] == "train" and len(name) > depth + 2 for name in names)
-    if split and tops - _SPLITS:
-        raise InputError(
-            f"{path}: {shown(min(tops - _SPLITS))!r} stands beside train/; expected nothing but "
-            "train/, val/ and test/ there"
+def _all_in_one(path: Path, unusable: list[ImageError]) -> InputError:
+    if len(unusable) == 1:
+        return unusable[0]
+    first = "; ".join(error.brief for error in unusable[:_SHOWN])
+    more = f"; and {len(unusable) - _SHOWN:,} more" if len(unusable) > _SHOWN else ""
+    return InputError(
+        f"{path}: {len(unusable):,} images cannot be used: {first}{more}; remove or replace them"
+    )
+
+
+def _excess_bits(deep: list[np.ndarray], remarks: list[str]) -> int:
+    """By how much the numbers of images of 16 bits exceed a byte: one rule for the whole set."""
+    if not deep:
+        return 0
+    used = int(max(pixels.max() for pixels in deep)).bit_length()
+    bits = min(even for even in (8, 10, 12, 14, 16) if even >= used)
+    if bits < 16:
+        remarks.append(
+            f"{len(deep):,} images of 16 bits hold numbers of {bits} bits: "
+            f"{(1 << bits) - 1:,} is taken for white"
         )
-    if not split and tops == {"test"}:
-        raise InputError(f"{path}: there is a test/ folder but no train/<class>/*")
-    nested = any(len(name) > depth + 2 for name in names)
-    if not split and nested and {top.casefold() for top in tops} <= _LIKE_SPLITS:
-        raise InputError(
-            f"{path}: {' and '.join(f'{top}/' for top in sorted(tops))} would be classes, as there "
-            "is no train/<class>/*; name the folders train/<class>/, test/<class>/ and, if you "
-            "like, val/<class>/"
+    return bits - 8
+
+
+def _without_annotations(
+    found: Iterator[Member], annotated: dict[Name, dict[str, str]]
+) -> Iterator[Member]:
+    """Pass members through; keep what annotation files say, by folder and file name."""
+    for name, content in found:
+        if content is None or name[-1] != _ANNOTATIONS:
+            yield name, content
+            continue
+        lines = (line.split("\t") for line in content.decode("utf-8", "replace").splitlines())
+        annotated[name[:-1]] = {line[0]: line[1] for line in lines if len(line) > 1}
+
+
+class _Layout:
+    """Split and class of every image that is kept.
+
+    Attributes:
+        kept: ``(split, class)`` by the image's place in ``names``; the split is "" where the
+            source does not say.
+        remarks: which folders were left out.
+
+    Raises:
+        InputError: naming what stands where nothing can be made of it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        names: list[Name],
+        folders: set[Name],
+        annotated: dict[Name, dict[str, str]],
+    ):
+        self.path, self.remarks = path, list[str]()
+        self.kept: dict[int, tuple[str, str]] = {}
+        depth = _wrapping(names)
+        outer = names[0][:depth]
+        places = [name[depth:] for name in names]
+        inner = [folder[depth:] for folder in folders if folder[:depth] == outer]
+        for top in {place[0] for place in places}:
+            told = annotated.get((*outer, top), {})
+            _look_through(top, places, inner, told)
+        tops = {place[0] for place in places}
+        deep = {place[0] for place in places if len(place) > 2}
+        train = {top for top in tops if _split(top) == "train"}
+        if train & deep:
+            self._splits(places, inner, deep)
+        elif all(map(_split, tops)) and not deep and train:
+            self._unlabelled(places, split=True)
+        elif all(len(place) == 1 for place in places):
+            self._unlabelled(places, split=False)
+        else:
+            self._classes(places, inner, deep)
+        self._name_twins()
+
+    def _splits(self, places: list[Name], inner: list[Name], deep: set[str]) -> None:
+        """``train/<class>/*`` and what stands beside it."""
+        out: Counter[str] = Counter()
+        used: dict[str, str] = {}
+        for i, place in enumerate(places):
+            split = _split(place[0])
+            if len(place) == 2 and place[0] not in deep and split != "train":
+                out[place[0]] += 1  # images to be named by somebody, as contests have them
+                continue
+            if len(place) == 1 or not split:
+                raise InputError(
+                    f"{self.path}: {shown(place[0])!r} stands beside train/; expected nothing but "
+                    "train/, val/ and test/ there"
+                )
+            if used.setdefault(split, place[0]) != place[0]:
+                raise InputError(
+                    f"{self.path}: {shown(used[split])!r} and {shown(place[0])!r} are both folders "
+                    f"of {split} images; join them, or remove one"
+                )
+            self._check(place, 2)
+            self.kept[i] = split, self._label(place[1])
+        for top, count in sorted(out.items()):
+            self.remarks.append(
+                f"{count:,} images in {shown(top)}/ have no class folder and are left out"
+            )
+        self._require_full(
+            [folder for folder in inner if len(folder) == 2 and folder[0] in used.values()],
+            {place[:2] for place in places},
         )
-    level = depth + 1 if split else depth
-    for name in names:
-        if len(name) < level + 2:
+
+    def _unlabelled(self, places: list[Name], split: bool) -> None:
+        """Images without class folders."""
+        self.kept = {
+            i: (_split(place[0]) if split else "", UNLABELLED) for i, place in enumerate(places)
+        }
+
+    def _classes(self, places: list[Name], inner: list[Name], deep: set[str]) -> None:
+        """``<class>/*`` alone."""
+        tops = sorted({place[0] for place in places})
+        if all(map(_split, tops)):
             raise InputError(
-                f"{path}: image {shown(name)!r} lies outside a class folder; expected "
-                f"{'train/<class>/image' if split else '<class>/image'}"
+                f"{self.path}: {' and '.join(f'{top}/' for top in tops)} would be classes, as "
+                "there is no train/<class>/*; name the folders train/<class>/, test/<class>/ and, "
+                "if you like, val/<class>/"
             )
-    classes = [name[level] for name in names]
-    for label in set(classes):
-        if not label.isprintable():  # control characters, and bytes that are not UTF-8
-            raise InputError(f"{path}: class folder {shown(label)!r} has an unprintable name")
-    filled = {name[: level + 1] for name in names}
-    for folder in sorted(all_folders - filled):
-        if len(folder) == level + 1:
+        nested: dict[str, set[str]] = {top: set() for top in deep}
+        for place in places:
+            if len(place) > 2:
+                nested[place[0]].add(place[1])
+        for top, other in zip(sorted(nested), sorted(nested)[1:], strict=False):
+            if nested[top] == nested[other] and len(nested[top]) > 1:
+                raise InputError(
+                    f"{self.path}: {shown(top)!r} and {shown(other)!r} hold folders of the same "
+                    "names, so they are hardly classes; if they are splits, name them train/ and "
+                    "test/"
+                )
+        for i, place in enumerate(places):
+            self._check(place, 1)
+            self.kept[i] = "", self._label(place[0])
+        self._require_full(
+            [folder for folder in inner if len(folder) == 1], {place[:1] for place in places}
+        )
+
+    def _check(self, place: Name, level: int) -> None:
+        if len(place) <= level:
             raise InputError(
-                f"{path}: class folder {shown(folder)!r} has no images; add some or remove it"
+                f"{self.path}: image {shown(place)!r} lies outside a class folder; expected "
+                f"{'train/<class>/image' if level == 2 else '<class>/image'}"
             )
-    return [name[depth] if split else "" for name in names], classes
+
+    def _label(self, folder: str) -> str:
+        label = clean(folder)
+        if not label or not label.isprintable():  # control characters, bytes that are no text
+            raise InputError(
+                f"{self.path}: class folder {shown(folder)!r} has an unprintable name; rename it"
+            )
+        return label
+
+    def _require_full(self, folders: list[Name], filled: set[Name]) -> None:
+        for folder in sorted(folders):
+            if folder not in filled:
+                raise InputError(
+                    f"{self.path}: class folder {shown(folder)!r} has no images; add some or "
+                    "remove it"
+                )
+
+    def _name_twins(self) -> None:
+        forms: dict[str, set[str]] = {}
+        for _, label in self.kept.values():
+            forms.setdefault(label.casefold(), set()).add(label)
+        for twins in forms.values():
+            if len(twins) > 1:
+                both = " and ".join(repr(shown(label)) for label in sorted(twins))
+                self.remarks.append(f"the classes {both} differ only in case and count apart")
+
+
+def _split(folder: str) -> str:
+    """The split that a folder of this name holds; "" for none."""
+    return _SPLITS.get(folder.casefold().strip(), "")
 
 
 def _wrapping(names: list[Name]) -> int:
     """How many folders wrap everything."""
     depth, shortest = 0, min(len(name) for name in names)
-    while depth < shortest - 2:
+    while depth < shortest - 1:
         tops = {name[depth] for name in names}
-        if len(tops) > 1 or tops & _SPLITS:
+        if len(tops) > 1 or _split(names[0][depth]):
             break
         depth += 1
+    # the innermost of them, where it holds images and no folders, is a class without a rival
     return depth
+
+
+def _look_through(top: str, places: list[Name], inner: list[Name], told: dict[str, str]) -> None:
+    """Take out a folder that merely repeats its parent's name, or says "images"; use annotations.
+
+    Changes ``places`` and ``inner``.
+    """
+    own = [i for i, place in enumerate(places) if place[0] == top]
+    while True:
+        seconds = {places[i][1] if len(places[i]) > 2 else "" for i in own}
+        repeated = {second.casefold() for second in seconds} == {top.casefold()}
+        flat = seconds == {"images"} and all(len(places[i]) == 3 for i in own)
+        if not (repeated or (flat and _split(top) in ("val", "test"))):
+            break
+        for i in own:
+            places[i] = (top, *places[i][2:])
+        inner[:] = [
+            (top, *folder[2:]) if len(folder) > 1 and folder[0] == top else folder
+            for folder in inner
+        ]
+    for i in own:
+        if len(places[i]) == 2 and places[i][1] in told:
+            places[i] = (top, told[places[i][1]], places[i][1])

@@ -1,4 +1,4 @@
-"""An image set as uint8 tensors on the device: the embedded shapes, CIFAR-10, your own images.
+"""Data sets by name or path: the embedded shapes, published sets, your own images.
 
 >>> train = load("shapes", "train", num_images=100)
 >>> train.images.shape, len(train.class_names)
@@ -11,9 +11,10 @@ import hashlib
 import json
 import os
 import re
+import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,74 +22,34 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
-from torch import Tensor
 
-from contrastive_tutorial.data import cifar10, folders, shapes
-from contrastive_tutorial.data.folders import Decoded
+from contrastive_tutorial.data import folders, published, shapes
+from contrastive_tutorial.data.folders import UNLABELLED, Decoded
+from contrastive_tutorial.data.imageset import SPLITS, ImageSet, content_hash
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import Limits, archives, atomic_write, bar
-
-SPLITS = ("train", "val", "test")
+from contrastive_tutorial.files import (
+    SIDE,
+    Limits,
+    archives,
+    atomic_write,
+    bar,
+    members,
+    safe_name,
+    shown,
+)
+from contrastive_tutorial.files.download import sha256
 
 #: Archives that results must call by a name of their own, recognised by their SHA-256.
 KNOWN_ARCHIVES = {
     "a5350f6189ad8fd8f85471bc6d29ed42fa926029cfb20f8878e3215e583f9a55": "cifar10-jpeg75",
 }
-_RESERVED = {"shapes", "cifar10", *KNOWN_ARCHIVES.values()}
-_CACHE_FORMAT = 1  # part of every key: a change of decoding or splitting makes old caches unused
-
-
-@dataclass(frozen=True, eq=False)
-class ImageSet:
-    """One split of a data set, in memory.
-
-    Attributes:
-        images: uint8 ``(N, 3, 32, 32)``.
-        labels: int64 ``(N,)``, index into ``class_names``.
-        class_names: one name per class.
-        name: of the data set, as records state it.
-        split: "train", "val" or "test".
-        content_hash: SHA-256 (hex) of pixels, labels and class names; the same on every device.
-        factors: ``shapes`` only: ground truth per image, each ``(N,)``; see
-            :func:`contrastive_tutorial.data.shapes.draw`.
-    """
-
-    images: Tensor
-    labels: Tensor
-    class_names: tuple[str, ...]
-    name: str
-    split: str
-    content_hash: str
-    factors: dict[str, Tensor] | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the images are."""
-        return self.images.device
-
-    def to(self, device: torch.device | str) -> ImageSet:
-        """The same set on another device."""
-        if self.device == torch.device(device):
-            return self
-        factors = self.factors
-        if factors is not None:
-            factors = {name: values.to(device) for name, values in factors.items()}
-        images, labels = self.images.to(device), self.labels.to(device)
-        return replace(self, images=images, labels=labels, factors=factors)
-
-    def subset(self, indices: Tensor | Sequence[int]) -> ImageSet:
-        """The images with these indices, in this order, with a content hash of their own."""
-        index = torch.as_tensor(indices, device=self.device)
-        index = index.nonzero().flatten() if index.dtype == torch.bool else index.long()
-        images, labels = self.images[index], self.labels[index]
-        factors = self.factors
-        if factors is not None:
-            factors = {name: values[index] for name, values in factors.items()}
-        digest = content_hash(images, labels, self.class_names)
-        return replace(self, images=images, labels=labels, content_hash=digest, factors=factors)
+_NAMES = ("shapes", *published.SETS)
+_RESERVED = {*_NAMES, *KNOWN_ARCHIVES.values()}
+_CACHE_FORMAT = 2  # part of every key: a change of decoding or splitting makes old caches unused
+_CACHE_BYTES = 8 << 30  # of decoded images; the ones that were used least lately go first
+_SIZES = range(8, 257)
+#: The source decoded last, for as long as the cache cannot keep it.
+_unkept: dict[str, dict[str, ImageSet]] = {}
 
 
 def load(
@@ -97,17 +58,20 @@ def load(
     device: torch.device | str = "cpu",
     *,
     num_images: int | None = None,
+    size: int = SIDE,
     cache: str | Path | None = None,
     limits: Limits | None = None,
 ) -> ImageSet:
     """Load one split of a data set.
 
     Args:
-        name_or_path: ``"shapes"`` (drawn on the spot, no files), ``"cifar10"`` (downloaded once),
-            or the path of a folder, ``.tar``, ``.tar.gz``, ``.tar.xz`` or ``.zip`` in the
-            ImageFolder layout: ``train/<class>/*`` and ``test/<class>/*``, optionally
-            ``val/<class>/*``; or ``<class>/*`` alone. Images of any size are resized (shorter
-            side, antialiased) and centre-cropped to 32x32.
+        name_or_path: ``"shapes"`` (drawn on the spot, no files); ``"cifar10"``, ``"cifar100"``,
+            ``"stl10"`` or ``"svhn"`` (downloaded once, in any spelling: ``"CIFAR-10"``); or the
+            path of a folder, ``.tar``, ``.tar.gz``, ``.tar.xz`` or ``.zip`` in the ImageFolder
+            layout: ``train/<class>/*`` and ``test/<class>/*``, optionally ``val/<class>/*``; or
+            ``<class>/*`` alone; or images alone, which then have no labels. A ``Path``, or a name
+            with a ``/``, is never one of the names. Images of any size are resized (shorter side,
+            antialiased) and centre-cropped.
         split: "train", "val" or "test". What the source does not separate is separated by
             position, with no seed: with the images of a class in the order of their names, every
             fifth (the 3rd, 8th, ...) is a test image where there is no ``test/``, and of the
@@ -115,18 +79,25 @@ def load(
             ``val/``. CIFAR-10 gives 45,000, 5,000 and 10,000 images.
         device: where the tensors go.
         num_images: of ``shapes``: draw this many instead of the default.
+        size: width and height of the images, 8 to 256; ``shapes`` has 32 only.
         cache: folder for decoded images; default ``CONTRASTIVE_TUTORIAL_CACHE``, then
-            ``~/.cache/contrastive_tutorial``. Keyed by the SHA-256 of an archive, or by the names,
-            sizes and times of change of a folder's files.
+            ``~/.cache/contrastive_tutorial``. Keyed by the SHA-256 of what was read.
         limits: how much a source may ask for, see
             :class:`contrastive_tutorial.files.archives.Limits`.
+
+    Warns:
+        UserWarning: what was left out or decided: files that are no images, test images that are
+            also in the training set, names in another code.
 
     Raises:
         InputError: for an unknown name or split, and for files that cannot be used, naming them.
     """
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
-    if name_or_path == "shapes":
+    known = _known(name_or_path)
+    if size not in _SIZES or (known == "shapes" and size != SIDE):
+        raise InputError(f"size: expected 8 to 256 (shapes: 32 only), got {size}")
+    if known == "shapes":
         images, labels, factors = shapes.draw(split, num_images)
         names = shapes.SHAPES
         digest = content_hash(images, labels, names)
@@ -134,110 +105,276 @@ def load(
         return drawn.to(device)
     if num_images is not None:
         raise InputError("num_images: only for shapes; use .subset(...) on the loaded images")
-    folder = cache_folder(cache)
-    if name_or_path == "cifar10":
-        own = os.environ.get("CONTRASTIVE_TUTORIAL_CIFAR10")
-        if not own:
-            read = cifar10.source(folder)
-            return _cached("cifar10", cifar10.CIFAR10.sha256, read, split, folder).to(device)
-        name_or_path = own
-    if not str(name_or_path):
-        raise _unknown(name_or_path)
-    path = Path(name_or_path).expanduser()
-    return _from_path(path, split, folder, limits or Limits()).to(device)
+    return _sets(name_or_path, known, (split,), size, cache, limits)[split].to(device)
+
+
+def load_splits(
+    source: str | Path | ImageSet | Sequence[ImageSet],
+    device: torch.device | str = "cpu",
+    *,
+    size: int = SIDE,
+    cache: str | Path | None = None,
+    limits: Limits | None = None,
+) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """The train, validation and test sets of one source, which is decoded once.
+
+    Args:
+        source: as of :func:`load`; or one image set, to be separated by position as there; or the
+            three sets, which pass through.
+        device, size, cache, limits: as of :func:`load`.
+
+    Raises:
+        InputError: as :func:`load`; also for sets that differ in size, or in their classes.
+    """
+    if isinstance(source, ImageSet):
+        return _of_one(source, device)
+    if not isinstance(source, (str, Path)):
+        return _of_three(source, device)
+    if (known := _known(source)) == "shapes":
+        train, val, test = (load(source, split, device, size=size) for split in SPLITS)
+        return train, val, test
+    sets = _sets(source, known, SPLITS, size, cache, limits)
+    return sets["train"].to(device), sets["val"].to(device), sets["test"].to(device)
+
+
+def _of_one(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, ImageSet, ImageSet]:
+    kinds = [images.class_names[label] for label in images.labels.tolist()]
+    decoded = Decoded(images.images.cpu().numpy(), kinds, [""] * len(kinds))
+    sets, remarks = _split(images.name, decoded)
+    _say(images.name, remarks)
+    return sets["train"].to(device), sets["val"].to(device), sets["test"].to(device)
+
+
+def _of_three(
+    sets: Sequence[ImageSet], device: torch.device | str
+) -> tuple[ImageSet, ImageSet, ImageSet]:
+    if len(sets) != 3 or not all(isinstance(part, ImageSet) for part in sets):
+        raise InputError(
+            "data: expected a name, a path, an ImageSet, or three of them (train, val, test); "
+            "make one of tensors with ImageSet.of(images, labels)"
+        )
+    train, val, test = (part.to(device) for part in sets)
+    for part in (val, test):
+        if part.images.shape[1:] != train.images.shape[1:] or part.class_names != train.class_names:
+            raise InputError(
+                f"data: {part.split} has images {tuple(part.images.shape[1:])} of "
+                f"{len(part.class_names)} classes, but train {tuple(train.images.shape[1:])} of "
+                f"{len(train.class_names)}; give all three the same size and classes"
+            )
+    return train, val, test
+
+
+def _known(name: object) -> str | None:
+    """Which of the known sets a name means; None for a path."""
+    if not isinstance(name, (str, Path)):
+        raise InputError(
+            f"data: expected a name or a path, got {type(name).__name__}; make a set of tensors "
+            "with ImageSet.of(images, labels)"
+        )
+    if isinstance(name, Path):
+        return None
+    plain = re.sub(r"[-_ ]", "", name.casefold())
+    if plain not in _NAMES:
+        return None
+    here = Path(name).exists()
+    if here and name != plain:
+        return None
+    if here:
+        _say(plain, [f"is the known data set, not the {name!r} that lies here; that is ./{name}"])
+    return plain
 
 
 def _unknown(name: object) -> InputError:
     return InputError(
-        f"data: {archives.shown(name)!r} is neither a known name nor a path; expected shapes, "
-        "cifar10, or the path of a folder or archive of images"
+        f"data: {shown(name)!r} is neither a known name nor a path; expected "
+        f"{', '.join(_NAMES)}, or the path of a folder or archive of images"
     )
 
 
-def _from_path(path: Path, split: str, folder: Path, limits: Limits) -> ImageSet:
+def _sets(
+    name_or_path: str | Path,
+    known: str | None,
+    splits: Sequence[str],
+    size: int,
+    cache: str | Path | None,
+    limits: Limits | None,
+) -> dict[str, ImageSet]:
+    folder = cache_folder(cache)
+    if known is not None:
+        own = os.environ.get("CONTRASTIVE_TUTORIAL_CIFAR10") if known == "cifar10" else None
+        if not own:
+            source = published.SETS[known]
+
+            def fetched() -> Decoded:
+                return source.resized(source.fetched(folder), size)
+
+            return _cached(known, f"{source.key}-{size}", fetched, splits, folder)
+        name_or_path = own
+    if not str(name_or_path):
+        raise _unknown(name_or_path)
+    return _from_path(Path(name_or_path).expanduser(), splits, size, folder, limits or Limits())
+
+
+def _from_path(
+    path: Path, splits: Sequence[str], size: int, folder: Path, limits: Limits
+) -> dict[str, ImageSet]:
     try:
-        if path.is_dir():
-            listing = archives.listing(path)
-            digest = hashlib.sha256(repr(list(listing)).encode("utf-8", "surrogateescape"))
-            key = digest.hexdigest()
-            name = path.resolve().name
+        release = published.release_at(path)
+        if release is not None:
+            content = "" if path.is_dir() else _file_key(path)
+        elif path.is_dir():
+            content = _folder_key(path, limits)
         elif path.exists():
-            status = path.stat()
-            key = _file_key(path.resolve(), status.st_size, status.st_mtime_ns)
-            name = archives.stem(path)
+            content = _file_key(path)
         else:
             raise _unknown(path)
     except OSError as error:
-        shown = archives.shown(path if error.filename is None else error.filename)
-        raise InputError(f"{shown}: cannot be read ({error.strerror or error})") from error
-    if cifar10.is_release(path):
-        return _cached("cifar10", key, lambda: cifar10.read(path), split, folder)
+        where = shown(path if error.filename is None else error.filename)
+        raise InputError(f"{where}: cannot be read ({error.strerror or error})") from error
+    if release is not None:
+
+        def unpacked() -> Decoded:
+            return release.resized(release.read(path), size)
+
+        key = content or release.folder_key(path)
+        return _cached(release.name, f"{key}-{size}", unpacked, splits, folder)
     if not path.is_dir() and not archives.is_archive(path):
         raise InputError(
-            f"{path}: expected a folder or an archive ({', '.join(archives.ARCHIVE_SUFFIXES)})"
+            f"{path}: expected a folder or an archive ({', '.join(archives.ARCHIVE_SUFFIXES)}); "
+            "unpack others, and give the folder"
         )
-    if key in KNOWN_ARCHIVES:
-        name = KNOWN_ARCHIVES[key]
-    elif name in _RESERVED:  # a record must never pass for one on the published images
+    name = safe_name(path.resolve().name if path.is_dir() else archives.stem(path))
+    if content in KNOWN_ARCHIVES:
+        name = KNOWN_ARCHIVES[content]
+    elif name.casefold() in _RESERVED:  # a record must never pass for one on the published images
         name = f"{name}-local"
 
-    def read() -> Decoded:
-        with bar(f"decoding {name}", "image") as shown:
-            return folders.read(path, limits, shown.update)
+    def decoded() -> Decoded:
+        with bar(f"decoding {name}", "image") as shown_bar:
+            return folders.read(path, limits, shown_bar.update, size)
 
-    return _cached(name, key, read, split, folder)
+    return _cached(name, f"{content}-{size}-{limits}", decoded, splits, folder)
+
+
+def _file_key(path: Path) -> str:
+    status = path.stat()
+    return _hashed(path.resolve(), status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
-def _file_key(path: Path, size: int, changed: int) -> str:
-    return cifar10.sha256(path)
+def _hashed(path: Path, size: int, changed: int) -> str:
+    return sha256(path)
 
 
-def _cached(name: str, key: str, read: Callable[[], Decoded], split: str, folder: Path) -> ImageSet:
-    """The split from the cache; else read the source, and leave all three splits in the cache."""
-    stem = f"{_safe(name)}-{key[:16]}-v{_CACHE_FORMAT}"
-    found = _read_cache(folder / f"{stem}-{split}.safetensors", name, split)
-    if found is not None:
-        return found
-    sets = _split(name, read())
+def _folder_key(path: Path, limits: Limits) -> str:
+    """SHA-256 of the names and bytes of all that is read, and of the names of what is not."""
+    digest = hashlib.sha256()
+
+    def skip(name: folders.Name) -> bool:
+        if over := folders.passed_over(name):
+            digest.update(repr(name).encode())
+        return over
+
+    for name, content in members(path, limits, skip):
+        digest.update(f"{name!r}{-1 if content is None else len(content)}".encode())
+        digest.update(content or b"")
+    return digest.hexdigest()
+
+
+# -- the cache -------------------------------------------------------------------------------------
+
+
+def _cached(
+    name: str, key: str, read: Callable[[], Decoded], splits: Sequence[str], folder: Path
+) -> dict[str, ImageSet]:
+    """The splits from the cache; else read the source, and leave all three in the cache."""
+    slug = re.sub(r"[^A-Za-z0-9.-]", "_", name)[:40]
+    digest = hashlib.sha256(f"{_CACHE_FORMAT}-{key}".encode()).hexdigest()
+    file = folder / f"{slug}-{digest[:24]}.safetensors"
+    if str(file) in _unkept:  # copies, as from a file: who changes them changes no others
+        return {split: part.subset(range(len(part))) for split, part in _unkept[str(file)].items()}
+    found = _read_cache(file, name, splits)
+    if found is None:
+        found, remarks = _split(name, read())
+        try:
+            atomic_write(file, _packed(found, remarks))
+            _trim(folder, file)
+        except InputError as error:
+            warnings.warn(f"decoded images are not kept for next time: {error}", stacklevel=5)
+            _unkept.clear()
+            _unkept[str(file)] = found
+        _say(name, remarks)
+    return found
+
+
+def _say(name: str, remarks: Sequence[str]) -> None:
+    for remark in remarks:
+        warnings.warn(f"{name}: {remark}", stacklevel=6)
+
+
+def _packed(sets: dict[str, ImageSet], remarks: Sequence[str]) -> bytes:
+    tensors: dict[str, torch.Tensor] = {}
+    metadata = {"remarks": json.dumps(remarks)}
+    for split, part in sets.items():
+        tensors |= {f"{split}.images": part.images, f"{split}.labels": part.labels}
+        metadata |= {"names": json.dumps(part.class_names), split: part.content_hash}
+    return save(tensors, metadata)
+
+
+def _read_cache(file: Path, name: str, splits: Sequence[str]) -> dict[str, ImageSet] | None:
+    """Splits whose pixels match their recorded hash; None for anything else, to be made anew."""
     try:
-        for images in sets.values():
-            atomic_write(folder / f"{stem}-{images.split}.safetensors", _packed(images))
-    except InputError as error:
-        warnings.warn(f"decoded images are not kept for next time: {error}", stacklevel=4)
-    return sets[split]
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^\w.-]", "_", name)[:60]
-
-
-def _packed(images: ImageSet) -> bytes:
-    metadata = {"class_names": json.dumps(images.class_names), "content": images.content_hash}
-    return save({"images": images.images, "labels": images.labels}, metadata)
-
-
-def _read_cache(file: Path, name: str, split: str) -> ImageSet | None:
-    """A split whose pixels match their recorded hash; None for anything else, to be made anew."""
-    try:
+        found = {}
         with safe_open(file, framework="pt") as stored:
             metadata = stored.metadata()
-            images, labels = stored.get_tensor("images"), stored.get_tensor("labels")
-        names = tuple(json.loads(metadata["class_names"]))
-        if content_hash(images, labels, names) != metadata["content"]:
-            return None
-        return ImageSet(images, labels, names, name, split, metadata["content"])
+            names = tuple(json.loads(metadata["names"]))
+            for split in splits:
+                images = stored.get_tensor(f"{split}.images")
+                labels = stored.get_tensor(f"{split}.labels")
+                if content_hash(images, labels, names) != metadata[split]:
+                    return None
+                found[split] = ImageSet(images, labels, names, name, split, metadata[split])
+        remarks = [str(remark) for remark in json.loads(metadata["remarks"])]
     except Exception:  # missing or damaged in any way: the source is still there
         return None
+    with suppress(OSError):
+        os.utime(file)  # was used just now
+    _say(name, remarks)
+    return found
 
 
-def _split(name: str, source: Decoded) -> dict[str, ImageSet]:
-    """Train, validation and test sets by folder, and by position where a folder is missing."""
+def _trim(folder: Path, kept: Path) -> None:
+    """Remove what was used least lately until the rest fits, and what killed processes left."""
+    with suppress(OSError):  # another process may trim at the same time
+        for left in folder.glob(".*.safetensors.*~"):
+            if left.stat().st_mtime < time.time() - 86_400:
+                left.unlink()
+        stored = [path for path in folder.glob("*.safetensors") if path != kept]
+        sizes = {path: path.stat() for path in stored}
+        total = kept.stat().st_size + sum(status.st_size for status in sizes.values())
+        for path in sorted(stored, key=lambda path: sizes[path].st_mtime):
+            if total <= _CACHE_BYTES:
+                break
+            path.unlink()
+            total -= sizes[path].st_size
+
+
+def cache_folder(folder: str | Path | None = None) -> Path:
+    """Where decoded images are kept: the argument, the environment variable, or the default."""
+    if folder is None:
+        folder = os.environ.get("CONTRASTIVE_TUTORIAL_CACHE") or "~/.cache/contrastive_tutorial"
+    return Path(folder).expanduser()
+
+
+# -- splits ----------------------------------------------------------------------------------------
+
+
+def _split(name: str, source: Decoded) -> tuple[dict[str, ImageSet], list[str]]:
+    """Train, validation and test sets by folder, and by position where a folder is missing.
+
+    With them, what there is to say about the source.
+    """
     names = tuple(sorted(set(source.classes)))
-    if len(names) < 2:
-        raise InputError(
-            f"{name}: only one class, {archives.shown(names[0])!r}; expected 2 or more"
-        )
     index = {class_name: i for i, class_name in enumerate(names)}
     labels = np.array([index[class_name] for class_name in source.classes], dtype=np.int64)
     parts = np.array([folder or "train" for folder in source.folders], dtype="U5")
@@ -255,27 +392,33 @@ def _split(name: str, source: Decoded) -> dict[str, ImageSet]:
                 f"{name}: too few images for a {split} split; expected at least 6 in some class, "
                 f"or a {split}/ folder"
             )
-        images, own = torch.from_numpy(source.images[chosen]), torch.from_numpy(labels[chosen])
+        images = torch.from_numpy(np.ascontiguousarray(source.images[chosen]))
+        own = torch.from_numpy(labels[chosen])
         sets[split] = ImageSet(images, own, names, name, split, content_hash(images, own, names))
     unlearned = sorted(set(range(len(names))) - set(sets["train"].labels.tolist()))
     if unlearned:  # no probe could ever name it, and nothing else would say so
         raise InputError(
-            f"{name}: class {archives.shown(names[unlearned[0]])!r} has no images in the train "
+            f"{name}: class {shown(names[unlearned[0]])!r} has no images in the train "
             "split; add some to train/, or remove the class from the other folders"
         )
-    return sets
+    remarks = [*source.remarks]
+    if names == (UNLABELLED,):
+        remarks.append("no class folders, so no labels: only scores that need none are computed")
+    elif len(names) == 1:
+        remarks.append(
+            f"one class, {shown(names[0])!r}, so no labels: only scores that need none are computed"
+        )
+    if leaked := _leaked(sets):
+        remarks.append(
+            f"{leaked:,} of {len(sets['test']):,} test images are in the training or validation "
+            "images too, pixel by pixel; scores on them are too good"
+        )
+    return sets, remarks
 
 
-def content_hash(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> str:
-    """SHA-256 (hex) of uint8 images, int64 labels (little-endian) and class names."""
-    digest = hashlib.sha256("\0".join(class_names).encode("utf-8", "surrogateescape"))
-    for tensor, kind in ((images, "u1"), (labels, "<i8")):
-        digest.update(np.ascontiguousarray(tensor.cpu().numpy(), dtype=kind).data)
-    return digest.hexdigest()
-
-
-def cache_folder(folder: str | Path | None = None) -> Path:
-    """Where decoded images are kept: the argument, the environment variable, or the default."""
-    if folder is None:
-        folder = os.environ.get("CONTRASTIVE_TUTORIAL_CACHE") or "~/.cache/contrastive_tutorial"
-    return Path(folder).expanduser()
+def _leaked(sets: dict[str, ImageSet]) -> int:
+    """How many test images are also among those that are trained or chosen on."""
+    learnt = {
+        hash(image.tobytes()) for split in ("train", "val") for image in sets[split].images.numpy()
+    }
+    return sum(hash(image.tobytes()) in learnt for image in sets["test"].images.numpy())

@@ -6,22 +6,35 @@ Never: knows what an image set or a record is, unpickles, follows links out of a
 writes where a kill could leave half a file.
 """
 
-from contrastive_tutorial.files.archives import Limits, Name, members, shown
-from contrastive_tutorial.files.decoding import SIDE, decode_all
+from contrastive_tutorial.files.archives import Limits, Member, Name, members
+from contrastive_tutorial.files.decoding import (
+    SIDE,
+    ImageError,
+    decode_all,
+    fit,
+    is_image_name,
+)
 from contrastive_tutorial.files.lock import exclusive
+from contrastive_tutorial.files.names import clean, safe_name, shown
 from contrastive_tutorial.files.progress import bar
 from contrastive_tutorial.files.storage import atomic_write, load_arrays, save_arrays
 
 __all__ = [
     "SIDE",
+    "ImageError",
     "Limits",
+    "Member",
     "Name",
     "atomic_write",
     "bar",
+    "clean",
     "decode_all",
     "exclusive",
+    "fit",
+    "is_image_name",
     "load_arrays",
     "members",
+    "safe_name",
     "save_arrays",
     "shown",
 ]

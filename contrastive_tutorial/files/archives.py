@@ -1,7 +1,8 @@
 """Files of a folder or an archive as a stream of names and bytes, however large, broken or hostile.
 
 An archive is read member by member and never unpacked onto the disk. Links, names that lead out of
-the archive, and whatever exceeds the limits are refused by name, before they are read.
+the archive, and whatever exceeds the limits are refused by name, before they are read. What kind
+of archive it is, its first bytes say: browsers unpack a ``.tar.gz`` and leave the name.
 """
 
 from __future__ import annotations
@@ -13,22 +14,26 @@ import lzma
 import os
 import stat
 import tarfile
-import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files.names import legacy_code, shown
 
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".txz", ".zip")
+ARCHIVE_SUFFIXES = (
+    ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip",
+)  # fmt: skip
 
 #: The parts of a name, for example ``("train", "cat", "1.jpg")``.
 Name = tuple[str, ...]
 #: A file's name and bytes, or a folder's name and None.
 Member = tuple[Name, bytes | None]
+#: Called with a file's name before it is read; whether to pass over it.
+Skip = Callable[[Name], bool]
 
 _CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}
 _MEBI = 1 << 20
@@ -81,29 +86,32 @@ def stem(path: Path) -> str:
     return path.name
 
 
-def shown(name: object) -> str:
-    """A name or message that comes from a file, made fit for one line of ours."""
-    text = "/".join(name) if isinstance(name, tuple) else str(name)
-    text = "".join(
-        c if unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-    return text if len(text) <= 100 else f"{text[:60]}...{text[-30:]}"
+def _all(_: Name) -> bool:
+    return False
 
 
-def members(path: Path, limits: Limits) -> Iterator[Member]:
+def members(
+    path: Path, limits: Limits, skip: Skip = _all, say: Callable[[str], object] = str
+) -> Iterator[Member]:
     """Every file and folder below a folder or in an archive, except hidden ones.
+
+    Args:
+        path: a folder or an archive.
+        limits: what is refused.
+        skip: files for which it returns True are passed over unread, however large they are.
+        say: called with what the reader had to decide about this source, in one line.
 
     Raises:
         InputError: naming the file or member that cannot be used, and why; or saying that the
             archive is damaged. Raised while iterating.
     """
     try:
-        if not is_archive(path):
-            yield from _folder_members(path, limits)
-        elif path.suffix.lower() == ".zip":
-            yield from _once(path, _zip_members(path, limits))
+        if path.is_dir():
+            yield from _folder_members(path, limits, skip)
+        elif (kind := _kind(path)) == "zip":
+            yield from _once(path, _zip_members(path, limits, skip, say))
         else:
-            yield from _once(path, _tar_members(path, limits))
+            yield from _once(path, _tar_members(path, limits, skip, kind))
     except InputError:
         raise
     except OSError as error:
@@ -113,12 +121,6 @@ def members(path: Path, limits: Limits) -> Iterator[Member]:
         raise InputError(f"{shown(where)}: cannot be read ({error.strerror})") from error
     except _BROKEN as error:
         raise _damaged(path, error) from error
-
-
-def listing(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of change (ns) of every file in a folder: tells whether it changed."""
-    for name, status in _walk(folder):
-        yield "/".join(name), status.st_size, status.st_mtime_ns
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
@@ -147,33 +149,42 @@ def _hidden(part: str) -> bool:
 # -- folders ---------------------------------------------------------------------------------------
 
 
-def _walk(folder: Path) -> Iterator[tuple[Name, os.stat_result]]:
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _walk(folder: Path, limits: Limits) -> Iterator[tuple[Name, os.stat_result]]:
     """Every entry that is not hidden. Links in one's own folder are followed, loops are refused."""
-    seen: set[tuple[int, int]] = set()
-    waiting: list[Name] = [()]
+    above: tuple[tuple[int, int], ...] = (_identity(os.stat(folder)),)
+    waiting: list[tuple[Name, tuple[tuple[int, int], ...]]] = [((), above)]
+    found = 0
     while waiting:
-        parent = waiting.pop()
+        parent, above = waiting.pop()
         for entry in sorted(os.listdir(folder.joinpath(*parent))):
             if _hidden(entry):
                 continue
-            name = (*parent, entry)
+            name: Name = (*parent, entry)
             status = os.stat(folder.joinpath(*name))
             if stat.S_ISDIR(status.st_mode):
-                identity = status.st_dev, status.st_ino
-                if identity in seen:
-                    raise _refused(folder, name, "links to a folder that was already read")
-                seen.add(identity)
-                waiting.append(name)
+                if _identity(status) in above:
+                    raise _refused(folder, name, "links to a folder that it lies in; remove it")
+                found += 1
+                if len(name) > _NAME_PARTS or found > limits.images:  # links make any number
+                    raise _refused(
+                        folder, name, f"is one folder too many: at most {limits.images:,} in "
+                        f"{_NAME_PARTS} levels are read",
+                    )  # fmt: skip
+                waiting.append((name, (*above, _identity(status))))
             elif not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
                 raise _refused(folder, name, "is neither a file nor a folder; remove it")
             yield name, status
 
 
-def _folder_members(folder: Path, limits: Limits) -> Iterator[Member]:
-    for name, status in _walk(folder):
+def _folder_members(folder: Path, limits: Limits, skip: Skip) -> Iterator[Member]:
+    for name, status in _walk(folder, limits):
         if stat.S_ISDIR(status.st_mode):
             yield name, None
-        else:
+        elif not skip(name):
             _check_size(folder, name, status.st_size, limits)
             yield name, folder.joinpath(*name).read_bytes()
 
@@ -256,21 +267,36 @@ class _Bounded(io.RawIOBase):
         return self._stream.tell()
 
 
-def _decompressed(path: Path) -> IO[bytes]:
-    name = path.name.lower()
-    if name.endswith("gz"):
+def _kind(path: Path) -> str:
+    """What the first bytes say; a file without any is what its name says."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    for kind, magic in (
+        ("zip", b"PK"),
+        ("gz", b"\x1f\x8b"),
+        ("bz2", b"BZh"),
+        ("xz", b"\xfd7zXZ\0"),
+    ):
+        if start.startswith(magic):
+            return kind
+    # a zip may begin with a program that unpacks it
+    return "zip" if path.suffix.lower() == ".zip" else "tar"
+
+
+def _decompressed(path: Path, kind: str) -> IO[bytes]:
+    if kind == "gz":
         return cast(IO[bytes], gzip.open(path))
-    if name.endswith("bz2"):
+    if kind == "bz2":
         return cast(IO[bytes], bz2.open(path))
-    if name.endswith("xz"):
+    if kind == "xz":
         with path.open("rb") as file:  # the header may ask for gigabytes of dictionary
             lzma.LZMADecompressor(memlimit=256 * _MEBI).decompress(file.read(4096), max_length=1)
         return cast(IO[bytes], lzma.open(path))
     return path.open("rb")
 
 
-def _tar_members(path: Path, limits: Limits) -> Iterator[Member]:
-    with _decompressed(path) as stream:
+def _tar_members(path: Path, limits: Limits, skip: Skip, kind: str) -> Iterator[Member]:
+    with _decompressed(path, kind) as stream:
         bounded = _Bounded(path, stream, limits)
         with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:") as archive:
             while (member := archive.next()) is not None:
@@ -281,12 +307,14 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[Member]:
                     raise _refused(path, member.name, "is a link; put its target in its place")
                 if member.issparse() or not (member.isfile() or member.isdir()):
                     raise _refused(path, member.name, "is neither a plain file nor a folder")
-                _check_size(path, member.name, member.size, limits)
                 if name is None:
                     continue
                 if member.isdir():
                     yield name, None
                     continue
+                if skip(name):
+                    continue
+                _check_size(path, member.name, member.size, limits)
                 bounded.seek(member.offset_data)
                 content = bounded.content(member.size)
                 if len(content) != member.size:
@@ -299,28 +327,74 @@ def _tar_members(path: Path, limits: Limits) -> Iterator[Member]:
                 pass
 
 
-def _zip_members(path: Path, limits: Limits) -> Iterator[Member]:
+def _zip_members(
+    path: Path, limits: Limits, skip: Skip, say: Callable[[str], object]
+) -> Iterator[Member]:
+    _check_directory(path, limits)
     with zipfile.ZipFile(path) as archive:
         listed = archive.infolist()
         if sum(member.file_size for member in listed) > limits.budget(path.stat().st_size):
             raise _too_large(path)
-        for member in listed:
-            name = _parts(path, member.filename)
+        names = _zip_names(listed, say)
+        for member, raw in zip(listed, names, strict=True):
+            name = _parts(path, raw)
             if stat.S_ISLNK(member.external_attr >> 16):
-                raise _refused(path, member.filename, "is a link; put its target in its place")
-            if member.flag_bits & 1:
-                raise _refused(path, member.filename, "is encrypted; use no password")
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                # the other decompressors cannot be stopped at a size
-                raise _refused(path, member.filename, "uses an unusual compression; use deflate")
-            _check_size(path, member.filename, member.file_size, limits)
+                raise _refused(path, raw, "is a link; put its target in its place")
             if name is None:
                 continue
             if member.is_dir():
                 yield name, None
                 continue
+            if skip(name):
+                continue
+            if member.flag_bits & 1:
+                raise _refused(path, raw, "is encrypted; use no password")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # the other decompressors cannot be stopped at a size
+                raise _refused(path, raw, "uses an unusual compression; use deflate")
+            _check_size(path, raw, member.file_size, limits)
             with archive.open(member) as file:  # archive.read would inflate before it counts
                 content = file.read(member.file_size)
                 if len(content) != member.file_size or file.read(1):
                     raise EOFError(f"{shown(name)} has another size than it says")
             yield name, content
+
+
+def _check_directory(path: Path, limits: Limits) -> None:
+    """Refuse a directory of millions of entries, which ``zipfile`` takes into memory first.
+
+    Counts the mark that begins an entry; a picture holds it by chance once in four gigabytes.
+    """
+    most = 2 * limits.images + 1_000  # every file may have a hidden twin, as a Mac makes them
+    count, rest = 0, b""
+    with path.open("rb") as file:
+        while block := file.read(_MEBI):
+            block, rest = rest + block, block[-3:]
+            count += block.count(b"PK\x01\x02")
+            if count > most:
+                raise InputError(f"{path}: more than {most:,} files; the limit of images is lower")
+
+
+def _zip_names(listed: list[zipfile.ZipInfo], say: Callable[[str], object]) -> list[str]:
+    """The names; those that no flag calls UTF-8 in the code that they are most likely in.
+
+    ``zipfile`` takes such names for code page 437, from which every byte can be had back.
+    """
+    names = [member.filename for member in listed]
+    old = {
+        i: member.orig_filename.encode("cp437")
+        for i, member in enumerate(listed)
+        if not member.flag_bits & 0x800
+        and not member.filename.isascii()
+        and member.filename == member.orig_filename  # else a field of its own gave the name
+    }
+    if not old:
+        return names
+    code = legacy_code(list(old.values()))
+    for i, raw in old.items():
+        names[i] = raw.decode(code)
+    if code not in ("utf-8", "cp437"):
+        label = {"gb18030": "GBK", "cp932": "Shift-JIS", "big5": "Big5"}[code]
+        say(f"the zip does not say how its names are written; read as {label}, for example "
+            f"{shown(names[next(iter(old))])!r}")  # fmt: skip
+    return names

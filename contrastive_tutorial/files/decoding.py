@@ -1,4 +1,4 @@
-"""Image files to 32x32 RGB pixels: what is not an ordinary image is refused before it is decoded.
+"""Image files to small RGB pixels: what is not an ordinary image is refused before it is decoded.
 
 Pillow decodes, with raster formats only (its EPS reader would start Ghostscript).
 """
@@ -12,16 +12,30 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files.archives import Limits, Member, Name, shown
+from contrastive_tutorial.files.archives import Limits, Member, Name
+from contrastive_tutorial.files.names import shown
 
 SIDE = 32
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+#: Names of such files promise an image. The last ones are not read, but named when refused.
+_IMAGES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif",
+    ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpf", ".jpx", ".jxl",
+)  # fmt: skip
+#: How files of other formats begin, from which byte on.
+_OTHERS = (
+    (4, b"ftypavi", "AVIF"), (4, b"ftyphe", "HEIC"), (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypmsf1", "HEIC"), (4, b"jP  ", "JPEG 2000"), (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (4, b"JXL ", "JPEG XL"), (0, b"\xff\x0a", "JPEG XL"),
+)  # fmt: skip
+_ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
 _SMALL = 1 << 16  # bytes of a file
 _WEBP_PIXELS = 32_000_000  # its decoder holds five pictures of four bytes a pixel
 _SLOW_PIXELS = 2_000_000  # what Pillow decodes in Python takes microseconds a pixel
@@ -29,25 +43,55 @@ _SLOW = ("ppm", "ppm_plain", "bmp_rle")
 _TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 _LARGE = threading.Lock()  # one large image at a time, whatever the number of threads
 
+#: uint8 ``(S, S, 3)``; of grey images of 16 bits uint16 ``(S, S)``, as only the whole set tells
+#: which number is white: cameras and microscopes leave 10, 12 or 14 bits in such files.
 Pixels = np.ndarray
 
 
+def is_image_name(name: Name) -> bool:
+    """Whether a file must be an image: by its suffix, or because it has none."""
+    suffix = PurePosixPath(name[-1]).suffix.lower()
+    return not suffix or suffix in _IMAGES
+
+
+class ImageError(InputError):
+    """One image that cannot be used.
+
+    Args:
+        path, name: which one.
+        reason: a clause that follows the name.
+        cure: what to do.
+        is_image: False for a file that begins like no kind of image.
+    """
+
+    def __init__(self, path: Path, name: Name, reason: str, cure: str, is_image: bool = True):
+        super().__init__(f"{path}: {shown(name)!r} {reason}; {cure}")
+        self.brief, self.is_image = f"{shown(name)!r} {reason}", is_image
+
+
 def decode_all(
-    path: Path, members: Iterator[Member], limits: Limits
-) -> Iterator[tuple[Name, Pixels | None]]:
+    path: Path, members: Iterator[Member], limits: Limits, side: int = SIDE
+) -> Iterator[tuple[Name, Pixels | ImageError | None]]:
     """Decode every file of :func:`contrastive_tutorial.files.archives.members`, in the same order.
 
     Small files are decoded on the spot: threads would spend more time on handing Python's lock to
     each other than on pixels. Large ones go to threads.
 
     Yields:
-        name and uint8 ``(32, 32, 3)`` pixels of a file; name and None of a folder.
+        name and pixels of a file, or why it cannot be used; name and None of a folder.
 
     Raises:
-        InputError: as :func:`decode`, or for more images than allowed.
+        InputError: for more images than allowed, and as ``members``.
     """
+
+    def attempt(name: Name, content: bytes) -> Pixels | ImageError:
+        try:
+            return decode(path, name, content, limits, side)
+        except ImageError as error:
+            return error
+
     workers = max(1, min(4, os.cpu_count() or 1))
-    waiting: deque[tuple[Name, Future[Pixels]]] = deque()
+    waiting: deque[tuple[Name, Future[Pixels | ImageError]]] = deque()
     count = 0
     pool = ThreadPoolExecutor(workers)
     try:
@@ -59,9 +103,9 @@ def decode_all(
             if count > limits.images:
                 raise InputError(f"{path}: more than {limits.images:,} images; use fewer")
             if len(content) < _SMALL and not waiting:
-                yield name, decode(path, name, content, limits)
+                yield name, attempt(name, content)
                 continue
-            waiting.append((name, pool.submit(decode, path, name, content, limits)))
+            waiting.append((name, pool.submit(attempt, name, content)))
             if len(waiting) > workers:
                 done, future = waiting.popleft()
                 yield done, future.result()
@@ -71,12 +115,15 @@ def decode_all(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def decode(path: Path, name: Name, content: bytes, limits: Limits) -> Pixels:
-    """One file as uint8 ``(32, 32, 3)``: first frame, upright, over white, resized and cropped.
+def decode(path: Path, name: Name, content: bytes, limits: Limits, side: int = SIDE) -> Pixels:
+    """One file as pixels: first frame, upright, over white, resized and cropped.
+
+    Returns:
+        uint8 ``(side, side, 3)``; of a grey image of 16 bits uint16 ``(side, side)``.
 
     Raises:
-        InputError: naming the file, if it is not an image, damaged, too large, or has numbers of
-            32 bits for pixels.
+        ImageError: if it is not an image, damaged, too large, or has numbers of 32 bits for
+            pixels.
     """
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
@@ -85,23 +132,33 @@ def decode(path: Path, name: Name, content: bytes, limits: Limits) -> Pixels:
                 raise _too_large(path, name, f"{image.width} x {image.height}", limit)
             if image.format == "TIFF" and image.info.get("compression", "raw") != "raw":
                 # needs libtiff, the least robust of the decoders, which writes to stderr itself
-                raise InputError(
-                    f"{path}: image {shown(name)!r} is a compressed TIFF; convert it to PNG"
-                )
+                raise ImageError(path, name, "is a compressed TIFF", "convert it to PNG")
             if size <= 1_000_000:
-                return _pixels(path, name, image)
+                return _pixels(path, name, image, side)
             with _LARGE:
-                return _pixels(path, name, image)
-    except InputError:
+                return _pixels(path, name, image, side)
+    except ImageError:
         raise
     except Image.DecompressionBombError as error:
         raise _too_large(path, name, "far too many", limits.image_pixels) from error
     except Exception as error:  # Pillow's decoders raise nearly everything on hostile bytes
-        unknown = isinstance(error, Image.UnidentifiedImageError)
-        raise InputError(
-            f"{path}: {shown(name)!r} is {'not an image' if unknown else 'damaged'} (expected "
-            "JPEG, PNG, WebP, BMP, GIF, TIFF or PPM); remove or replace it"
-        ) from error
+        raise _unusable(path, name, content, error) from error
+
+
+def _unusable(path: Path, name: Name, content: bytes, error: Exception) -> ImageError:
+    if not isinstance(error, Image.UnidentifiedImageError):
+        return ImageError(path, name, "is damaged", "remove or replace it")
+    if not content:
+        return ImageError(path, name, "is empty", "remove or replace it", is_image=False)
+    for at, start, kind in _OTHERS:
+        if content.startswith(start, at):
+            return ImageError(
+                path, name, f"is {kind}, not a supported format", "convert it to JPEG or PNG"
+            )
+    return ImageError(
+        path, name, "is not an image (expected JPEG, PNG, WebP, BMP, GIF, TIFF or PPM)",
+        "remove or replace it", is_image=False,
+    )  # fmt: skip
 
 
 def _most_pixels(image: Image.Image) -> int:
@@ -112,34 +169,39 @@ def _most_pixels(image: Image.Image) -> int:
     return _SLOW_PIXELS if slow else sys.maxsize
 
 
-def _too_large(path: Path, name: Name, extent: str, limit: int) -> InputError:
-    return InputError(
-        f"{path}: image {shown(name)!r} has {extent} pixels; the limit is {limit:,} for its kind"
-    )
+def _too_large(path: Path, name: Name, extent: str, limit: int) -> ImageError:
+    reason = f"has {extent} pixels; the limit is {limit:,} for its kind"
+    return ImageError(path, name, reason, "make it smaller")
 
 
-def _pixels(path: Path, name: Name, image: Image.Image) -> Pixels:
-    target = (SIDE, SIDE)
-    jpeg = image.format in ("JPEG", "MPO")
-    if image.mode == "RGB" and image.size == target and "exif" not in image.info:
-        return np.asarray(image)
-    if jpeg and min(image.size) >= 8 * SIDE:
-        image.draft(None, (4 * SIDE, 4 * SIDE))  # the decoder shrinks by 2, 4 or 8 at no cost
-    if "exif" in image.info or image.format == "TIFF":
+def _pixels(path: Path, name: Name, image: Image.Image, side: int) -> Pixels:
+    if image.format in ("JPEG", "MPO") and min(image.size) >= 8 * side:
+        image.draft(None, (4 * side, 4 * side))  # the decoder shrinks by 2, 4 or 8 at no cost
+    image.load()  # in a PNG, orientation and transparency may stand behind the pixels
+    if not _ORIENTED.isdisjoint(image.info) or image.format == "TIFF":
         ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I;16"):
+    if image.format == "PPM" and image.mode == "I":  # its header says which number is white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode.startswith("I;16"):
+        # the fit of 16 bits would cut them to 8
+        return np.asarray(_fitted(image.convert("F"), side)).round().astype(np.uint16)
     elif image.mode in ("I", "F"):  # nothing says which number is white
-        raise InputError(
-            f"{path}: image {shown(name)!r} has pixels of 32 bits; convert it to 8 or 16 bits"
-        )
+        raise ImageError(path, name, "has pixels of 32 bits", "convert it to 8 or 16 bits")
     if image.mode in _TRANSPARENT or "transparency" in image.info:
         if image.mode != "RGBA":  # a conversion to what it is would be one more copy
             image = image.convert("RGBA")
-        small = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
-        white = Image.new("RGBA", target, (255, 255, 255, 255))
+        small = _fitted(image, side)
+        white = Image.new("RGBA", small.size, (255, 255, 255, 255))
         return np.asarray(Image.alpha_composite(white, small).convert("RGB"))
-    image = image.convert("RGB")
-    if image.size != target:
-        image = ImageOps.fit(image, target, Image.Resampling.BILINEAR)
-    return np.asarray(image)
+    return np.asarray(_fitted(image if image.mode == "RGB" else image.convert("RGB"), side))
+
+
+def _fitted(image: Image.Image, side: int) -> Image.Image:
+    if image.size == (side, side):
+        return image
+    return ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+
+
+def fit(image: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Pixels uint8 ``(H, W, 3)`` resized and cropped as those of a file: ``(side, side, 3)``."""
+    return np.asarray(_fitted(Image.fromarray(image), side))

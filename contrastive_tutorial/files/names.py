@@ -48,9 +48,7 @@ def safe_name(text: str) -> str:
     path or cannot show becomes ``_``, dots at the ends go (such folders are hidden, or refused),
     and 80 characters are enough.
     """
-    kept = "".join(
-        "_" if c in _NO_FILE_NAME or not c.isprintable() else c for c in clean(text)
-    )
+    kept = "".join("_" if c in _NO_FILE_NAME or not c.isprintable() else c for c in clean(text))
     return kept.strip(" .")[:_LONGEST].strip(" .") or "images"
 
 

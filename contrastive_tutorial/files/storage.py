@@ -6,10 +6,11 @@ Everything that a run leaves behind (records, arrays, checkpoints) goes through
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
-import tempfile
+import secrets
 import zipfile
 from pathlib import Path
 
@@ -31,23 +32,20 @@ def atomic_write(path: str | Path, content: bytes) -> None:
             to do; the temporary file is removed.
     """
     path = Path(path)
-    temporary: str | None = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}~")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix="~")
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:  # less the umask
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private to the user
         os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise explained(path, error) from error
-    except BaseException:  # an interrupt between the write and the rename
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:  # also an interrupt between the write and the rename
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise explained(path, error) from error
         raise
 
 

@@ -28,12 +28,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial import __version__
-from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
+from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, partition
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import exclusive
 from contrastive_tutorial.norm import convert_norm, evaluation_statistics, precise_bn
 from contrastive_tutorial.records import Record, git_commit, load_record, record_file, versions
-from contrastive_tutorial.study.experiment import load_splits
 from contrastive_tutorial.train import (
     History,
     TrainConfig,
@@ -345,7 +344,7 @@ def study(
     """
     started = time.monotonic()
     where = resolve_device(device)
-    sets = load_splits(images, where) if isinstance(images, (str, Path)) else images
+    sets = load_splits(images, where)
     train_set, test_set = sets[0], sets[-1]
     longest = 0.0
     for setting in settings:

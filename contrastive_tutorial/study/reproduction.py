@@ -16,9 +16,9 @@ from pathlib import Path
 
 import torch
 
+from contrastive_tutorial.data import load_splits
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import Record, load_record, load_records
-from contrastive_tutorial.study.experiment import load_splits
 from contrastive_tutorial.study.runner import run
 
 #: Metrics that are compared with the spread over seeds, where bits differ.

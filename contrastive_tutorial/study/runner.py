@@ -17,14 +17,14 @@ from pathlib import Path
 import torch
 
 from contrastive_tutorial import metrics
-from contrastive_tutorial.data import ImageSet
+from contrastive_tutorial.data import ImageSet, load_splits
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import exclusive
 from contrastive_tutorial.records import Record, load_record, record_file
 from contrastive_tutorial.study.cells import CELLS, PRESETS, THREE
 from contrastive_tutorial.study.cells import cell as get_cell
 from contrastive_tutorial.study.cells import preset as get_preset
-from contrastive_tutorial.study.experiment import Experiment, load_splits
+from contrastive_tutorial.study.experiment import Experiment
 from contrastive_tutorial.study.scoring import Scores, downstream, require_scorable
 from contrastive_tutorial.study.views import layout
 from contrastive_tutorial.train import History, World, resolve_device, share
@@ -134,8 +134,7 @@ def run_or_load(
             cell, images, preset, seed, num_subsets, results, where, arrays, progress, again,
             world, batch_norm,
         )  # fmt: skip
-    if isinstance(images, (str, Path)):
-        images = load_splits(images, where)
+    images = load_splits(images, where)
     target = Run(cell, preset, seed, num_subsets).file(results, images[0].name)
     if target.exists() and not again:
         return _found(target, images[0]), False

@@ -9,7 +9,7 @@ import pytest
 from recorded import make
 from tiny import TINY
 
-from contrastive_tutorial import cli, data, study
+from contrastive_tutorial import cli, study
 from contrastive_tutorial.cli import commands
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.study.cells import CELLS, PRESETS
@@ -17,14 +17,8 @@ from contrastive_tutorial.study.cells import CELLS, PRESETS
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    whole = data.load
     sizes = {"train": 600, "val": 60, "test": 200}
-
-    def load(name, split="train", device="cpu", **_):
-        options = {"num_images": sizes[split]} if name == "shapes" else {}
-        return whole(name, split, device, **options)
-
-    monkeypatch.setattr(data, "load", load)
+    monkeypatch.setattr("contrastive_tutorial.data.shapes.SIZES", sizes)
     monkeypatch.setitem(PRESETS, "tiny", TINY)
 
 

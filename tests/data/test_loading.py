@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import hashlib
 import os
@@ -12,12 +11,15 @@ import images
 import numpy as np
 import pytest
 import torch
+from recorded import make
 
 from contrastive_tutorial import data
-from contrastive_tutorial.data import folders, loading
+from contrastive_tutorial.data import folders, loading, shapes
+from contrastive_tutorial.data.folders import UNLABELLED
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import storage
 from contrastive_tutorial.files.archives import Limits
+from contrastive_tutorial.records import load_record
 
 
 @pytest.fixture
@@ -42,74 +44,6 @@ def _reference_hash(found: data.ImageSet) -> str:
     names = "\0".join(found.class_names).encode()
     labels = found.labels.numpy().astype("<i8").tobytes()
     return hashlib.sha256(names + found.images.numpy().tobytes() + labels).hexdigest()
-
-
-# -- the set itself --------------------------------------------------------------------------------
-
-
-def test_shapes() -> None:
-    found = data.load("shapes", "val")
-    assert (found.name, found.split, len(found)) == ("shapes", "val", 1_000)
-    assert found.images.shape == (1_000, 3, 32, 32)
-    assert found.images.dtype == torch.uint8
-    assert found.labels.dtype == torch.int64
-    assert len(found.class_names) == 10
-    assert found.factors is not None
-    assert found.content_hash == _reference_hash(found)
-    assert data.load("shapes", "val").content_hash == found.content_hash
-
-
-def test_defaults_are_the_training_images_of_shapes() -> None:
-    found = data.load(num_images=50)
-    assert (found.name, found.split, len(found)) == ("shapes", "train", 50)
-
-
-def test_subset_keeps_rows_together() -> None:
-    whole = data.load("shapes", "test", num_images=40)
-    index = torch.tensor([7, 3, 3, 39])
-    part = whole.subset(index)
-    assert torch.equal(part.images, whole.images[index])
-    assert torch.equal(part.labels, whole.labels[index])
-    assert whole.factors is not None
-    assert part.factors is not None
-    assert torch.equal(part.factors["x"], whole.factors["x"][index])
-    assert part.content_hash == _reference_hash(part) != whole.content_hash
-    assert len(whole.subset(whole.labels == 3)) == 4
-    assert len(whole.subset([1, 2])) == 2
-    assert len(whole.subset(range(5))) == 5
-
-
-def test_to_another_device_keeps_the_hash() -> None:
-    found = data.load("shapes", "test", num_images=20)
-    assert found.to("cpu") is found
-    moved = found.to("meta")
-    assert moved.device.type == moved.labels.device.type == "meta"
-    assert moved.factors is not None
-    assert moved.factors["x"].device.type == "meta"
-    assert moved.content_hash == found.content_hash
-
-
-def test_content_hash_covers_pixels_labels_and_names() -> None:
-    found = data.load("shapes", "test", num_images=20)
-    pixels, labels = found.images.clone(), found.labels.clone()
-    pixels[3, 1, 5, 5] ^= 1
-    labels[0] += 1
-    names = (*found.class_names[:-1], "moon")
-    hashes = {
-        found.content_hash,
-        loading.content_hash(pixels, found.labels, found.class_names),
-        loading.content_hash(found.images, labels, found.class_names),
-        loading.content_hash(found.images, found.labels, names),
-    }
-    assert len(hashes) == 4
-    strided = found.images.to(memory_format=torch.channels_last)
-    assert loading.content_hash(strided, found.labels, found.class_names) == found.content_hash
-
-
-def test_image_sets_are_frozen() -> None:
-    found = data.load("shapes", "test", num_images=10)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        found.name = "other"  # type: ignore[misc]
 
 
 # -- splits by rule --------------------------------------------------------------------------------
@@ -166,7 +100,6 @@ def test_the_rule_ignores_content(tmp_path: Path, cache: Path) -> None:
     [
         (images.files(3), "too few images for a val split"),
         (images.files(2, top="train/") + images.files(2, top="val/"), "too few images for a test"),
-        (images.files(9, ["cat"]), "only one class, 'cat'"),
         (images.files(5), "at least 6 in some class"),
         (
             images.files(9, top="train/") + images.files(9, ("cat", "emu"), "test/"),
@@ -247,8 +180,8 @@ def test_a_damaged_cache_is_made_anew_without_a_word(
 ) -> None:
     decoded = _counted(monkeypatch)
     path = images.write(tmp_path / "pets.zip", images.split_files())
-    expected = data.load(path, "train", cache=cache).content_hash
-    (file,) = cache.glob("pets-*-train.safetensors")
+    expected = [part.content_hash for part in data.load_splits(path, cache=cache)]
+    (file,) = cache.glob("pets-*.safetensors")
     content = bytearray(file.read_bytes())
     if damage == "flip":
         content[-2_000] ^= 1
@@ -263,10 +196,76 @@ def test_a_damaged_cache_is_made_anew_without_a_word(
     else:
         content = content.replace(b"cat", b"cow")
     file.write_bytes(content)
-    assert data.load(path, "train", cache=cache).content_hash == expected
+    for _ in range(2):
+        found = [part.content_hash for part in data.load_splits(path, cache=cache)]
+        assert found == expected
     assert len(decoded) == 2
-    assert data.load(path, "train", cache=cache).content_hash == expected
+
+
+def test_a_cache_holds_what_was_in_the_files_whatever_their_names_and_times(
+    tmp_path: Path, cache: Path
+) -> None:
+    """Two folders of one name, with files of equal names, sizes and times, as tar leaves them."""
+    found = []
+    for version in ("v1", "v2"):
+        flat = np.full((32, 32, 3), 10 if version == "v1" else 200, np.uint8)
+        content = [(name, images.encoded(flat, "BMP")) for name, _ in images.files(6)]
+        folder = images.write(tmp_path / version / "photos", content)
+        for file in folder.rglob("*.png"):
+            os.utime(file, ns=(10**18, 10**18))
+        with pytest.warns(UserWarning, match="test images are in the training"):
+            found.append(data.load(folder, cache=cache))
+    assert [part.images.float().mean() for part in found] == [10, 200]
+    assert found[0].content_hash != found[1].content_hash
+
+
+def test_limits_and_sizes_have_caches_of_their_own(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = _counted(monkeypatch)
+    path = images.write(tmp_path / "pets.zip", images.split_files())
+    data.load(path, cache=cache)
+    assert data.load(path, cache=cache, size=48).images.shape[2:] == (48, 48)
+    assert data.load(path, cache=cache).images.shape[2:] == (32, 32)
     assert len(decoded) == 2
+    with pytest.raises(InputError, match="more than 10 images"):
+        data.load(path, cache=cache, limits=Limits(images=10))
+
+
+def test_the_cache_forgets_what_was_used_least_lately(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [images.write(tmp_path / f"{i}.zip", images.split_files(8 + i)) for i in range(4)]
+    for i, path in enumerate(paths[:3]):
+        data.load(path, cache=cache)
+        (file,) = cache.glob(f"{i}-*.safetensors")
+        os.utime(file, (i, i))
+    killed = cache / ".0-abc.safetensors.1234abcd~"
+    killed.write_bytes(b"half")
+    os.utime(killed, (0, 0))
+    data.load(paths[0], cache=cache)  # now 1 is the oldest
+    monkeypatch.setattr(loading, "_CACHE_BYTES", 3 * file.stat().st_size + 20_000)
+    data.load(paths[3], cache=cache)
+    assert sorted(path.name[0] for path in cache.iterdir()) == ["0", "2", "3"]
+
+
+@pytest.mark.parametrize("how", ["load", "load_splits"])
+def test_without_a_cache_a_source_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    decoded = _counted(monkeypatch)
+    (tmp_path / "cache").write_text("a file where a folder is wanted")
+    path = images.write(tmp_path / "pets", images.split_files())
+    with pytest.warns(UserWarning, match="not kept for next time"):
+        first = data.load_splits(path, cache=tmp_path / "cache")
+    for _ in range(2):
+        if how == "load":
+            again = [data.load(path, split, cache=tmp_path / "cache") for split in loading.SPLITS]
+        else:
+            again = list(data.load_splits(path, cache=tmp_path / "cache"))
+        assert [part.content_hash for part in again] == [part.content_hash for part in first]
+        again[0].images.zero_()  # one's own copy
+    assert decoded == [path]
 
 
 def test_writing_to_images_from_the_cache_leaves_the_cache_alone(
@@ -321,6 +320,93 @@ def test_a_folder_cannot_pass_for_a_published_set(tmp_path: Path, cache: Path) -
         assert data.load(path, cache=cache).name == f"{name}-local"
 
 
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("my photos", "my photos"), ("图片 (1)", "图片 (1)"), ("archive [v2]", "archive [v2]"),
+     ("cafe\u0301", "caf\u00e9"), ("a:b?", "a_b_"), ("CIFAR10", "CIFAR10-local")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["", ".zip"])
+def test_a_name_is_fit_for_a_record_before_training_starts(
+    tmp_path: Path, cache: Path, folder: str, name: str, kind: str
+) -> None:
+    found = data.load(images.write(tmp_path / (folder + kind), images.files(6)), cache=cache)
+    assert found.name == name
+    record = make(data=found.name, data_hash=found.content_hash)
+    saved = record.save(tmp_path / "results")
+    assert load_record(saved).data == name
+
+
+def test_known_names_in_any_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(shapes.SIZES, "train", 40)
+    for name in ("shapes", "Shapes", "SHAPES"):
+        assert data.load(name).name == "shapes"
+    for name in ("CIFAR-10", "cifar_100", "STL10", "svhn"):
+        assert loading._known(name) == name.lower().replace("-", "").replace("_", "")
+    assert loading._known("cifar") is None
+
+
+def test_a_folder_called_like_a_known_set(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(shapes.SIZES, "train", 40)
+    images.write(tmp_path / "shapes", images.files(6))
+    images.write(tmp_path / "Svhn", images.files(6))
+    with pytest.warns(UserWarning, match=r"not the 'shapes' that lies here; that is \./shapes"):
+        assert data.load("shapes").name == "shapes"
+    assert data.load("./shapes", cache=cache).name == "shapes-local"
+    assert data.load(Path("shapes"), cache=cache).name == "shapes-local"
+    assert data.load("Svhn", cache=cache).name == "Svhn-local"
+
+
+# -- labels, or none, and images that appear twice -------------------------------------------------
+
+
+@pytest.mark.parametrize("wrapped", ["", "train/", "photos/"])
+def test_images_without_labels_are_split_and_said_to_have_none(
+    tmp_path: Path, cache: Path, wrapped: str
+) -> None:
+    content = [(wrapped + name.replace("/", "-"), file) for name, file in images.files(10)]
+    path = images.write(tmp_path / "photos.zip", content)
+    with pytest.warns(UserWarning, match="no labels"):
+        sets = data.load_splits(path, cache=cache)
+    assert [len(part) for part in sets] == [14, 2, 4]
+    for part in sets:
+        assert not part.labelled
+        assert part.class_names == (UNLABELLED,)
+        assert not part.labels.any()
+    with pytest.warns(UserWarning, match="no labels"):  # also from the cache
+        data.load(path, cache=cache)
+
+
+def test_one_class_is_as_good_as_none(tmp_path: Path, cache: Path) -> None:
+    path = images.write(tmp_path / "pets", images.files(9, ["cat"], "train/"))
+    with pytest.warns(UserWarning, match="one class, 'cat', so no labels"):
+        assert not data.load(path, cache=cache).labelled
+
+
+def test_images_both_in_train_and_test_are_counted(tmp_path: Path, cache: Path) -> None:
+    content = images.split_files(10, 3)
+    twins = [(f"test/cat/twin{i}.png", file) for i, (_, file) in enumerate(content[:7])]
+    path = images.write(tmp_path / "pets.tar", content + twins)
+    with pytest.warns(UserWarning, match="7 of 13 test images are in the training"):
+        data.load(path, cache=cache)
+
+
+def test_load_splits_takes_sets_as_well() -> None:
+    pixels = torch.randint(0, 256, (60, 3, 40, 40), dtype=torch.uint8)
+    whole = data.ImageSet.of(pixels, torch.arange(60) % 3, name="mine")
+    parts = data.load_splits(whole)
+    assert [len(part) for part in parts] == [42, 6, 12]
+    assert {part.name for part in parts} == {"mine"}
+    assert data.load_splits(parts) == parts
+    for wrong in ((pixels, pixels), parts[:2], (parts[0], parts[1], data.load("shapes", "test"))):
+        with pytest.raises(InputError, match="data: "):
+            data.load_splits(wrong)
+    with pytest.raises(InputError, match=r"ImageSet\.of"):
+        data.load(pixels)  # type: ignore[arg-type]
+
+
 def test_a_relative_path_has_a_name(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +422,8 @@ def test_a_relative_path_has_a_name(
         ({"name_or_path": ""}, "neither a known name nor a path"),
         ({"name_or_path": "a\0b"}, "neither a known name nor a path"),
         ({"name_or_path": "x" * 5_000}, "neither a known name nor a path|cannot be read"),
+        ({"name_or_path": "shapes", "size": 64}, "size: expected 8 to 256"),
+        ({"name_or_path": "pets", "size": 4}, "size: expected 8 to 256"),
         ({"name_or_path": "shapes", "num_images": 3}, "num_images: expected 10 to"),
         ({"name_or_path": "pets", "num_images": 30}, "num_images: only for shapes"),
     ],

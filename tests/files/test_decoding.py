@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files.archives import Limits
-from contrastive_tutorial.files.decoding import decode, decode_all
+from contrastive_tutorial.files.decoding import ImageError, decode, decode_all, fit, is_image_name
 
 PATH, NAME = Path("pets.zip"), ("train", "cat", "1.png")
 
@@ -98,11 +98,21 @@ def test_grey_palette_and_cmyk_become_rgb() -> None:
         assert red[1:].max() < 15
 
 
-def test_sixteen_bits_keep_the_upper_eight() -> None:
+def test_sixteen_bits_are_kept_until_the_whole_set_is_known() -> None:
     deep = np.arange(1024, dtype=np.uint16).reshape(32, 32) * 64
     for kind in ("PNG", "TIFF"):
-        found = _decode(images.encoded(Image.fromarray(deep), kind))
-        assert np.array_equal(found[..., 0], deep >> 8)
+        found = decode(PATH, NAME, images.encoded(Image.fromarray(deep), kind), Limits())
+        assert found.dtype == np.uint16
+        assert np.array_equal(found, deep)
+    flat = Image.fromarray(np.full((90, 70), 4_000, np.uint16))
+    assert (decode(PATH, NAME, images.encoded(flat), Limits()) == 4_000).all()
+
+
+def test_a_portable_graymap_says_which_number_is_white() -> None:
+    rows = (np.arange(1024).reshape(32, 32) * 4).astype(">u2")
+    found = _decode(b"P5 32 32 4095\n" + rows.tobytes())
+    assert found[0, 0, 0] == 0
+    assert abs(int(found[31, 31, 0]) - 254) <= 1
 
 
 def test_sixteen_bit_colour_png() -> None:
@@ -134,6 +144,17 @@ def test_what_is_transparent_becomes_white() -> None:
     assert (_decode(images.encoded(palette, "GIF", transparency=1)) == 255).all()
 
 
+@pytest.mark.parametrize("side", [31, 32, 64])
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA"])
+def test_what_is_transparent_becomes_white_at_every_size(side: int, mode: str) -> None:
+    black = (0,) * len(Image.new(mode, (1, 1)).getbands())
+    image = Image.new(mode, (side, side), black if len(black) > 1 else 0)
+    options: dict[str, object] = {}
+    if mode in ("RGB", "L", "P"):
+        options["transparency"] = black if mode == "RGB" else 0
+    assert (_decode(images.encoded(image, **options)) == 255).all()
+
+
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
     frames = [Image.new("RGB", (32, 32), colour) for colour in ((250, 0, 0), (0, 250, 0))]
@@ -152,10 +173,58 @@ def test_photographs_are_put_upright() -> None:
         assert found[20:].mean() > 245
 
 
+@pytest.mark.parametrize("side", [32, 64])
+def test_photographs_are_put_upright_wherever_the_file_says_so(side: int) -> None:
+    """In a PNG the orientation may stand behind the pixels, or in XMP text."""
+    image = np.zeros((side, side, 3), np.uint8)
+    image[: side // 2] = 255  # light above
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF tiff:Orientation="3"/></x:xmpmeta>'
+    png = images.encoded(image, exif=exif)
+    early = png.index(b"eXIf") - 4
+    length = 12 + int.from_bytes(png[early : early + 4], "big")
+    late = png[:early] + png[early + length :]
+    late = late[:-12] + png[early : early + length] + late[-12:]
+    for content in (
+        png,
+        late,
+        images.encoded(image, "WEBP", exif=exif, lossless=True),
+        images.encoded(image, "JPEG", xmp=xmp),
+        images.encoded(image, "TIFF", exif=exif),
+    ):
+        found = _decode(content)
+        assert found[:12].mean() < 10
+        assert found[20:].mean() > 245
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\0\0\0\x1cftypavif" + bytes(40), "AVIF"),
+        (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC"),
+        (b"\0\0\0\x18ftypmif1" + bytes(40), "HEIC"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), "JPEG 2000"),
+        (b"\xff\x4f\xff\x51" + bytes(40), "JPEG 2000"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "JPEG XL"),
+    ],
+)
+def test_formats_of_telephones_are_called_by_their_name(content: bytes, kind: str) -> None:
+    assert f"is {kind}, not a supported format; convert it" in _refusal(content)
+
+
+@pytest.mark.parametrize("side", [8, 48, 224])
+def test_other_sizes_on_request(side: int) -> None:
+    found = decode(PATH, NAME, images.encoded(images.pixels(3, 300, 260)), Limits(), side)
+    assert found.shape == (side, side, 3)
+    same = images.pixels(4, side, side)
+    assert np.array_equal(decode(PATH, NAME, images.encoded(same), Limits(), side), same)
+    assert fit(images.pixels(3, 300, 260), side).shape == (side, side, 3)
+
+
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
         b"hello",
         b"\xff\xd8\xff",
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
@@ -164,6 +233,17 @@ def test_photographs_are_put_upright() -> None:
 )
 def test_what_is_no_image_is_refused_by_name(content: bytes) -> None:
     assert "not an image" in _refusal(content)
+
+
+def test_an_empty_file_is_called_empty() -> None:
+    assert "is empty" in _refusal(b"")
+
+
+def test_names_that_promise_an_image() -> None:
+    for name in ("1.jpg", "A.JPEG", "x.webp", "IMG.HEIC", "val_0", "a.b.png"):
+        assert is_image_name(("cat", name))
+    for name in ("labels.csv", "README.md", "Thumbs.db", "a.docx", "b.mat", "c.zip", "IMG_1.CR2"):
+        assert not is_image_name(("cat", name))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
@@ -238,7 +318,8 @@ def test_order_is_kept_by_the_threads_and_folders_pass_through() -> None:
     assert found[0] == (("folder",), None)
     assert [name for name, _ in found[1:]] == [name for name, _ in members]
     assert all(
-        pixels is not None and pixels[0, 0, 0] == i for i, (_, pixels) in enumerate(found[1:])
+        isinstance(pixels, np.ndarray) and pixels[0, 0, 0] == i
+        for i, (_, pixels) in enumerate(found[1:])
     )
 
 
@@ -250,9 +331,13 @@ def test_too_many_images_are_refused() -> None:
         list(decode_all(PATH, iter(members), Limits(images=4)))
 
 
-def test_one_bad_image_stops_the_threads() -> None:
+def test_bad_images_are_passed_on_in_their_place() -> None:
     good = images.encoded(images.pixels(9, 300, 300))
     members = [((f"{i}.png",), good) for i in range(60)]
-    members[30] = (("bad.png",), b"no" * 100_000)
-    with pytest.raises(InputError, match=r"bad\.png"):
-        list(decode_all(PATH, iter(members), Limits()))
+    members[30], members[40] = (("bad.png",), b"no" * 100_000), (("short.png",), good[:4_000])
+    found = list(decode_all(PATH, iter(members), Limits()))
+    bad = {name[0]: pixels for name, pixels in found if isinstance(pixels, ImageError)}
+    assert bad.keys() == {"bad.png", "short.png"}
+    assert not bad["bad.png"].is_image
+    assert bad["short.png"].is_image
+    assert len(found) == 60

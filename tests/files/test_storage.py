@@ -24,7 +24,16 @@ def test_writes_and_replaces(tmp_path):
     storage.atomic_write(target, b"two")
     assert target.read_bytes() == b"two"
     assert leftovers(target.parent) == ["file.json"]
-    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_says_who_may_read(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        storage.atomic_write(tmp_path / "file", b"x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "replace"])
@@ -50,7 +59,7 @@ def test_read_only_folder_is_named(tmp_path, monkeypatch):
     def refused(*_arguments, **_options):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(storage.tempfile, "mkstemp", refused)
+    monkeypatch.setattr(os, "open", refused)
     with pytest.raises(InputError, match="cannot be written"):
         storage.atomic_write(tmp_path / "file", b"x")
 

@@ -101,12 +101,8 @@ def test_study_runs_what_is_missing_and_stops_at_the_budget(tmp_path, monkeypatc
         calls.append(arguments[0])
         return real(*arguments, **options)
 
-    small = data.load
-
-    def load(name, split="train", device="cpu", **_):
-        return small(name, split, device, num_images={"train": 600, "val": 60, "test": 200}[split])
-
-    monkeypatch.setattr(data, "load", load)
+    sizes = {"train": 600, "val": 60, "test": 200}
+    monkeypatch.setattr("contrastive_tutorial.data.shapes.SIZES", sizes)
     monkeypatch.setattr(runner, "run_or_load", counted)
     done = list(study(["B0", "S-P1"], [0, 1], "shapes", "tiny", results=tmp_path, progress=False))
     assert [(r.cell, r.seed) for r in done] == [("B0", 0), ("S-P1", 0), ("B0", 1), ("S-P1", 1)]
@@ -155,7 +151,7 @@ def test_a_run_that_another_process_holds_is_left_to_it(sets, tmp_path):
 
     target = Run("B0", "tiny", 0, 10).file(tmp_path, "shapes")
     target.parent.mkdir(parents=True)
-    with FileLock(target.with_suffix(".lock")):
+    with FileLock(target.parent / ".locks" / f"{target.name}.lock"):
         assert run("B0", sets, "tiny", 0, 10, tmp_path, progress=False) is None
     assert run("B0", sets, "tiny", 0, 10, tmp_path, progress=False) is not None
 

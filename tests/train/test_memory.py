@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from contrastive_tutorial import cli, data
+from contrastive_tutorial import cli
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.study.cells import PRESETS
 from contrastive_tutorial.study.runner import Experiment
@@ -108,13 +108,8 @@ def test_something_is_known_about_this_machine():
 
 @pytest.fixture
 def small(monkeypatch):
-    whole = data.load
     sizes = {"train": 300, "val": 40, "test": 40}
-
-    def load(name, split="train", device="cpu", **_):
-        return whole(name, split, device, num_images=sizes[split])
-
-    monkeypatch.setattr(data, "load", load)
+    monkeypatch.setattr("contrastive_tutorial.data.shapes.SIZES", sizes)
 
 
 def test_the_command_line_names_the_batch_size(small, monkeypatch, capsys, tmp_path):
