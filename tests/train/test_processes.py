@@ -18,7 +18,7 @@ from contrastive_tutorial.study.cells import CELLS, Preset
 from contrastive_tutorial.study.runner import Experiment, run
 from contrastive_tutorial.study.views import Layout, layout
 from contrastive_tutorial.train.processes import SyncedBatchNorm2d, World, processes
-from contrastive_tutorial.train.sharding import share
+from contrastive_tutorial.train.sharding import Share, adapt_norms, share
 
 SMALL = Preset(
     "small", "two_conv_strided", steps=3, batch_size=24, bank=240, kmeans_restarts=1,
@@ -207,7 +207,7 @@ def test_the_first_process_leaves_the_record(remote):
     assert record.hyperparameters["processes"] == 2
     assert record.hyperparameters["batch_norm"] == "sync"
     assert [step for step, _, _ in record.knn_curve] == [2, 3]
-    assert [p.suffix for p in Path(record.path).parent.iterdir() if "npz" not in p.name] == [
+    assert [p.suffix for p in Path(record.path).parent.glob("[!.]*") if "npz" not in p.name] == [
         ".json"
     ]
 
@@ -311,3 +311,16 @@ def test_processes_talk_in_the_way_of_their_device(monkeypatch, device, backend)
     if backend == "nccl":
         with pytest.raises(InputError, match="start at most 1"), processes(device):
             pass
+
+
+@pytest.mark.parametrize("kind", ["bn", "split"])
+def test_a_momentum_of_zero_is_not_none(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dist, "get_world_size", lambda: 1)
+    monkeypatch.setattr(dist, "all_reduce", lambda tensor: None)
+    layer = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, momentum=0.0))
+    model = convert_norm(layer, kind, 2)
+    adapt_norms(model, Share(None, Layout(4, 2), None, (0, 2)), "sync")
+    assert kind == "split" or type(model[1]) is SyncedBatchNorm2d
+    model(torch.randn(8, 3, 4, 4) + 5)
+    assert torch.equal(model[1].running_mean, torch.zeros_like(model[1].running_mean))
+    assert int(model[1].num_batches_tracked) == 1
