@@ -8,7 +8,7 @@ WORKERS ?= 2
 # A page that failed would count as read, and the next build would pass without looking at it.
 FORGET := rm -rf _build/.doctrees
 
-.PHONY: book test quick serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact coverage faults
+.PHONY: book test quick serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact coverage faults findings
 
 book: $(VENV)/.book
 	rm -rf _build/html  # old pages and old failures would stay; what was executed is kept elsewhere
@@ -41,6 +41,15 @@ serve:
 # The notebooks that the Colab buttons open. A test fails when they do not match their pages.
 colab: $(VENV)/.book
 	$(BIN)/python book/make_colab.py
+
+# Surprises of other people's libraries, each shown in an environment of its own that is thrown away
+# (findings/README.md). One alone: findings/NAME.sh. All of them download some gigabytes once.
+findings:
+	@failed=0; for script in findings/*.sh; do started=$$(date +%s); \
+	  if said=$$("$$script" 2>&1); then result=holds; else result=CHANGED; failed=1; fi; \
+	  printf '%-8s %5ds  %s\n' $$result $$(($$(date +%s) - started)) "$$(basename "$$script" .sh)"; \
+	  printf '%s\n' "$$said" | grep -v '^WARNING' | tail -n 3 | sed 's/^/                 /'; \
+	done; exit $$failed
 
 # The tests of the package alone, in environments of their own: neither the book nor a browser.
 SCRATCH := _build/environments
