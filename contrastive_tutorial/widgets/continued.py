@@ -103,7 +103,7 @@ def recipes(settings: Mapping[str, Any]) -> tuple[Policy, ...]:
         place = subset / (k - 1) if k > 1 else 0.0
         mark: dict[str, Any] = {"shift": 0.6 * settings["strength"] * (place - 0.5)}
         if settings["policy"] == "blur":
-            width = 1.5 * settings["strength"] * place
+            width = 3.0 * settings["strength"] * place
             mark = {"blur": 1.0, "sigma": (width, width)} if width else {}
         policies.append(Policy(f"lab-{subset}", **colours, **mark))
     return tuple(policies)

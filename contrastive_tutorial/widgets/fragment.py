@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import re
 from importlib import resources
 from typing import Any
 
@@ -61,6 +62,19 @@ def module_source(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def squeezed(source: str) -> str:
+    """JavaScript without its indentation and comments.
+
+    A comment that holds a quotation mark stays: it may be part of a string.
+
+    >>> squeezed("// what it does\\n  f('//'); // here\\n")
+    "f('//');"
+    """
+    text = re.sub(r"/\*\*.*?\*/", "", source, flags=re.DOTALL)
+    text = re.sub(r"(^|\s)//[^\"'`\n]*$", "", text, flags=re.MULTILINE)
+    return "\n".join(line for each in text.splitlines() if (line := each.strip()))
+
+
 def clean(text: str) -> str:
     """``text`` with lone surrogates replaced: they fit into no file.
 
@@ -94,7 +108,7 @@ def fragment(name: str, state: dict[str, Any], fallback: str) -> str:
     assert "<!--" not in source, f"{name}.js would open an HTML comment"
     data = json_for_script(state)
     key = hashlib.sha256((name + data).encode()).hexdigest()[:16]
-    module = source.replace(_EXPORT, "return { render };")
+    module = squeezed(source).replace(_EXPORT, "return { render };")
     return (
         f'<div class="ct-widget" data-ct-widget="{key}">'
         f'<p class="ct-fallback">{html.escape(clean(fallback))}</p>'

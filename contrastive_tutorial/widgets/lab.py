@@ -116,6 +116,9 @@ FIELDS: tuple[dict[str, Any], ...] = (
 )
 SIDES = ("A", "B")
 _EXPORT = "export default { render };"
+_SHOWN = (
+    "id", "question", "about", "sides", "a", "b", "metric", "label", "options", "same", "measured",
+)  # fmt: skip
 _PLAIN = str.maketrans("<>&", ",.:")
 #: The page of the book with the recorded results, from where the lab's page stands.
 RECORDS = "recorded-results.html"
@@ -152,9 +155,8 @@ class Lab:
             raise InputError(f"question: expected one of {', '.join(known)}, got {question!r}")
         self._questions = [known[question]] if question else list(known.values())
         first = self._questions[0]
-        self._settings = {
-            side: _defaults() | first[side.lower()] | _checked(side, given or {})
-            for side, given in zip(SIDES, (a, b), strict=True)
+        self._given = {
+            side: _checked(side, given or {}) for side, given in zip(SIDES, (a, b), strict=True)
         }
         self._widget: Any = None
         self.summary = fragment.clean(
@@ -166,8 +168,9 @@ class Lab:
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """The settings of ``"A"`` and ``"B"``: with a kernel, as the reader left them."""
-        current = self._widget.settings if self._widget is not None else self._settings
-        return {side: dict(current[side]) for side in SIDES}
+        current = self._widget.settings if self._widget is not None else self._given
+        first = self._questions[0]
+        return {side: _defaults() | first[side.lower()] | current[side] for side in SIDES}
 
     def experiment(self, side: str = "A") -> Any:
         """The same setting in PyTorch; see :class:`LabExperiment`.
@@ -216,19 +219,19 @@ class Lab:
     def _state(self) -> dict[str, Any]:
         content = {
             "fields": [{k: v for k, v in field.items() if k != "range"} for field in FIELDS],
-            "questions": self._questions,
+            "questions": [{name: one[name] for name in _SHOWN} for one in self._questions],
             "palette": list(PALETTE),
             "names": {
                 "class": SHAPES, "subset": None, "colour": HUES, "background": GROUNDS,
                 "texture": TEXTURES,
             },
-            "view": _squeezed(_static("view.js")).replace(_EXPORT, "return { render };"),
-            "script": _squeezed(_static("model.js") + _static("worker.js")),
+            "view": fragment.squeezed(_text("view.js")).replace(_EXPORT, "return { render };"),
+            "script": fragment.squeezed(_text("model.js") + _text("worker.js")),
         }  # fmt: skip
         packed = zlib.compress(json.dumps(content).encode() + b"\0" + _static("lab.wasm"), 9)
         return {
             "packed": {"letters": _letters(packed), "size": len(packed)},
-            "settings": self._settings,
+            "settings": self._given,
             "summary": self.summary,
             "records": RECORDS if interaction.in_book() else None,
             "address": not interaction.is_live(),  # a notebook's address is its own
@@ -245,15 +248,13 @@ def _static(name: str) -> bytes:
     return (resources.files("contrastive_tutorial.widgets") / "static" / "lab" / name).read_bytes()
 
 
+def _text(name: str) -> str:
+    return _static(name).decode("utf-8")
+
+
 def _letters(data: bytes) -> str:
     """Base 85 without letters that HTML escapes; ``lab.js`` reads it."""
     return base64.b85encode(data, pad=True).decode("ascii").translate(_PLAIN)
-
-
-def _squeezed(source: bytes) -> str:
-    """JavaScript without its indentation and the lines that are comments alone."""
-    lines = (line.strip() for line in source.decode("utf-8").splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith(("//", "/**", "* ")))
 
 
 def _defaults() -> dict[str, Any]:

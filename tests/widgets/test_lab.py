@@ -11,6 +11,7 @@ import types
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from headless import needs_chromium, opened
@@ -24,6 +25,7 @@ from contrastive_tutorial.widgets.continued import recipes
 from contrastive_tutorial.widgets.lab import FIELDS, SIDES, questions
 
 ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "contrastive_tutorial" / "widgets" / "static" / "lab"
 PATIENCE_MS = 120_000  # a busy machine is no failure
 SHORT = {"steps": 12}
 
@@ -105,7 +107,7 @@ def test_settings_can_be_changed_from_python():
     assert lab.settings["A"]["norm"] == "ghost"
     assert lab.settings["B"]["lr"] == 0.01
     assert set(lab.settings["A"]) == {field["name"] for field in FIELDS}
-    assert state(lab)["settings"] == lab.settings
+    assert state(lab)["settings"] == {"A": {"norm": "ghost", "k": 8}, "B": {"lr": 0.01}}
 
 
 def test_with_a_kernel_the_settings_follow_the_reader(monkeypatch):
@@ -160,14 +162,11 @@ def test_a_setting_trains_on_in_pytorch(kind):
     assert len(experiment.train(progress=False).losses) == 3
 
 
-def test_recipes_are_those_of_the_page():
-    shared = recipes(settings_of(k=4, colours="kept"))
-    assert [policy.jitter for policy in shared] == [0.0]
-    bright = recipes(settings_of(k=4, policy="subset", strength=0.5))
-    assert [policy.shift for policy in bright] == pytest.approx([-0.15, -0.05, 0.05, 0.15])
-    assert {policy.hue for policy in bright} == {(-0.5, 0.5)}
-    blurred = recipes(settings_of(k=4, policy="blur"))
-    assert [p.sigma[1] * (p.blur > 0) for p in blurred] == pytest.approx([0.0, 0.5, 1.0, 1.5])
+def test_recipes_keep_the_colours_or_randomise_them():
+    (kept,) = recipes(settings_of(k=4, colours="kept"))
+    (random,) = recipes(settings_of(k=4))
+    assert (kept.jitter, kept.grayscale) == (0.0, 0.0)
+    assert (random.jitter, random.grayscale) == (1.0, 0.2)
 
 
 def test_a_setting_that_cannot_be_trained_is_refused_there_too():
@@ -530,6 +529,33 @@ def test_themes_and_narrow_pages(short, width):
         tab.evaluate("document.documentElement.dataset.theme = 'dark'")
         tab.locator(".lab[data-theme=dark]").wait_for()
         assert tab.locator(".lab").screenshot() != light
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("policy", ["shared", "subset", "blur"])
+def test_recipes_are_those_of_the_page(whole, policy):
+    given = settings_of(k=4, policy=policy, strength=0.5)
+    own = recipes(given)
+    model = (STATIC / "model.js").read_text(encoding="utf-8")
+    model = model[: model.index("// Memory")] + "return recipe; })()"
+    draw = f"""(given) => {{ {model.replace("var Lab =", "const recipe =")};
+      return [0, 1, 2, 3].map((own) => Array.from({{length: 2000}}, () =>
+        recipe(given, own, Math.random))); }}"""
+    with opened(whole) as tab:
+        drawn = np.array(tab.evaluate(draw, given))  # (subsets, draws, numbers)
+    for subset, numbers in enumerate(drawn):
+        policy = own[subset % len(own)]
+        area = numbers[:, 2] * numbers[:, 3] / 32**2
+        assert policy.scale[0] - 0.02 < area.min() < policy.scale[0] + 0.02
+        assert numbers[:, 4].mean() == pytest.approx(policy.flip, abs=0.06)
+        ranges = (policy.brightness, policy.contrast, policy.saturation, policy.hue)
+        for column, (low, high) in enumerate(ranges, 5):
+            assert numbers[:, column].min() == pytest.approx(low, abs=0.02)
+            assert numbers[:, column].max() == pytest.approx(high, abs=0.02)
+        assert numbers[:, 13].mean() == pytest.approx(policy.grayscale, abs=0.06)
+        assert numbers[:, 14] == pytest.approx(policy.shift)
+        assert numbers[:, 15] == pytest.approx(policy.sigma[1] if policy.blur else 0.0)
 
 
 @pytest.mark.browser

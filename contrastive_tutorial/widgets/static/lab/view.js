@@ -144,8 +144,10 @@ class Run {
   }
 
   forget() {
-    Object.assign(this, { begun: false, silent: false, saving: false, ready: null, tick: null, views: null, end: null,
-      error: null, losses: [], pairs: [], evals: [], heard: Date.now() });
+    for (const name of ["begun", "silent", "saving", "ready", "tick", "views", "end", "error"]) {
+      this[name] = null;
+    }
+    Object.assign(this, { losses: [], pairs: [], evals: [], heard: Date.now() });
   }
 
   begin(source, config) {
@@ -173,9 +175,7 @@ class Run {
   take(data) {
     this.heard = Date.now();
     if (data.type === "tick") {
-      const losses = data.losses || [data.loss];
-      const first = data.step - losses.length + 1;
-      losses.forEach((loss, i) => this.losses.push([first + i, loss]));
+      data.losses.forEach((loss) => this.losses.push([this.losses.length + 1, loss]));
       this.pairs.push([data.step, data.positive, data.negative]);
     }
     if (data.type === "eval") this.evals.push(data);
@@ -236,21 +236,22 @@ function makeChart([title, tip]) {
     ].join("")}</svg><span style="top:.25rem">${show(high)}</span><span style="bottom:.25rem">${
       show(low)}</span>${drawn.map(([side, value, text]) => text
       ? `<span class="mark ${side}" style="top:${Math.max(14, y(value))}%">${text}</span>` : "").join("")}`;
-    numbers.forEach((number, i) => { number.textContent = show(values[i]); });
-    node.setAttribute("aria-label", `${title}, ${tip}: A ${show(values[0])}, B ${show(values[1])}${
+    numbers.forEach((number, i) => { number.textContent = values[i]; });
+    node.setAttribute("aria-label", `${title}, ${tip}: A ${values[0]}, B ${values[1]}${
       drawn.map(([side, value, text]) => (text ? `; ${text} ${side} ${show(value)}` : "")).join("")}`);
   }
   return { node, draw };
 }
 
 function chartData(name, runs, end) {
-  const level = (text, of, chosen = runs) => {
-    const found = chosen.map((run) => (run.ready ? of(run) : NaN));
+  const level = (text, of) => {
+    const found = runs.map((run) => (run.ready ? of(run) : NaN));
     return found[0] === found[1] ? [["", found[0], text]]
       : found.map((value, i) => [SIDES[i], value, text]);
   };
   const each = (of) => runs.map((run, i) => [SIDES[i], of(run)]);
-  const values = runs.map((run) => run.value(name === "pairs" ? "positive" : name));
+  const values = runs.map((run) => (name === "pairs" ? ["positive", "negative"] : [name])
+    .map((metric) => show(run.value(metric))).join(" / "));
   if (name === "loss") {
     return { end, values, lines: each((run) => smooth(run.losses)), levels: [
       ...level("knows nothing", (run) => run.ready.log2n1),
@@ -279,19 +280,12 @@ function colouring(run, by, palette, names) {
   return { colours, legend: kinds.slice(0, palette.length).map((text, i) => [text, palette[i]]) };
 }
 
-// The drawing context of a canvas, as sharp as the screen, and its size.
-function clear(canvas) {
+function drawMap(canvas, run, colours) {
   const { clientWidth: wide, clientHeight: high } = canvas;
-  const scale = devicePixelRatio || 1;
-  canvas.width = wide * scale;
-  canvas.height = high * scale;
+  const scale = devicePixelRatio || 1; // as sharp as the screen
+  Object.assign(canvas, { width: wide * scale, height: high * scale });
   const brush = canvas.getContext("2d");
   brush.scale(scale, scale);
-  return { brush, wide, high };
-}
-
-function drawMap(canvas, run, colours) {
-  const { brush, wide, high } = clear(canvas);
   const { labels, xy: first } = run.ready.untrained;
   const xy = last(run.evals)?.xy || first;
   brush.font = `${Math.max(7, Math.min(12, wide / 28))}px system-ui, sans-serif`;
@@ -341,8 +335,8 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     const map = h("canvas", { class: "map", role: "img" });
     const state = h("p", { class: "muted" });
     const node = h("div", { class: "side" }, h("strong", { class: side }, `${side}: `, title),
-      h("small", {}, "What it sees: eight images, two views of each"), views, h("small", {}, "Test images, alike ones near each other"),
-      map, state);
+      h("small", {}, "What it sees: eight images, two views of each"), views,
+      h("small", {}, "Test images, alike ones near each other"), map, state);
     return { side, title, views, map, state, node };
   });
   const by = h("select", { id: "by", change: () => paint() },
@@ -414,16 +408,15 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
   // After a new value of a setting: everything says so and a new run is made ready. A learning rate
   // may change under way.
   function changed(side, name) {
-    for (const key of SIDES) {
-      for (const field of fields) {
-        const input = inputs[`${key}-${field.name}`];
+    const differing = fields.filter((field, i) => {
+      for (const key of SIDES) {
         const value = settings[key][field.name];
-        if (!Number.isNaN(value)) input.value = value;
+        if (!Number.isNaN(value)) inputs[`${key}-${field.name}`].value = value;
       }
-    }
-    fields.forEach((field, i) => rows[i].classList.toggle("differs",
-      settings.A[field.name] !== settings.B[field.name]));
-    const differing = fields.filter((field) => settings.A[field.name] !== settings.B[field.name]);
+      const differs = settings.A[field.name] !== settings.B[field.name];
+      rows[i].classList.toggle("differs", differs);
+      return differs;
+    });
     panels.forEach((panel, i) => {
       panel.title.textContent = asked() ? question.sides[i] : differing.map((field) => {
         const value = settings[panel.side][field.name];
@@ -587,9 +580,11 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
   }
 
   function conclude() {
+    verdict.replaceChildren();
+    const whole = runs.every((run) => ["steps", "time"].includes(run.end?.reason));
     const values = runs.map((run) => run.value(question.metric));
     const gap = values[1] - values[0];
-    if (!asked() || !Number.isFinite(gap)) return say("Both runs have ended.");
+    if (!asked() || !whole) return say("Both runs have ended.");
     const outcome = Math.abs(gap) < question.same ? 2 : Number(gap > 0);
     const words = [`Your run, seed ${settings.A.seed}: ${question.label} ${show(values[0])} in A, ${
       show(values[1])} in B. So here: ${question.options[outcome]}.`];
@@ -635,7 +630,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
   function drawAll() {
     train.textContent = { running: "Pause", paused: "Resume", ended: "Train again" }[phase] || "Train";
     step.disabled = phase === "running";
-    guesses.disabled = phase !== "idle";
+    guesses.disabled = missing || phase !== "idle";
     verdict.hidden = phase !== "ended" || !verdict.childNodes.length;
     const end = Math.max(20, ...runs.map((run) => run.tick?.step || 0));
     runs.forEach((run, i) => {
@@ -693,7 +688,8 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     Object.values(inputs).forEach((input) => { input.disabled = true; });
   }
   const forget = followTheme(el, (theme) => { lab.dataset.theme = theme; paint(); });
-  if (model.get("address")) addEventListener("hashchange", visit);
+  const linked = () => { if (location.hash.startsWith("#lab?")) visit(); };
+  if (model.get("address")) addEventListener("hashchange", linked);
   visit();
 
   return () => {
@@ -702,7 +698,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     clearInterval(watch);
     clearTimeout(waiting);
     document.removeEventListener("visibilitychange", hide);
-    removeEventListener("hashchange", visit);
+    removeEventListener("hashchange", linked);
     runs.forEach((run) => run.close());
   };
 }
