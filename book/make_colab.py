@@ -56,7 +56,11 @@ if "google.colab" in sys.modules:
         kept = [f"{{name}}=={{metadata.version(name)}}" for name in "{kept}".split()]
         wanted = " ".join(f"'{{need}}'" for need in missing + kept)
         %pip install --quiet {{wanted}}
-    invalidate_caches()"""
+    invalidate_caches()
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    print("Training runs on", gpu or "the CPU. For a GPU: Runtime, Change runtime type, T4 GPU.")"""
 
 
 def setup_source(book: Book) -> str:

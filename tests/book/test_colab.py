@@ -7,15 +7,18 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 import venv
 from importlib import metadata
 from pathlib import Path
 
+import book_index
 import make_colab
 import nbformat
 import pytest
 from book_index import Book, UntranslatableError, index_page, read_book
 from book_translate import Translator
+from packaging.specifiers import SpecifierSet
 from pybtex.database import Entry, Person
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -378,6 +381,22 @@ def test_a_notebook_runs_on_colab_and_numpy_and_torch_stay(tmp_path, monkeypatch
     assert report["cwd"].endswith(f"{os.sep}book")
     installed = {p.name.lower() for p in site.iterdir()}
     assert not {"numpy", "torch", "torchvision"} & installed
+
+
+#: Colab's image of August 2026, as `pip freeze` there prints it: what a notebook imports.
+COLAB = {
+    "numpy": "2.1.3", "torch": "2.11.0", "torchvision": "0.26.0", "pandas": "2.2.3",
+    "scikit-learn": "1.6.1", "umap-learn": "0.5.12", "matplotlib": "3.10.0",
+    "ipywidgets": "7.7.1",
+}  # fmt: skip
+
+
+def test_a_plain_installation_replaces_nothing_on_colab():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needs = {need.name: need for need in book_index.required(project, "notebook")}
+    for name, version in COLAB.items():
+        assert version in needs[name].specifier, f"{needs[name]} replaces {name} {version}"
+    assert "3.13.15" in SpecifierSet(project["requires-python"])
 
 
 STAND_INS = """\
