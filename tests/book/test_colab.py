@@ -401,6 +401,7 @@ def test_a_plain_installation_replaces_nothing_on_colab():
 
 STAND_INS = """\
 import json, sys, types
+import torch  # before the stand-ins: it looks for plug-ins among the distributions
 from importlib import metadata
 from IPython.core.interactiveshell import InteractiveShell
 
