@@ -5,6 +5,7 @@ Leaves: scalars or values of one entry each, differentiable once or twice as eac
 Never: keeps state, draws random numbers, reduces over processes, or returns NaN in silence.
 """
 
+from contrastive_tutorial.losses.directions import unit_rows
 from contrastive_tutorial.losses.kl import (
     KLTerms,
     kl_categorical,
@@ -47,4 +48,5 @@ __all__ = [
     "semi_hard_triplet_loss",
     "triplet_kind",
     "triplet_loss",
+    "unit_rows",
 ]

@@ -31,6 +31,11 @@ def unit_rows(x: Tensor, large: float = 2.0**40) -> Tensor:
         large: rows with a value beyond this are divided by their largest value; so are rows that
             hold nothing above 1e-6. Between the two, values are those of ``F.normalize`` bit by
             bit.
+
+    >>> unit_rows(torch.tensor([[3e30, 4e30], [3e-30, 4e-30], [0.0, 0.0]]))
+    tensor([[0.6000, 0.8000],
+            [0.6000, 0.8000],
+            [0.0000, 0.0000]])
     """
     shortest = max(_SHORTEST, torch.finfo(x.dtype).tiny)
     x = at_least_float32(x)
@@ -39,8 +44,10 @@ def unit_rows(x: Tensor, large: float = 2.0**40) -> Tensor:
         nothing = largest == 0
         scale = torch.where((largest < _SMALL) | (largest > large), largest, 1.0)
         scale = scale.masked_fill(nothing, math.inf)
-    # The first term holds the value and the second, which is zero, the gradient.
-    scaled = x.detach() / scale + (x - x.detach()) / scale.clamp_min(shortest)
+    # With a gradient, the first term holds the value and the second, which is zero, the gradient.
+    scaled = x / scale
+    if x.requires_grad:
+        scaled = scaled.detach() + (x - x.detach()) / scale.clamp_min(shortest)
     # The length of a row of zeros has no second derivative: that of ones stands in for it.
     length = torch.linalg.vector_norm(torch.where(nothing, 1.0, scaled), dim=-1, keepdim=True)
     return scaled / length.expand_as(scaled)

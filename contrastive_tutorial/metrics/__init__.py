@@ -1,9 +1,14 @@
 """Metrics of embeddings, and the reference features that they are compared with.
 
 Enters: features ``(N, D)`` floating point, labels or cluster ids of any integers, as torch tensors
-or numpy arrays on any device. Metrics of directions l2-normalise inside; a zero vector stays zero.
+or numpy arrays on any device. Metrics of directions l2-normalise inside; a zero vector stays zero,
+and how long the others are does not count.
 Leaves: Python floats. Each docstring states its protocol and source, because the protocol matters
-more than the network: one checkpoint's cluster accuracy can be 0.1, 0.3 or 0.6.
+more than the network: one checkpoint's cluster accuracy can be 0.1, 0.3 or 0.6. Ties, which
+collapsed features bring: a tied vote, prediction or centroid goes to the smallest id (kNN, probes,
+k-means); a positive that is only as near as another counts as missed (retrieval, contrastive
+accuracy); the first of equal negatives counts (nearest negative); which of equally similar
+neighbours votes is left to the sort (kNN).
 Never: fits anything on test images, or looks at how features were made.
 """
 
@@ -16,7 +21,6 @@ from contrastive_tutorial.metrics.clustering import (
     ari,
     cluster,
     cluster_accuracy,
-    clustering_scores,
     nmi,
     purity,
     raw_accuracy,
@@ -47,7 +51,6 @@ __all__ = [
     "ari",
     "cluster",
     "cluster_accuracy",
-    "clustering_scores",
     "contrastive_accuracy",
     "dot_product_similarity",
     "knn_accuracies",

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics.checks import Array, as_tensor, check_train_test
-from contrastive_tutorial.metrics.clustering import (
-    ari,
-    cluster,
-    cluster_accuracy,
-    clustering_scores,
-    nmi,
-    purity,
-    raw_accuracy,
-)
-from contrastive_tutorial.metrics.geometry import (
-    DotProductSimilarity,
-    alignment,
-    contrastive_accuracy,
-    dot_product_similarity,
-    nearest_negative_same_subset,
-    rankme,
-    uniformity,
-)
-from contrastive_tutorial.metrics.neighbours import (
-    knn_accuracies,
-    knn_accuracy,
-    nearest_neighbours,
-    retrieval_top1,
-)
-from contrastive_tutorial.metrics.probes import linear_probe, policy_probe, policy_probe_recalls
-
-__all__ = [
-    "DotProductSimilarity",
-    "alignment",
-    "ari",
-    "cluster",
-    "cluster_accuracy",
-    "clustering_scores",
-    "contrastive_accuracy",
-    "dot_product_similarity",
-    "knn_accuracies",
-    "knn_accuracy",
-    "linear_probe",
-    "nearest_negative_same_subset",
-    "nearest_neighbours",
-    "nmi",
-    "pca_features",
-    "policy_probe",
-    "policy_probe_recalls",
-    "purity",
-    "rankme",
-    "raw_accuracy",
-    "raw_pixel_features",
-    "retrieval_top1",
-    "uniformity",
-]
 
 
 def raw_pixel_features(images: Array) -> Tensor:
-    """uint8 (or float) images ``(N, C, H, W)`` as float32 features ``(N, C*H*W)``, 0 to 1."""
+    """Images ``(N, C, H, W)`` as float32 features ``(N, C * H * W)``.
+
+    Integers of 0 to 255 become 0 to 1; floating point values stay as they are.
+
+    Raises:
+        InputError: for another shape, or no image at all.
+    """
     x = as_tensor("images", images)
     if x.ndim != 4 or len(x) == 0:
         raise InputError(f"images: expected a non-empty (N, C, H, W), got shape {tuple(x.shape)}")
@@ -85,6 +41,7 @@ def pca_features(
     train, test = check_train_test(train_features, test_features)
     if not 1 <= n <= min(train.shape):
         raise InputError(f"n: expected 1 to {min(train.shape)} components, got {n}")
-    pca = PCA(n, random_state=0).fit(train.cpu().numpy())
+    with np.errstate(invalid="ignore"):  # points all alike have no variance to take a share of
+        pca = PCA(n, random_state=0).fit(train.cpu().numpy())
     reduced = [torch.from_numpy(pca.transform(x.cpu().numpy())) for x in (train, test)]
     return reduced[0].float().to(train.device), reduced[1].float().to(train.device)

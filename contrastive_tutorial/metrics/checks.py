@@ -18,6 +18,8 @@ def as_tensor(name: str, value: Array) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach()
     array = np.asarray(value)
+    if not array.dtype.isnative:  # big-endian files: torch knows the machine's order only
+        array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.writeable or any(stride < 0 for stride in array.strides):
         array = array.copy()  # torch warns about the one and refuses the other
     try:
@@ -29,8 +31,13 @@ def as_tensor(name: str, value: Array) -> Tensor:
         ) from error
 
 
-def check_features(name: str, value: Array, min_rows: int = 1) -> Tensor:
-    """``value`` as a finite float32 (or float64) ``(N, D)`` tensor, N >= ``min_rows``."""
+def check_features(
+    name: str, value: Array, min_rows: int = 1, like: Tensor | None = None
+) -> Tensor:
+    """``value`` as a finite float32 (or float64) ``(N, D)`` tensor, N >= ``min_rows``.
+
+    With ``like``, of its dtype and on its device.
+    """
     x = as_tensor(name, value)
     if x.ndim != 2 or x.shape[1] < 1:
         raise InputError(f"{name}: expected features of shape (N, D), got {tuple(x.shape)}")
@@ -38,7 +45,9 @@ def check_features(name: str, value: Array, min_rows: int = 1) -> Tensor:
         raise InputError(f"{name}: expected at least {min_rows} rows, got {len(x)}")
     if not x.is_floating_point():
         raise InputError(f"{name}: expected floating point features, got {x.dtype}")
-    if x.dtype != torch.float64:
+    if like is not None:
+        x = x.to(like)
+    elif x.dtype != torch.float64:
         x = x.float()
     if not bool(torch.isfinite(x).all()):
         bad = int((~torch.isfinite(x)).any(dim=1).sum())
@@ -55,7 +64,7 @@ def check_ids(name: str, value: Array, length: int, like: str) -> Tensor:
         )
     if ids.is_floating_point() or ids.is_complex():
         raise InputError(f"{name}: expected integer ids, got {ids.dtype}")
-    return ids.long()
+    return ids.long().contiguous()
 
 
 def check_classes(name: str, labels: Tensor) -> Tensor:
@@ -70,22 +79,23 @@ def check_views(
     z0: Array, z1: Array, min_rows: int = 2, names: tuple[str, str] = ("z0", "z1")
 ) -> tuple[Tensor, Tensor]:
     """Two views of the same N images, row i of one with row i of the other."""
-    first, second = check_features(names[0], z0, min_rows), check_features(names[1], z1, min_rows)
+    first = check_features(names[0], z0, min_rows)
+    second = check_features(names[1], z1, min_rows, like=first)
     if first.shape != second.shape:
         raise InputError(
             f"{names[0]} and {names[1]}: expected the same shape, got {tuple(first.shape)} and "
             f"{tuple(second.shape)}"
         )
-    return first, second.to(first)
+    return first, second
 
 
 def check_train_test(train_features: Array, test_features: Array) -> tuple[Tensor, Tensor]:
     """Train and test features with the same columns, as one dtype on one device."""
     train = check_features("train_features", train_features)
-    test = check_features("test_features", test_features)
+    test = check_features("test_features", test_features, like=train)
     if train.shape[1] != test.shape[1]:
         raise InputError(
             f"test_features: expected {train.shape[1]} columns as in train_features, got "
             f"{test.shape[1]}"
         )
-    return train, test.to(train)
+    return train, test

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 _MAX_ITER, _TOLERANCE = 300, 1e-4  # scikit-learn's
+_EVERY = 5  # iterations between two questions to the device whether all is settled
 
 
 @torch.no_grad()
@@ -28,7 +28,7 @@ def kmeans(points: Tensor, num_clusters: int, seed: int = 0, n_init: int = 10) -
     Args:
         points: floating point ``(N, D)``, N at least ``num_clusters``; finite.
         num_clusters: k.
-        seed: of the starts; equal results on the same device.
+        seed: of the starts; equal results on devices of the same kind.
         n_init: fits.
     """
     generator = torch.Generator(points.device).manual_seed(seed)
@@ -54,9 +54,12 @@ def start(x: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
     first = (uniform[0, :1] * len(x)).long()
     chosen, nearest = [first], _squared_distances(x, square, x[first])
     for u in uniform[1:]:
-        upto = nearest[:, 0].double().cumsum(0)
+        # Whole numbers, whose sum does not depend on the order a GPU adds them in.
+        share = nearest[:, 0].double() / nearest.max().clamp_min(torch.finfo(x.dtype).tiny)
+        upto = (share * 2**31).long().cumsum(0)
         # The last point where all lie on a centroid, as those of a collapsed encoder do.
-        drawn = torch.searchsorted(upto, u * upto[-1]).clamp_max(len(x) - 1)
+        ball = (u * upto[-1]).long()
+        drawn = torch.searchsorted(upto, ball, right=True).clamp_max(len(x) - 1)
         left = torch.minimum(_squared_distances(x, square, x[drawn]), nearest)
         least = left.sum(0).argmin()[None]
         chosen.append(drawn[least])
@@ -67,18 +70,22 @@ def start(x: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
 def lloyd(x: Tensor, centroids: Tensor) -> tuple[Tensor, float]:
     """Lloyd's algorithm on points ``(N, D)`` from given centroids ``(k, D)``, of one dtype.
 
+    A GPU is waited for every fifth iteration, and once for the inertia.
+
     Returns the final centroids and the inertia, the sum of squared distances to the nearest.
     """
-    square = x.square().sum(1, keepdim=True)
-    tolerance = float(x.var(0, correction=0).mean()) * _TOLERANCE
-    before = None
-    for _ in range(_MAX_ITER):
+    square = x.square().sum(1, keepdim=True)  # (N, 1)
+    tolerance = x.var(0, correction=0).mean() * _TOLERANCE
+    settled = torch.zeros((), dtype=torch.bool, device=x.device)
+    before = torch.full((len(x),), -1, device=x.device)
+    for iteration in range(1, _MAX_ITER + 1):
         least, labels = _squared_distances(x, square, centroids).min(1)
         moved = _means(x, labels, least, len(centroids))
-        shift = float((moved - centroids).square().sum())
-        settled = before is not None and torch.equal(labels, before)
-        centroids, before = moved, labels
-        if settled or shift <= tolerance:
+        stop = (labels == before).all() | ((moved - centroids).square().sum() <= tolerance)
+        # Once settled, centroids stay: it does not matter how late the host hears of it.
+        centroids, before = torch.where(settled, centroids, moved), labels
+        settled = settled | stop
+        if iteration % _EVERY == 0 and bool(settled):
             break
     return centroids, float(_squared_distances(x, square, centroids).amin(1).double().sum())
 
@@ -100,9 +107,10 @@ def _means(x: Tensor, labels: Tensor, least: Tensor, num_clusters: int) -> Tenso
 
     A product with the table of members, not a scatter, whose order of addition would vary.
     """
-    empty = torch.bincount(labels, minlength=num_clusters) == 0
-    if bool(empty.any()):
-        labels = labels.clone()
-        labels[least.topk(int(empty.sum())).indices] = torch.nonzero(empty).flatten()
-    members = F.one_hot(labels, num_clusters).to(x)
+    ids = torch.arange(num_clusters, device=x.device)
+    empty = (labels[:, None] == ids).sum(0) == 0
+    # The empty clusters first, then the others; and as many points, the farthest first.
+    order, far = (~empty).to(torch.uint8).argsort(stable=True), least.topk(num_clusters).indices
+    labels = labels.scatter(0, far, torch.where(ids < empty.sum(), order, labels[far]))
+    members = (labels[:, None] == ids).to(x)  # (N, k)
     return (members.T @ x) / members.sum(0).clamp_min(1)[:, None]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.losses import unit_rows
 from contrastive_tutorial.metrics.checks import (
     Array,
     check_classes,
@@ -26,7 +26,13 @@ def nearest_neighbours(
 ) -> tuple[Tensor, Tensor]:
     """The k train points most similar (cosine) to each test point, most similar first.
 
-    The full similarity matrix is never held: 512 test points are compared at a time.
+    The full similarity matrix is never held: 512 test points are compared at a time. Which of
+    equally similar points come first, and which is the k-th, is left to the sort.
+
+    Args:
+        train_features: ``(N, D)``, floating point.
+        test_features: ``(M, D)``.
+        k: how many.
 
     Returns:
         similarities ``(M, k)`` and int64 train indices ``(M, k)``, on the device of the features.
@@ -37,8 +43,8 @@ def nearest_neighbours(
     train, test = check_train_test(train_features, test_features)
     if not 1 <= k <= len(train):
         raise InputError(f"k: expected 1 to {len(train)} (the train points), got {k}")
-    bank = F.normalize(train, dim=1).T.contiguous()
-    found = [(block @ bank).topk(k, dim=1) for block in F.normalize(test, dim=1).split(BLOCK_ROWS)]
+    bank = unit_rows(train).T.contiguous()  # (D, N)
+    found = [(block @ bank).topk(k, dim=1) for block in unit_rows(test).split(BLOCK_ROWS)]
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
@@ -60,6 +66,12 @@ def knn_accuracy(
 
     Use :func:`knn_accuracies` for several protocols at once: the search is most of the work.
 
+    Args:
+        train_features, train_labels: ``(N, D)`` floating point, and their ``(N,)`` integer classes.
+        test_features, test_labels: ``(M, D)`` and ``(M,)``; a class that train lacks is missed.
+        k: neighbours that vote, at most N.
+        temperature: of the weights, or ``None``.
+
     Raises:
         InputError: for bad features, unequal lengths, k > N, one class, temperature <= 0.
     """
@@ -75,7 +87,10 @@ def knn_accuracies(
     test_labels: Array,
     protocols: list[tuple[int, float | None]],
 ) -> list[float]:
-    """:func:`knn_accuracy` for each ``(k, temperature)``, with one search for all of them."""
+    """:func:`knn_accuracy` for each ``(k, temperature)``, with one search for all of them.
+
+    Arguments and errors as there; also an :class:`InputError` without any protocol.
+    """
     train, test = check_train_test(train_features, test_features)
     labels = check_ids("train_labels", train_labels, len(train), "train points").to(train.device)
     truth = check_ids("test_labels", test_labels, len(test), "test points").to(train.device)
@@ -106,9 +121,15 @@ def retrieval_top1(a: Array, b: Array) -> float:
 
     For the same images through two branches: do the branches agree? Chance is 1/N; a tie counts
     as a miss, so collapsed features score 0.
+
+    Args:
+        a, b: ``(N, D)``, floating point, N >= 2.
+
+    Raises:
+        InputError: for bad features or unequal shapes.
     """
     first, second = check_views(a, b, names=("a", "b"))
-    first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
+    first, second = unit_rows(first), unit_rows(second)
     hits = 0
     for start in range(0, len(first), BLOCK_ROWS):
         block = first[start : start + BLOCK_ROWS] @ second.T

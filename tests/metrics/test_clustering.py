@@ -14,7 +14,6 @@ from contrastive_tutorial.metrics.clustering import (
     ari,
     cluster,
     cluster_accuracy,
-    clustering_scores,
     nmi,
     purity,
     raw_accuracy,
@@ -172,22 +171,6 @@ def test_test_points_go_to_the_nearest_centroid_of_train_points():
     assert (nearest == cluster(train, test, 3)).mean() >= 0.98
 
 
-def test_clustering_scores_collects_every_score():
-    train, _ = blobs(noise=0.5)
-    test, labels = blobs(100, seed=1, noise=0.5)
-    scores = clustering_scores(train, test, labels, 4, seed=3, n_init=2, doubled=True)
-    clusters = cluster(train, test, 4, 3, 2)
-    assert scores == {
-        "cluster_accuracy": cluster_accuracy(labels, clusters),
-        "nmi": nmi(labels, clusters),
-        "ari": ari(labels, clusters),
-        "raw_accuracy": raw_accuracy(labels, clusters),
-        "purity_4": purity(labels, clusters),
-        "purity_8": purity(labels, cluster(train, test, 8, 3, 2)),
-    }
-    assert all(isinstance(value, float) for value in scores.values())
-
-
 def test_collapsed_features_cluster_without_a_warning(recwarn):
     clusters = cluster(np.ones((40, 3)), np.ones((20, 3)), 4)
     assert cluster_accuracy(np.arange(20) % 4, clusters) == 0.25
@@ -217,19 +200,3 @@ def test_bad_clustering_requests():
         cluster(x, x, 2, n_init=0)
     with pytest.raises(InputError, match="NaN"):
         cluster(x * np.nan, x, 2)
-
-
-def test_what_the_scores_ask_of_k_means(monkeypatch):
-    asked = []
-
-    def record(train, test, *arguments):
-        asked.append(arguments)
-        return np.array([0, 0, 1, 1])
-
-    monkeypatch.setattr("contrastive_tutorial.metrics.clustering.cluster", record)
-    data = np.zeros((4, 2)), np.zeros((4, 2)), [0, 0, 0, 1]
-    clustering_scores(*data, 3, 5, 2, doubled=True)
-    assert asked == [(3, 5, 2), (6, 5, 2)]  # twice as many clusters, the same seed and restarts
-    asked.clear()
-    assert "purity_10" in clustering_scores(*data)
-    assert asked == [(10, 0, 10)]

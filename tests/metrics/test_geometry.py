@@ -96,6 +96,34 @@ def test_uniformity_of_known_embeddings():
     assert code == pytest.approx(-2.15, abs=0.01)
 
 
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.integers(2, 8), st.integers(1, 3), st.floats(0.1, 5))
+def test_uniformity_of_different_images_against_a_loop(seed, images, shown, t):
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(np.repeat(rng.choice(100, images, replace=False), shown))
+    z = rng.normal(size=(len(ids), 3))
+    u, n = unit(z), len(ids)
+    potentials = [
+        math.exp(-t * np.sum((u[i] - u[j]) ** 2))
+        for i in range(n) for j in range(n) if ids[i] != ids[j]
+    ]  # fmt: skip
+    assert uniformity(z, t, ids) == pytest.approx(math.log(np.mean(potentials)))
+    if shown == 1:
+        assert uniformity(z, t, ids) == uniformity(z, t)
+
+
+def test_positive_pairs_lift_the_uniformity_the_more_the_fewer_the_images():
+    generator = torch.Generator().manual_seed(0)
+    lifted = []
+    for n in (20, 200):
+        z = torch.randn(n, 64, generator=generator).repeat(2, 1)  # both views alike
+        ids = torch.arange(n).repeat(2)
+        independent = uniformity(z[:n])
+        assert uniformity(z, image_ids=ids) == pytest.approx(independent, abs=1e-6)
+        lifted.append(uniformity(z) - independent)
+    assert lifted[0] > 5 * lifted[1] > 0
+
+
 def test_uniformity_does_not_underflow():
     assert uniformity(np.array([[1.0, 0.0], [-1.0, 0.0]]), t=1000.0) == pytest.approx(-4000)
 
@@ -211,6 +239,7 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     def everything():
         return [
             uniformity(z0),
+            uniformity(z0, image_ids=subsets),
             contrastive_accuracy(z0, z1),
             nearest_negative_same_subset(z0, z1, subsets),
         ]
@@ -243,6 +272,10 @@ def test_bad_input():
     for metric in (dot_product_similarity, contrastive_accuracy):
         with pytest.raises(InputError, match="at least 2 rows"):
             metric(z0[:1], z1[:1])
+    with pytest.raises(InputError, match=r"^image_ids: expected at least two images"):
+        uniformity(z0, image_ids=np.zeros(12, int))
+    with pytest.raises(InputError, match=r"^image_ids: expected one id for each of the 12 rows"):
+        uniformity(z0, image_ids=np.zeros(11, int))
     with pytest.raises(InputError, match=r"^z: expected at least 2 rows"):
         uniformity(z0[:1])
     with pytest.raises(InputError, match="subset_ids: expected one id for each of the 12 images"):

@@ -6,8 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from contrastive_tutorial.metrics import clustering
+from contrastive_tutorial.metrics import kmeans as kmeans_module
 from contrastive_tutorial.metrics.kmeans import kmeans, lloyd, nearest_centroid, start
 
 
@@ -46,6 +48,56 @@ def test_an_empty_cluster_takes_the_farthest_point_as_in_scikit_learn():
     theirs = KMeans(3, init=starts.numpy(), n_init=1).fit(x.numpy())
     assert np.allclose(found, theirs.cluster_centers_)
     assert sorted(found.flatten().tolist()) == pytest.approx([-9.4, 0.1, 9.0])
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(2, 6), st.integers(1, 3))
+def test_empty_clusters_take_the_farthest_points_as_in_scikit_learn(seed, k, empty):
+    """From starts of which some are so far away that no point is theirs."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(3 * k, 2, generator=generator, dtype=torch.float64)
+    x -= x.mean(0)
+    starts = x[torch.randperm(len(x), generator=generator)[:k]].clone()
+    starts[:empty] += 1e3
+    found, error = lloyd(x, starts)
+    theirs = KMeans(k, init=starts.numpy(), n_init=1).fit(x.numpy())
+    assert error == pytest.approx(theirs.inertia_, rel=1e-9, abs=1e-9)
+    assert np.allclose(found, theirs.cluster_centers_, atol=1e-7)
+
+
+class Waits(TorchDispatchMode):
+    """How often the host waits for a device to answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        names = ("_local_scalar_dense", "nonzero", "unique", "bincount", "equal.default")
+        self.count += any(name in str(function) for name in names)
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_gpu_is_asked_every_fifth_iteration(monkeypatch):
+    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(3))
+    asked = []
+    means = kmeans_module._means
+    monkeypatch.setattr(kmeans_module, "_means", lambda *a: asked.append(1) or means(*a))
+    with Waits() as waits:
+        lloyd(x, x[:9])
+    assert len(asked) > 9
+    assert waits.count == len(asked) / 5 + 1  # and once for the inertia
+
+
+def test_a_start_does_not_depend_on_the_order_of_addition(monkeypatch):
+    """A GPU adds a running sum in any order: of whole numbers, every order gives the same."""
+    summed = []
+    cumsum = torch.Tensor.cumsum
+    monkeypatch.setattr(
+        torch.Tensor, "cumsum", lambda x, *a, **k: summed.append(x.dtype) or cumsum(x, *a, **k)
+    )
+    start(torch.randn(50, 3), 5, torch.Generator())
+    assert summed == [torch.int64] * 4
 
 
 def test_blobs_are_found_whatever_their_place():
