@@ -26,21 +26,25 @@ from contrastive_tutorial.records.intervals import (
 from contrastive_tutorial.records.provenance import git_commit, versions
 from contrastive_tutorial.records.schema import Record, record_file
 from contrastive_tutorial.records.summary import NotRecordedError, Summary, summarize, value
+from contrastive_tutorial.records.table import as_markdown, markdown_table, result_table
 
 __all__ = [
     "Interval",
     "NotRecordedError",
     "Record",
     "Summary",
+    "as_markdown",
     "find_record",
     "find_results",
     "git_commit",
     "holm",
     "load_record",
     "load_records",
+    "markdown_table",
     "mean",
     "mean_interval",
     "record_file",
+    "result_table",
     "seeds_needed",
     "sign_flip_p",
     "summarize",

@@ -9,7 +9,7 @@ from contrastive_tutorial.errors import require_extra
 
 require_extra("notebook", "matplotlib", "seaborn", "pandas")
 
-from contrastive_tutorial.report.figures import METRIC_LABELS
+from contrastive_tutorial.report.figures import class_names
 from contrastive_tutorial.report.study_figures import (
     LEAK_KINDS,
     LEAK_PANELS,
@@ -21,7 +21,7 @@ from contrastive_tutorial.report.study_figures import (
     statistics_dots,
 )
 from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
-from contrastive_tutorial.report.tables import cell_table
+from contrastive_tutorial.report.tables import cell_table, page_table
 from contrastive_tutorial.report.written import write_report
 
 __all__ = [
@@ -30,11 +30,12 @@ __all__ = [
     "LEAK_PANELS",
     "LEAK_SIZES",
     "MARKERS",
-    "METRIC_LABELS",
     "PALETTE",
     "cell_table",
+    "class_names",
     "forest",
     "leak",
+    "page_table",
     "policy_shifts",
     "shift_against_gain",
     "statistics_dots",

@@ -2,44 +2,123 @@
 
 Every function returns a matplotlib figure for :func:`contrastive_tutorial.report.style.show`, and
 says in the figure how many seeds, which preset and which interval it shows. Nothing here computes
-a result.
+a result. seaborn draws dots, means and intervals; numbers come from
+:func:`contrastive_tutorial.records.value`, which says what is not recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from contrastive_tutorial.data import SHAPES
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import Record, Summary
-from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
+from contrastive_tutorial.metrics import metric
+from contrastive_tutorial.records import Record, Summary, value
+from contrastive_tutorial.report.style import INK, MARKERS, PALETTE, plain
 from contrastive_tutorial.study import CELLS, THREE
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-#: What a metric is called on an axis.
-METRIC_LABELS = {
-    "cluster_accuracy": "cluster accuracy",
-    "nmi": "normalised mutual information",
-    "ari": "adjusted Rand index",
-    "knn200": "kNN accuracy (k = 200, T = 0.1)",
-    "knn10": "kNN accuracy (k = 10, cosine)",
-    "linear_probe": "linear probe accuracy",
-    "policy_probe_z": "policy probe accuracy on z",
-    "contrastive_train": "contrastive accuracy in training mode",
-}
-
+    from pandas import DataFrame
 
 #: Strokes of the reference lines, in the order of the registry.
 _STROKES = (":", "--", "-.")
+_CIFAR10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+#: Class names of records that are older than the field which holds them.
+_KNOWN = {
+    "shapes": SHAPES,
+    **dict.fromkeys(("cifar10", "cifar10-local", "cifar10-jpeg75"), _CIFAR10),
+}
+
+
+def class_names(record: Record) -> tuple[str, ...]:
+    """The classes of the labels of a record, or none where it does not say them."""
+    return tuple(record.class_names) or _KNOWN.get(record.data, ())
 
 
 def cell_label(name: str) -> str:
     """``"Split (S-P1)"`` for the three experiments, the plain name for other cells."""
-    return f"{THREE[name]} ({name})" if name in THREE else name
+    return f"{THREE[name]} ({name})" if name in THREE else plain(name)
+
+
+def t_interval(values: Iterable[float]) -> tuple[float, float]:
+    """What seaborn draws as an error bar: the interval of the mean over seeds, 95%."""
+    summary = Summary.of(values)
+    return summary.interval or (summary.mean, summary.mean)
+
+
+def frame(records: Sequence[Record], names: Sequence[str]) -> DataFrame:
+    """One row a record and metric: ``cell``, ``K``, ``seed``, ``metric``, ``value``.
+
+    Raises:
+        NotRecordedError: naming the record without the metric.
+    """
+    import pandas as pd
+
+    rows = [
+        (r.cell, r.num_subsets, r.seed, name, value(r, name)) for name in names for r in records
+    ]
+    return pd.DataFrame(rows, columns=["cell", "K", "seed", "metric", "value"])
+
+
+def seeds_and_mean(
+    ax: Axes, table: DataFrame, y: str, order: Sequence[str], colours: Sequence[str]
+) -> None:
+    """A row for each of ``order``: every seed a dot, below them mean and 95% interval."""
+    import seaborn as sns
+
+    shared: dict[str, Any] = {
+        "data": table, "x": "value", "y": y, "order": order, "hue": y, "hue_order": order,
+        "palette": list(colours), "legend": False, "ax": ax,
+    }  # fmt: skip
+    sns.stripplot(**shared, jitter=False, size=4.5, alpha=0.75)
+    for dots in ax.collections:
+        dots.set_offsets([(x, row - 0.14) for x, row in dots.get_offsets()])
+    sns.pointplot(
+        **shared, errorbar=t_interval, linestyle="none", marker="|", markersize=9,
+        markeredgewidth=2, err_kws={"linewidth": 2.2},
+    )  # fmt: skip
+    for line in ax.lines:
+        line.set_ydata([row + 0.14 for row in line.get_ydata()])
+    ax.set(ylabel="")
+
+
+def mean_and_seeds(
+    ax: Axes, table: DataFrame, x: str, order: Sequence[Any], hue: str, series: Sequence[str]
+) -> list[Any]:
+    """A line for each of ``series``: means with 95% intervals, beside them every seed as a dot.
+
+    Returns the handles of a legend.
+    """
+    import seaborn as sns
+
+    colours, markers = looks(len(series))
+    shared: dict[str, Any] = {
+        "data": table, "x": x, "y": "value", "order": order, "hue": hue, "hue_order": series,
+        "palette": colours, "ax": ax,
+    }  # fmt: skip
+    sns.pointplot(
+        **shared, errorbar=t_interval, markers=markers, linestyles="-", linewidth=1.2,
+        err_kws={"linewidth": 1.6}, dodge=0.8 - 0.8 / len(series) if len(series) > 1 else False,
+    )  # fmt: skip
+    handles = ax.get_legend_handles_labels()[0]
+    ax.get_legend().remove()
+    sns.stripplot(**shared, legend=False, dodge=True, jitter=False, size=3, alpha=0.6)
+    for dots in ax.collections:
+        dots.set_offsets([(place + 0.07, y) for place, y in dots.get_offsets()])
+    return list(handles)
+
+
+def looks(count: int) -> tuple[list[str], list[str]]:
+    """Colours and markers of so many series; from the eleventh on in other pairs."""
+    return (
+        [PALETTE[i % 10] for i in range(count)],
+        [MARKERS[(i + i // 10) % 10] for i in range(count)],
+    )
 
 
 def _ordered(records: Sequence[Record]) -> list[str]:
@@ -48,7 +127,7 @@ def _ordered(records: Sequence[Record]) -> list[str]:
     return known + sorted(present - set(known))
 
 
-def _one_setting(records: Sequence[Record]) -> str:
+def one_setting(records: Sequence[Record]) -> str:
     """What the records share, for a figure's footnote; mixing data or presets is refused."""
     if not records:
         raise InputError("records: expected at least one, got none")
@@ -56,33 +135,39 @@ def _one_setting(records: Sequence[Record]) -> str:
     if len(settings) > 1:
         raise InputError(f"records: expected one data set and preset, got {sorted(settings)}")
     data, preset = settings.pop()
-    return f"{data}, preset {preset}"
+    return plain(f"{data}, preset {preset}")
+
+
+def seeds_of(counts: Iterable[int]) -> str:
+    """``"n = 3 seeds"`` or ``"n = 3-8 seeds"``."""
+    few, many = min(counts := sorted(counts)), max(counts)
+    return f"n = {few}" + (f"-{many}" if many > few else "") + (" seeds" if many > 1 else " seed")
 
 
 def _seeds(records: Sequence[Record], cells: Sequence[str]) -> str:
-    counts = sorted({sum(record.cell == cell for record in records) for cell in cells})
-    return f"n = {counts[0]} seeds" if len(counts) == 1 else f"n = {counts[0]}-{counts[-1]} seeds"
-
-
-def _look(index: int) -> tuple[str, str]:
-    """Colour and marker of the ``index``-th series; from the eleventh on in other pairs."""
-    return PALETTE[index % 10], MARKERS[(index + index // 10) % 10]
+    return seeds_of(sum(record.cell == cell for record in records) for cell in cells)
 
 
 def loss_curves(records: Sequence[Record]) -> Figure:
-    """NT-Xent over steps: one thin line per seed, one colour per cell."""
+    """NT-Xent over steps: one thin line per seed, one colour and stroke per cell."""
     import matplotlib.pyplot as plt
+    import pandas as pd
+    import seaborn as sns
 
-    setting, cells = _one_setting(records), _ordered(records)
+    setting, cells = one_setting(records), _ordered(records)
+    points = [
+        (cell_label(r.cell), f"{r.num_subsets} {r.seed}", step, loss)
+        for cell in cells
+        for r in records
+        if r.cell == cell
+        for step, loss in r.loss_curve
+    ]
     fig, ax = plt.subplots(figsize=(6.4, 3.4))
-    for index, cell in enumerate(cells):
-        colour, marker = _look(index)
-        for number, record in enumerate(r for r in records if r.cell == cell):
-            steps, losses = zip(*record.loss_curve, strict=True)
-            ax.plot(
-                steps, losses, color=colour, lw=1.2, marker=marker, ms=4,
-                markevery=(5 * index, 40), label=cell_label(cell) if number == 0 else None,
-            )  # fmt: skip
+    sns.lineplot(
+        pd.DataFrame(points, columns=["cell", "run", "step", "loss"]), x="step", y="loss",
+        hue="cell", style="cell", units="run", estimator=None, lw=1.2, ax=ax,
+        palette=looks(len(cells))[0],
+    )  # fmt: skip
     ax.set(xlabel="step", ylabel="NT-Xent loss (nats)")
     ax.set_title(f"{setting}, {_seeds(records, cells)}, one line each", fontsize=10)
     ax.legend(ncols=2, fontsize=9)
@@ -90,96 +175,79 @@ def loss_curves(records: Sequence[Record]) -> Figure:
 
 
 def metric_dots(
-    records: Sequence[Record], metrics: Sequence[str], references: Sequence[Record] = ()
+    records: Sequence[Record], names: Sequence[str], references: Sequence[Record] = ()
 ) -> Figure:
     """Every seed as a dot, with mean and 95% t interval: one panel a metric, one row a cell.
 
     ``references`` (raw pixels, PCA, untrained) are vertical lines, each with a stroke of its own,
-    at the mean over their seeds.
+    at the mean over their seeds. The axis says what guessing scores, where that is known.
     """
     import matplotlib.pyplot as plt
 
-    setting, cells = _one_setting(records), _ordered(records)
+    setting, cells = one_setting(records), _ordered(records)
+    table = frame(records, names)
     fig, axes = plt.subplots(
-        1, len(metrics), sharey=True, squeeze=False,
-        figsize=(min(3.2 * len(metrics), 7.2), 0.42 * len(cells) + 1.9),
+        1, len(names), sharey=True, squeeze=False,
+        figsize=(min(3.2 * len(names), 7.2), 0.42 * len(cells) + 1.9),
     )  # fmt: skip
-    for ax, metric in zip(axes[0], metrics, strict=True):
-        for row, cell in enumerate(cells):
-            values = [r.metrics[metric] for r in records if r.cell == cell]
-            summary = Summary.of(values)
-            colour, marker = _look(row)
-            ax.plot(values, [row] * len(values), marker, color=colour, ms=5, mfc="none")
-            if summary.interval:
-                ax.plot(summary.interval, [row + 0.28] * 2, color=colour, lw=2)
-            ax.plot([summary.mean], [row + 0.28], "|", color=colour, ms=9, mew=2)
-        for name, stroke in zip(_ordered(references), _STROKES, strict=False):
-            known = [
-                r.metrics[metric] for r in references if r.cell == name and metric in r.metrics
-            ]
+    for ax, name in zip(axes[0], names, strict=True):
+        seeds_and_mean(ax, table[table.metric == name], "cell", cells, looks(len(cells))[0])
+        for reference, stroke in zip(_ordered(references), _STROKES, strict=False):
+            known = [r for r in references if r.cell == reference and name in r.metrics]
             if known:
-                ax.axvline(float(np.mean(known)), color=INK, ls=stroke, lw=1.3, label=name)
-        ax.set_xlabel(METRIC_LABELS.get(metric, metric), fontsize=9)
+                mean = Summary.of(value(r, name) for r in known).mean
+                ax.axvline(mean, color=INK, ls=stroke, lw=1.3, label=plain(reference))
+        classes = class_names(records[0])
+        chance = metric(name).guessed(len(classes)) if classes else None
+        guessing = "" if chance is None else f"\n(guessing scores {chance:.3g})"
+        ax.set_xlabel(plain(metric(name).label) + guessing, fontsize=9)
     axes[0][0].set_yticks(range(len(cells)), [cell_label(cell) for cell in cells])
-    axes[0][0].set_ylim(len(cells) - 0.3, -0.8)
+    axes[0][0].set_ylim(len(cells) - 0.5, -0.6)
     lines = {
         label: line
         for ax in axes[0]
         for line, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
     if lines:
-        fig.legend(lines.values(), lines, loc="outside lower center", ncols=3, handlelength=3)
+        fig.legend(lines.values(), lines, loc="outside lower center", ncols=4, handlelength=3)
     fig.suptitle(
         f"{setting}, {_seeds(records, cells)}; dots: seeds; bar: mean and 95% t interval",
-        fontsize=10 if len(metrics) > 1 else 8,
+        fontsize=10 if len(names) > 1 else 8,
     )
     return fig
 
 
-def metric_by_subsets(records: Sequence[Record], metric: str) -> Figure:
-    """A metric against the number of subsets K, one line per cell, one dot per seed."""
+def metric_by_subsets(records: Sequence[Record], name: str) -> Figure:
+    """A metric against the number of subsets K: every seed, and the mean with its 95% interval."""
     import matplotlib.pyplot as plt
 
-    setting, cells = _one_setting(records), _ordered(records)
-    counts = sorted({record.num_subsets for record in records})
+    setting, cells = one_setting(records), _ordered(records)
+    table = frame(records, [name])
     fig, ax = plt.subplots(figsize=(6.4, 3.4))
-    for index, cell in enumerate(cells):
-        chosen = [record for record in records if record.cell == cell]
-        present = [k for k in counts if any(r.num_subsets == k for r in chosen)]
-        means = [
-            np.mean([r.metrics[metric] for r in chosen if r.num_subsets == k]) for k in present
-        ]
-        place = [counts.index(k) for k in present]
-        colour, marker = _look(index)
-        ax.plot(place, means, color=colour, lw=1.5, zorder=1)
-        ax.plot(
-            [counts.index(r.num_subsets) for r in chosen],
-            [r.metrics[metric] for r in chosen],
-            marker, color=colour, ms=6, label=cell_label(cell),
-        )  # fmt: skip
-    ax.set_xticks(range(len(counts)), [str(k) for k in counts])
-    ax.set(xlabel="number of subsets K", ylabel=METRIC_LABELS.get(metric, metric))
-    sizes = sorted({sum((r.cell, r.num_subsets) == (c, k) for r in records)
-                    for c in cells for k in counts} - {0})  # fmt: skip
-    n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]}-{sizes[-1]}"
-    fig.suptitle(f"{setting}, n = {n} seeds a point; dots: seeds; lines: means", fontsize=10)
-    fig.legend(fontsize=9, loc="outside lower center", ncols=3)
+    handles = mean_and_seeds(ax, table, "K", sorted(table.K.unique()), "cell", cells)
+    ax.set(xlabel="number of subsets K", ylabel=plain(metric(name).label))
+    n = seeds_of(table.groupby(["cell", "K"]).size())
+    fig.suptitle(f"{setting}, {n} a point; dots: seeds; bars: 95% t intervals", fontsize=10)
+    fig.legend(
+        handles, map(cell_label, cells), fontsize=9, loc="outside lower center", ncols=3
+    )  # fmt: skip
     return fig
 
 
 def embedding_scatter(
-    record: Record, class_names: Sequence[str], colour: str = "class", own_policy: bool = False
+    record: Record, names: Sequence[str], colour: str = "class", own_policy: bool = False
 ) -> Figure:
-    """UMAP of the 2,000 shown test images of one run.
+    """UMAP of the shown test images of one run.
 
     Args:
         record: with arrays and embeddings.
-        class_names: for the legend.
+        names: of the classes, for the legend.
         colour: ``"class"`` or ``"subset"``.
         own_policy: show each image with its subset's policy through its subset's branch, instead
             of clean under the headline statistics.
     """
     import matplotlib.pyplot as plt
+    import seaborn as sns
 
     arrays = record.arrays()
     name = "embedding_subset" if own_policy else "embedding"
@@ -187,17 +255,17 @@ def embedding_scatter(
         raise InputError(
             f"{record.path}: no embedding was recorded; run `contrastive-tutorial embed`"
         )
-    points = arrays[name].astype(np.float32)
+    points = arrays[name].astype("float32")
     ids = arrays["labels" if colour == "class" else "subsets"]
-    names = class_names if colour == "class" else [f"subset {k}" for k in range(ids.max() + 1)]
+    if colour == "subset":
+        names = [f"subset {k}" for k in range(ids.max() + 1)]
+    names = [plain(text) for text in names]
+    colours, markers = looks(len(names))
     fig, ax = plt.subplots(figsize=(5.6, 4.2))
-    for k, label in enumerate(names):
-        chosen = ids == k
-        colour, marker = _look(k)
-        ax.scatter(
-            points[chosen, 0], points[chosen, 1], s=9, lw=0, color=colour,
-            marker=marker, label=label,
-        )  # fmt: skip
+    sns.scatterplot(
+        x=points[:, 0], y=points[:, 1], hue=ids, style=ids, hue_order=range(len(names)),
+        style_order=range(len(names)), palette=colours, markers=markers, s=14, lw=0, ax=ax,
+    )  # fmt: skip
     ax.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
     ax.set_title(
         f"{cell_label(record.cell)}, K = {record.num_subsets}, seed {record.seed}, "
@@ -205,6 +273,7 @@ def embedding_scatter(
         fontsize=10,
     )
     ax.legend(
-        fontsize=8, markerscale=1.8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False
-    )
+        ax.get_legend_handles_labels()[0], names, fontsize=8, loc="center left",
+        bbox_to_anchor=(1, 0.5), frameon=False,
+    )  # fmt: skip
     return fig

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import Record, Summary, intervals
-from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
-from contrastive_tutorial.study import CONDITIONS, NORMS, PRESET
+from contrastive_tutorial.records import Interval, Record, mean, mean_interval, sign_flip_p, value
+from contrastive_tutorial.report.figures import mean_and_seeds, one_setting, seeds_of
+from contrastive_tutorial.report.style import INK
+from contrastive_tutorial.study import CONDITIONS, PRESET
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +26,6 @@ SERIES = (
     ("SplitBN, subset unknown (pooled)", "split", False),
     ("SplitBN, subset known (oracle)", "split", True),
 )
-_DODGE = 0.13
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Difference:
     """
 
     deltas: tuple[float, ...]
-    interval: intervals.Interval
+    interval: Interval
     p: float
 
     @property
     def mean(self) -> float:
         """Mean over seeds."""
-        return intervals.mean(self.deltas)
+        return mean(self.deltas)
 
     @property
     def reads(self) -> str:
@@ -59,9 +59,13 @@ def accuracy(record: Record, known: bool = False) -> float:
     """Test accuracy of a run; with ``known``, each image through its own subset's branch.
 
     A kind that keeps one set of statistics cannot use the subset, so it changes nothing there.
+
+    Raises:
+        NotRecordedError: naming the record without it.
     """
-    chosen = record.evaluations.get("oracle", record.metrics) if known else record.metrics
-    return chosen["test_accuracy"]
+    return value(
+        record, "test_accuracy", "oracle" if known and "oracle" in record.evaluations else None
+    )
 
 
 def select(found: Sequence[Record], kind: str, condition: str, batch_size: int) -> list[Record]:
@@ -108,7 +112,7 @@ def difference(
             f"records: {kind} and bn share {len(deltas)} seeds in {condition}, batch size "
             f"{batch_size}; expected at least 2"
         )
-    return Difference(deltas, intervals.mean_interval(deltas), intervals.sign_flip_p(deltas))
+    return Difference(deltas, mean_interval(deltas), sign_flip_p(deltas))
 
 
 def batch_sizes(found: Sequence[Record]) -> list[int]:
@@ -132,54 +136,37 @@ def comparison(found: Sequence[Record], chance: float | None = None) -> Figure:
         InputError: if no record is of the study of the norms, or none says its norm and batch size.
     """
     import matplotlib.pyplot as plt
+    import pandas as pd
 
     found = [record for record in found if record.preset == PRESET]
     if not found:
         raise InputError("records: none of preset 'norm'; run `contrastive-tutorial norms` first")
-    names = sorted({record.data for record in found})
     sizes = batch_sizes(found)
-    counts = {
-        len(group)
-        for norm in NORMS
+    rows = [
+        (label, condition, size, accuracy(record, known))
+        for label, kind, known in SERIES
         for condition in CONDITIONS
         for size in sizes
-        if (group := select(found, norm, condition, size))
-    }
-    if not counts:
+        for record in select(found, kind, condition, size)
+    ]
+    if not rows:
         raise InputError(
             "records: of preset 'norm', but none says its norm, condition and batch size"
         )
+    table = pd.DataFrame(rows, columns=["series", "condition", "size", "value"])
+    counts = table.groupby(["series", "condition", "size"]).size()
+    labels = [label for label, _, _ in SERIES]
     fig, axes = plt.subplots(1, len(CONDITIONS), figsize=(6.6, 4), sharey=True)
     for ax, condition in zip(axes, CONDITIONS, strict=True):
-        for index, (label, kind, known) in enumerate(SERIES):
-            shift = (index - (len(SERIES) - 1) / 2) * _DODGE
-            colour, line = PALETTE[index], []
-            for position, size in enumerate(sizes):
-                group = select(found, kind, condition, size)
-                if not group:
-                    continue
-                values = [accuracy(record, known) for record in group]
-                summary = Summary.of(values)
-                place = position + shift
-                line.append((place, summary.mean))
-                if summary.interval:
-                    beside = place + _DODGE / 2  # on the bar nobody would see them
-                    ax.plot([beside] * len(values), values, ".", color=colour, ms=3.5)
-                    ax.plot([place] * 2, summary.interval, color=colour, lw=2)
-            if line:
-                ax.plot(*zip(*line, strict=True), marker=MARKERS[index], color=colour, lw=1, ms=6,
-                        label=label)  # fmt: skip
+        handles = mean_and_seeds(
+            ax, table[table.condition == condition], "size", sizes, "series", labels
+        )
         if chance is not None:
-            ax.axhline(chance, color=INK, ls=":", lw=1, label="chance")
-        ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
-        ax.set(xlabel="batch size (4 subsets)", title=f"{condition} subsets")
+            handles.append(ax.axhline(chance, color=INK, ls=":", lw=1))
+        ax.set(xlabel="batch size (4 subsets)", title=f"{condition} subsets", ylabel="")
     axes[0].set_ylabel("test accuracy")
-    few, many = min(counts), max(counts)
-    seeds = (
-        f"n = {few}" + (f" to {many}" if many > few else "") + (" seeds" if many > 1 else " seed")
-    )
-    bars = "; dots: seeds; bars: 95% t interval" if many > 1 else ""
-    fig.suptitle(f"{', '.join(names)}; {seeds}{bars}", fontsize=10)
-    handles, labels = axes[0].get_legend_handles_labels()
+    bars = "; dots: seeds; bars: 95% t interval" if counts.max() > 1 else ""
+    fig.suptitle(f"{one_setting(found)}; {seeds_of(counts)}{bars}", fontsize=10)
+    labels += ["chance"] * (chance is not None)
     fig.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
     return fig

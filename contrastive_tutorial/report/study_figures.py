@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING
 
 from contrastive_tutorial.augment import POLICIES
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import Record, Summary
-from contrastive_tutorial.report.figures import METRIC_LABELS, cell_label
+from contrastive_tutorial.metrics import metric
+from contrastive_tutorial.records import NotRecordedError, Record, Summary, value
+from contrastive_tutorial.report.figures import (
+    cell_label,
+    frame,
+    one_setting,
+    seeds_and_mean,
+    seeds_of,
+    t_interval,
+)
 from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
 from contrastive_tutorial.verdicts import Measured
 
@@ -23,96 +31,94 @@ if TYPE_CHECKING:
 PHOTOMETRIC = (2, 3, 4, 5, 6, 7)
 
 
-def forest(measured: Sequence[Measured], metric: str) -> Figure:
+def forest(measured: Sequence[Measured], name: str) -> Figure:
     """Differences between cells: every seed a dot, mean and 95% interval a bar.
 
     Args:
         measured: from :func:`contrastive_tutorial.verdicts.measure`; unrecorded ones are left out.
-        metric: for the axis.
+        name: of the metric, for the axis.
 
     Raises:
-        InputError: if none is recorded.
+        NotRecordedError: if none is recorded.
     """
     import matplotlib.pyplot as plt
+    import pandas as pd
 
-    shown = [m for m in measured if m.contrast is not None]
+    shown = [(m.effect, m.contrast) for m in measured if m.contrast is not None]
     if not shown:
-        raise InputError("forest: none of these contrasts is recorded yet")
+        raise NotRecordedError("forest: none of these contrasts is recorded yet")
+    deltas = [(effect.name, delta) for effect, found in shown for delta in found.deltas]
     # Words stand above their row and not beside it, so that a phone has its whole width for both.
     fig, ax = plt.subplots(figsize=(4.6, 0.44 * len(shown) + 1.3))
+    seeds_and_mean(
+        ax, pd.DataFrame(deltas, columns=["effect", "value"]), "effect",
+        [effect.name for effect, _ in shown],
+        [PALETTE[0 if effect.primary else 1] for effect, _ in shown],
+    )  # fmt: skip
     across = ax.get_yaxis_transform()
-    for row, item in enumerate(shown):
-        result = item.contrast
-        assert result is not None
-        primary = item.effect.primary
-        colour, marker = PALETTE[0 if primary else 1], MARKERS[0 if primary else 1]
-        ax.plot(result.deltas, [row + 0.02] * result.n, marker, color=colour, ms=3.5, mfc="none")
-        ax.plot([result.interval.low, result.interval.high], [row + 0.28] * 2, color=colour, lw=2.4)
-        ax.plot([result.mean], [row + 0.28], "|", color=colour, ms=9, mew=2)
+    for row, (effect, found) in enumerate(shown):
         ax.text(
-            0, row - 0.17, f"{'★ ' if primary else ''}{item.effect.asks}", transform=across,
-            fontsize=8, va="bottom", weight="bold" if primary else "normal",
+            0, row - 0.25, f"{'★ ' if effect.primary else ''}{effect.asks}", transform=across,
+            fontsize=8, va="bottom", weight="bold" if effect.primary else "normal",
         )  # fmt: skip
         ax.text(
-            1, row - 0.17, f"{item.effect.name}, n = {result.n}", transform=across, fontsize=7.5,
+            1, row - 0.25, f"{effect.name}, n = {found.n}", transform=across, fontsize=7.5,
             va="bottom", ha="right",
         )  # fmt: skip
-        ax.plot([0, 0], [row - 0.1, row + 0.45], color=INK, lw=1, zorder=0)
+        ax.plot([0, 0], [row - 0.22, row + 0.35], color=INK, lw=1, zorder=0)
         if row:
-            ax.axhline(row - 0.53, color=INK, lw=0.5, alpha=0.3)
+            ax.axhline(row - 0.6, color=INK, lw=0.5, alpha=0.3)
     ax.set_yticks([])
-    ax.set_ylim(len(shown) - 0.45, -0.75)
+    ax.set_ylim(len(shown) - 0.5, -0.8)
     ax.grid(axis="y", visible=False)
     ax.locator_params(axis="x", nbins=5)
-    ax.set_xlabel(f"difference in {METRIC_LABELS.get(metric, metric)}")
-    first = shown[0].contrast
-    assert first is not None
+    ax.set_xlabel(f"difference in {metric(name).label}")
+    first = shown[0][1]
     fig.suptitle(
         f"{first.data}, preset {first.preset}, K = {first.num_subsets}; ★ primary\n"
         "dots: seeds; bar: mean and 95% interval",
         fontsize=9,
+        parse_math=False,
     )
     return fig
 
 
-def statistics_dots(records: Sequence[Record], metric: str = "cluster_accuracy") -> Figure:
+def statistics_dots(records: Sequence[Record], name: str = "cluster_accuracy") -> Figure:
     """One cell's checkpoints under every evaluation statistic: seeds, mean, 95% t interval.
 
     Args:
         records: of one cell, preset and number of subsets; one per seed.
-        metric: a key of ``Record.evaluations[how]``.
+        name: a key of ``Record.evaluations[how]``.
 
     Raises:
         InputError: for no records or records of several cells.
+        NotRecordedError: if a record lacks the metric.
     """
     import matplotlib.pyplot as plt
+    import pandas as pd
 
     cells = {(r.cell, r.preset, r.num_subsets) for r in records}
     if len(cells) != 1:
         raise InputError(f"records: expected one cell, preset and K, got {sorted(cells)}")
-    every = [set(r.evaluations) for r in records]
-    names = [how for how in records[0].evaluations if all(how in found for found in every)]
-    plain = [how for how in names if not how.startswith("branch:")]
-    names = plain + sorted((h for h in names if h not in plain), key=lambda h: int(h[7:]))
+    every = set.intersection(*(set(r.evaluations) for r in records))
+    names = [how for how in records[0].evaluations if how in every and ":" not in how]
+    names += sorted((how for how in every if ":" in how), key=lambda how: int(how.split(":")[1]))
+    if not names:
+        raise NotRecordedError(f"{records[0].stem}: no evaluation statistics that all seeds have")
+    values = [(how, value(r, name, how)) for how in names for r in records]
     fig, ax = plt.subplots(figsize=(6.2, 0.3 * len(names) + 1.2))
-    for row, how in enumerate(names):
-        values = [r.evaluations[how][metric] for r in records]
-        summary = Summary.of(values)
-        colour = PALETTE[1] if how.startswith("branch:") else PALETTE[0]
-        ax.plot(values, [row - 0.14] * len(values), MARKERS[0], color=colour, ms=3.5, mfc="none")
-        if summary.interval:
-            ax.plot(summary.interval, [row + 0.16] * 2, color=colour, lw=2.2)
-        ax.plot([summary.mean], [row + 0.16], "|", color=colour, ms=9, mew=2)
+    seeds_and_mean(
+        ax, pd.DataFrame(values, columns=["how", "value"]), "how", names,
+        [PALETTE[int(":" in how)] for how in names],
+    )  # fmt: skip
     headline = records[0].evaluation
     ax.set_yticks(
         range(len(names)), [f"{how} (headline)" if how == headline else how for how in names]
     )
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.set_xlabel(f"{METRIC_LABELS.get(metric, metric)}, small bank")
+    ax.set_xlabel(f"{metric(name).label}, small bank")
     fig.suptitle(
-        f"{cell_label(records[0].cell)}, {records[0].data}, preset {records[0].preset}, "
-        f"K = {records[0].num_subsets}\nn = {len(records)} seeds (dots); "
-        "bar: mean and 95% t interval",
+        f"{cell_label(records[0].cell)}, {one_setting(records)}, K = {records[0].num_subsets}\n"
+        f"n = {len(records)} seeds (dots); bar: mean and 95% t interval",
         fontsize=10,
     )
     return fig
@@ -129,17 +135,17 @@ def policy_shifts(records: Sequence[Record]) -> tuple[dict[int, float], dict[int
         probe on z from W-bn to S-P1, one number per seed that both have.
 
     Raises:
-        InputError: if no seed has both measurements.
+        NotRecordedError: if no seed has both measurements.
     """
     one, split = ({r.seed: r for r in records if r.cell == name} for name in ("W-bn", "S-P1"))
-    shift, recall = "kl_bn1_per_policy/{}", "policy_recall_z_own_branch/{}"
-    both = [s for s in sorted(set(one) & set(split)) if shift.format(0) in one[s].extra]
+    shift, recall = "extra.kl_bn1_per_policy/{}", "extra.policy_recall_z_own_branch/{}"
+    both = [s for s in sorted(set(one) & set(split)) if "kl_bn1_per_policy/0" in one[s].extra]
     if not both:
-        raise InputError("policy_shifts: no seed of W-bn and S-P1 has shifts and recalls")
+        raise NotRecordedError("policy_shifts: no seed of W-bn and S-P1 has shifts and recalls")
     ids = range(len(POLICIES))
-    shifts = {k: Summary.of(one[s].extra[shift.format(k)] for s in both).mean for k in ids}
+    shifts = {k: Summary.of(value(one[s], shift.format(k)) for s in both).mean for k in ids}
     falls = {
-        k: [one[s].extra[recall.format(k)] - split[s].extra[recall.format(k)] for s in both]
+        k: [value(one[s], recall.format(k)) - value(split[s], recall.format(k)) for s in both]
         for k in ids
     }
     return shifts, falls
@@ -164,45 +170,42 @@ def leak(records: Sequence[Record]) -> Figure:
         records: of one data set, preset and number of subsets.
 
     Raises:
-        InputError: if no cell of the leak is recorded.
+        NotRecordedError: if no cell of the leak is recorded, or one lacks a metric.
     """
     import matplotlib.pyplot as plt
+    import seaborn as sns
 
-    runs = [r for r in records if r.cell.rpartition("-")[0] in LEAK_KINDS]
+    runs = [
+        r
+        for r in records
+        if r.cell in {f"{kind}-{size}" for kind in LEAK_KINDS for size in LEAK_SIZES}
+    ]
     if not runs:
-        raise InputError("leak: no run of ghost-same-m or ghost-shuffle-m is recorded")
+        raise NotRecordedError("leak: no run of ghost-same-m or ghost-shuffle-m is recorded")
+    table = frame(runs, list(LEAK_PANELS))
+    kind_and_size = table.cell.str.rpartition("-")
+    table["kind"] = kind_and_size[0].map(LEAK_KINDS)
+    table["size"] = kind_and_size[2].astype(int)
     fig, axes = plt.subplots(2, 2, figsize=(6.4, 5.2), sharex=True)
     axes[0, 1].sharey(axes[0, 0])  # one is read against the other
-    counts = set()
-    for ax, (metric, title) in zip(axes.flat, LEAK_PANELS.items(), strict=True):
-        for i, (kind, label) in enumerate(LEAK_KINDS.items()):
-            means, places = [], []
-            for x, size in enumerate(LEAK_SIZES):
-                values = [r.metrics[metric] for r in runs if r.cell == f"{kind}-{size}"]
-                if not values:
-                    continue
-                found = Summary.of(values)
-                counts.add(found.n)
-                places.append(x + 0.16 * i - 0.08)  # side by side, so that no bar hides another
-                means.append(found.mean)
-                if found.interval:
-                    ax.plot([places[-1]] * 2, found.interval, color=PALETTE[i], lw=1.4)
-            ax.plot(places, means, color=PALETTE[i], marker=MARKERS[i], label=label)
-        base = [r.metrics[metric] for r in records if r.cell == "B0"]
+    for ax, (name, title) in zip(axes.flat, LEAK_PANELS.items(), strict=True):
+        sns.pointplot(
+            table[table.metric == name], x="size", y="value", order=LEAK_SIZES, hue="kind",
+            hue_order=list(LEAK_KINDS.values()), palette=list(PALETTE[:2]),
+            markers=list(MARKERS[:2]), linestyles="-", linewidth=1.4, errorbar=t_interval,
+            err_kws={"linewidth": 1.4}, dodge=0.16, ax=ax,
+        )  # fmt: skip
+        ax.get_legend().remove()
+        base = [value(r, name) for r in records if r.cell == "B0" and name in r.metrics]
         if base:
             ax.axhline(Summary.of(base).mean, color=INK, ls=":", lw=1, label="B0")
         ax.set_title(title, fontsize=10)
-        ax.set(xlim=(-0.4, len(LEAK_SIZES) - 0.6), xticks=range(len(LEAK_SIZES)))
-        ax.set_xticklabels(LEAK_SIZES)
-        ax.set_ylabel("nats" if metric == "loss_final" else "share")
+        ax.set(xlabel="", ylabel="nats" if name == "loss_final" else "share")
     for ax in axes[1]:
         ax.set_xlabel("images per group m")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    n = "-".join(str(count) for count in sorted({min(counts), max(counts)}))
-    fig.suptitle(
-        f"{runs[0].data}, preset {runs[0].preset}, n = {n} seeds a point; bars: 95% t intervals",
-        fontsize=9,
-    )
+    n = seeds_of(table[table.metric == "knn200"].groupby("cell").size())
+    fig.suptitle(f"{one_setting(runs)}, {n} a point; bars: 95% t intervals", fontsize=9)
     return fig
 
 

@@ -1,6 +1,7 @@
 """How every figure of the book looks, and how it reaches a reader who cannot see it.
 
-``style.use()`` once at the top of a chapter, ``show(fig, alt=...)`` at the end of a cell that draws.
+``style.use()`` once at the top of a chapter, ``show(fig, alt=...)`` at the end of a cell that
+draws.
 
 No single grey reaches the 4.5:1 contrast that text needs on a white page *and* on the dark page
 (#121212): the best compromise is 4.3:1. So ``show`` writes SVG into the page and paints everything
@@ -100,6 +101,12 @@ def use() -> None:
             "svg.fonttype": "path",
         }
     )
+
+
+def plain(text: str) -> str:
+    """Text of a record as a figure shows it: one short line, and no formula whatever it holds."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return (line if len(line) <= 60 else line[:59] + "…").replace("$", r"\$")
 
 
 class Picture:

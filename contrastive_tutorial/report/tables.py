@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.metrics import METRICS
 from contrastive_tutorial.records import NotRecordedError, Record, Summary, value
 from contrastive_tutorial.report.figures import cell_label
 from contrastive_tutorial.verdicts import (
@@ -24,6 +25,7 @@ from contrastive_tutorial.verdicts import (
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from pandas.io.formats.style import Styler
 
 #: What a table says where nothing is recorded.
 MISSING = "no record yet"
@@ -106,45 +108,67 @@ def provenance(records: Sequence[Record]) -> str:
     )
 
 
-#: The registered sensitivity analyses of the primary family: label, metric, evaluation statistics.
+def page_table(table: DataFrame) -> Styler:
+    """A data frame for a page: words at the left, long ones broken, and nothing of it markup."""
+    styler = table.style.format(escape="html")
+    for axis in (0, 1):
+        styler = styler.format_index(escape="html", axis=axis)
+    return styler.set_properties(
+        **{
+            "text-align": "left",
+            "vertical-align": "top",
+            "white-space": "normal",
+            "overflow-wrap": "anywhere",
+        }
+    )
+
+
+#: The registered sensitivity analyses of the primary family: metric, evaluation statistics.
 SENSITIVITY = (
-    ("cluster accuracy", "cluster_accuracy", None),
-    ("re-estimated statistics", "cluster_accuracy", "reestimated"),
-    ("NMI", "nmi", None),
-    ("ARI", "ari", None),
-    ("kNN, k = 200", "knn200", None),
-    ("linear probe", "linear_probe", None),
+    ("cluster_accuracy", None),
+    ("cluster_accuracy", "reestimated"),
+    ("nmi", None),
+    ("ari", None),
+    ("knn200", None),
+    ("linear_probe", None),
 )
 
 
 def sensitivity_table(
-    records: Sequence[Record], preset: str | None = None, data: str | None = None
+    records: Sequence[Record],
+    preset: str | None = None,
+    data: str | None = None,
+    study: str = "hypotheses",
 ) -> DataFrame:
     """The primary contrasts under every registered metric: mean and 95% interval.
 
     Args:
         records: any.
         preset, data: ``None`` for the registered ones.
+        study: as in :func:`contrastive_tutorial.verdicts.load_hypotheses`.
 
     Raises:
         InputError: as :func:`contrastive_tutorial.verdicts.primary_results`.
     """
     import pandas as pd
 
-    rules = load_hypotheses().rules
-    rows: dict[str, dict[str, str]] = {label: {} for label, _, _ in SENSITIVITY}
-    for label, metric, how in SENSITIVITY:
-        found = primary_results(rules, records, preset, data, metric=metric, how=how)
-        for name, result in found.items():
-            column = f"{name}: {' − '.join(rules.primary[name])}"
-            rows[label][column] = "too few runs yet"
+    rules = load_hypotheses(study).rules
+    rows: dict[str, dict[str, str]] = {}
+    for name, how in dict.fromkeys(((rules.primary_metric, None), *SENSITIVITY)):
+        row = rows[METRICS[name].short + (f", {how}" if how else "")] = {}
+        found = primary_results(rules, records, preset, data, metric=name, how=how)
+        for primary, result in found.items():
+            column = f"{primary}: {' − '.join(rules.primary[primary])}"
+            row[column] = "too few runs yet"
             if result.contrast is not None:
                 low, high = result.contrast.interval.low, result.contrast.interval.high
-                rows[label][column] = f"{result.contrast.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+                row[column] = f"{result.contrast.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
+def verdict_table(
+    records: Sequence[Record], ids: Sequence[str], study: str = "hypotheses"
+) -> DataFrame:
     """What the registered rules say: a row for every hypothesis, and one for each of its parts.
 
     ``measured`` names the cells and gives their difference, with a sign, or the value of one cell,
@@ -155,7 +179,7 @@ def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
     """
     import pandas as pd
 
-    registry = load_hypotheses()
+    registry = load_hypotheses(study)
     columns = ["outcome", "measured", "holds if"]
     rows: dict[str, list[str]] = {}
     for name in ids:
@@ -172,7 +196,7 @@ def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
 def _measured(registered: Part, part: PartVerdict) -> str:
     if part.mean is None or part.interval is None:
         return "too few runs yet"
-    sign = "" if registered.kind in ("level", "spread") else "+"
+    sign = "" if registered.kind == "level" else "+"
     mean, low, high = (
         f"{number:{sign}.3f}" for number in (part.mean, part.interval.low, part.interval.high)
     )
@@ -182,10 +206,6 @@ def _measured(registered: Part, part: PartVerdict) -> str:
 
 def _compared(registered: Part) -> str:
     """The cells whose number it is; nothing where the part's own words say it (long lists)."""
-    if registered.kind == "rank_correlation":
-        return "ρ "
-    if registered.kind == "slope":
-        return "slope "
     if "cell" in registered.spec:
         return f"{registered.spec['cell']}: "
     sides = [

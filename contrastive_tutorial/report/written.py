@@ -4,31 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import atomic_write
-from contrastive_tutorial.records import Record
-from contrastive_tutorial.report import figures, study_figures, tables
-from contrastive_tutorial.study import THREE
-from contrastive_tutorial.verdicts import decide, load_hypotheses, measure
+from contrastive_tutorial.records import Record, as_markdown, markdown_table, result_table
+from contrastive_tutorial.report import figures, norm_figures, study_figures, tables
+from contrastive_tutorial.study import CELLS, THREE
+from contrastive_tutorial.study import PRESET as NORM_PRESET
+from contrastive_tutorial.verdicts import STUDIES, decide, effects_of, load_hypotheses, measure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from pandas import DataFrame
 
 REGISTERED_K = 10
 HEADLINE = ("cluster_accuracy", "knn10", "linear_probe")
 
 
-def verdict_lines(records: Sequence[Record], preset: str, data: str) -> list[str]:
-    """Every registered hypothesis with its verdict and its parts, as Markdown."""
+def verdict_lines(
+    records: Sequence[Record], preset: str, data: str, study: str = "hypotheses"
+) -> list[str]:
+    """Every registered hypothesis of a study with its verdict and its parts, as Markdown."""
     lines = []
-    for hypothesis in load_hypotheses():
-        verdict = decide(hypothesis, cast(Any, records), preset, data)
+    for hypothesis in load_hypotheses(study):
+        verdict = decide(hypothesis, records, preset, data)
         lines.append(f"- **{hypothesis.id} {hypothesis.title}**: {verdict.outcome}")
-        lines += [f"  - {part.outcome}: {part.name}: {part.reason}" for part in verdict.parts]
+        lines += [
+            f"  - {part.outcome}: {part.name}: {as_markdown(part.reason)}" for part in verdict.parts
+        ]
     return lines
 
 
@@ -64,32 +69,30 @@ def all_figures(
     three = [r for r in records if r.cell in THREE]
     references = [r for r in at_k if r.cell in ("raw-pixels", "pca", "untrained") and r.seed == 0]
     trained = [r for r in at_k if r.loss_curve]
-    wanted: dict[str, Callable[[], Figure]] = {
-        "metrics": lambda: figures.metric_dots(trained, HEADLINE, references),
-        "losses": lambda: figures.loss_curves([r for r in trained if r.cell in THREE]),
-        "by-subsets": lambda: figures.metric_by_subsets(three, "knn10"),
-    }
-    for metric in HEADLINE:
-        wanted[f"effects-{metric}"] = lambda m=metric: study_figures.forest(  # type: ignore[misc]
-            measure(cast(Any, at_k), m), m
-        )
-    for cell in sorted({r.cell for r in at_k if len(r.evaluations) > 3}):
-        wanted[f"statistics-{cell}"] = lambda c=cell: study_figures.statistics_dots(  # type: ignore[misc]
-            [r for r in at_k if r.cell == c]
-        )
-    wanted["shift-against-gain"] = lambda: study_figures.shift_against_gain(
-        *study_figures.policy_shifts(at_k), f"{at_k[0].data}, preset {at_k[0].preset}"
-    )
-    wanted["leak"] = lambda: study_figures.leak(at_k)
+    wanted: dict[str, Callable[[], Figure]] = {}
+    if all(r.preset == NORM_PRESET for r in records):
+        wanted["norms"] = partial(norm_figures.comparison, records)
+    else:
+        wanted |= {
+            "metrics": partial(figures.metric_dots, trained, HEADLINE, references),
+            "losses": partial(figures.loss_curves, [r for r in trained if r.cell in THREE]),
+            "by-subsets": partial(figures.metric_by_subsets, three, "knn10"),
+            "leak": partial(study_figures.leak, at_k),
+            "shift-against-gain": lambda: study_figures.shift_against_gain(
+                *study_figures.policy_shifts(at_k), figures.one_setting(at_k)
+            ),
+        }
+        for metric in HEADLINE:
+            wanted[f"effects-{metric}"] = partial(_effects, at_k, metric)
+            wanted[f"amendment-a-{metric}"] = partial(_effects, at_k, metric, "amendment-a")
+        for cell in sorted({r.cell for r in at_k if len(r.evaluations) > 3}):
+            chosen = [r for r in at_k if r.cell == cell]
+            wanted[f"statistics-{cell}"] = partial(study_figures.statistics_dots, chosen)
     for record in three:
         if record.num_subsets == num_subsets and record.has_arrays():
             for colour in ("class", "subset"):
-                wanted[f"umap-{record.cell}-{colour}"] = lambda r=record, c=colour: (  # type: ignore[misc]
-                    figures.embedding_scatter(
-                        r, [f"class {k}" for k in range(int(r.arrays()["labels"].max()) + 1)], c,
-                        own_policy=c == "subset",
-                    )
-                )  # fmt: skip
+                name = f"umap-{record.cell}-s{record.seed}-{colour}"
+                wanted[name] = partial(_embedding, record, colour)
     drawn = {}
     for name, draw in wanted.items():
         try:
@@ -100,23 +103,27 @@ def all_figures(
     return drawn
 
 
-def _markdown(table: DataFrame) -> list[str]:
-    head = ["metric", *map(str, table.columns)]
-    rows = [
-        [str(name), *map(str, row)] for name, row in zip(table.index, table.values, strict=True)
-    ]
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+def _effects(records: Sequence[Record], metric: str, study: str | None = None) -> Figure:
+    found = (
+        measure(records, metric, effects_of(load_hypotheses(study)))
+        if study
+        else measure(records, metric)
+    )
+    return study_figures.forest(found, metric)
 
 
-def write_report(
-    records: Sequence[Record], folder: str | Path, table: Callable[[Sequence[Record], bool], str]
-) -> list[Path]:
+def _embedding(record: Record, colour: str) -> Figure:
+    labels = record.arrays()["labels"]
+    names = figures.class_names(record) or [f"class {k}" for k in range(int(labels.max()) + 1)]
+    return figures.embedding_scatter(record, names, colour, own_policy=colour == "subset")
+
+
+def write_report(records: Sequence[Record], folder: str | Path) -> list[Path]:
     """Write ``<data>-<preset>.md`` (table and verdicts) and its figures as SVG.
 
     Args:
         records: any; every data set and preset gets files of its own.
         folder: created if need be; files of an earlier report are replaced.
-        table: renders records as a Markdown table.
 
     Raises:
         InputError: for a folder that cannot be written.
@@ -131,25 +138,35 @@ def write_report(
     for data, preset in sorted({(r.data, r.preset) for r in records}):
         chosen = [r for r in records if (r.data, r.preset) == (data, preset)]
         name = f"{data}-{preset}"
-        lines = [f"# {data}, preset {preset}", "", table(chosen, True), "", "## Verdicts", ""]
-        lines += verdict_lines(chosen, preset, data)
-        lines += ["", "## Primary contrasts, measured in other ways (95% intervals)", ""]
-        lines += _markdown(tables.sensitivity_table(chosen, preset, data))
-        lines += ["", f"## Figures (K = {shown_k(chosen)} where one is shown)", ""]
+        lines = [f"# {as_markdown(data)}, preset {as_markdown(preset)}", ""]
+        lines += [result_table(chosen, CELLS, markdown=True), ""]
+        lines += [as_markdown(tables.provenance(chosen)), ""]
+        for study, title in STUDIES.items() if preset != NORM_PRESET else ():
+            lines += [f"## Verdicts: {title}", "", *verdict_lines(chosen, preset, data, study)]
+            lines += ["", "## Primary contrasts, measured in other ways (95% intervals)", ""]
+            table = tables.sensitivity_table(chosen, preset, data, study)
+            lines += markdown_table(
+                [["metric", *table.columns], *(table.reset_index().to_numpy().tolist())]
+            )
+            lines += [""]
+        lines += [f"## Figures (K = {shown_k(chosen)} where one is shown)", ""]
         left_out: dict[str, str] = {}
-        with plt.rc_context({"svg.hashsalt": name}):  # equal figures, equal files
-            style.style()
+        with plt.rc_context({"svg.hashsalt": name, "figure.max_open_warning": 0}):
+            style.use()  # with the salt, equal figures are equal files
             for title, figure in all_figures(chosen, left_out=left_out).items():
                 picture = io.BytesIO()
                 figure.savefig(picture, format="svg", metadata={"Date": None}, facecolor="white")
                 plt.close(figure)
                 path = Path(folder) / f"{name}-{title}.svg"
                 atomic_write(path, picture.getvalue())
-                lines.append(f"![{title}]({path.name})")
+                lines.append(f"![{as_markdown(title)}](<{path.name}>)")
                 written.append(path)
         if left_out:
             lines += ["", "Not drawn, since it is not recorded:", ""]
-            lines += [f"- {title}: {reason}" for title, reason in left_out.items()]
+            lines += [
+                f"- {as_markdown(title)}: {as_markdown(reason)}"
+                for title, reason in left_out.items()
+            ]
         path = Path(folder) / f"{name}.md"
         atomic_write(path, ("\n".join(lines) + "\n").encode())
         written.append(path)

@@ -18,7 +18,6 @@ import images
 import numpy as np
 
 from contrastive_tutorial import records
-from contrastive_tutorial.cli import commands
 from contrastive_tutorial.data.folders import read
 from contrastive_tutorial.files.archives import Limits
 from contrastive_tutorial.files.decoding import decode
@@ -61,7 +60,7 @@ def read_record(content: bytes) -> None:
     with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
         (Path(folder) / "bad.json").write_bytes(content)
         (Path(folder) / "good.json").write_text(json.dumps(GOOD))
-        printed = commands.table(records.load_records(folder))
+        printed = records.result_table(records.load_records(folder))
         assert printed.replace("\n", "").isprintable(), "control characters on the terminal"
 
 

@@ -1,10 +1,12 @@
 """study_figures: what is drawn is what was measured."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from recorded import make
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import NotRecordedError
 from contrastive_tutorial.report.study_figures import (
     forest,
     leak,
@@ -30,7 +32,7 @@ def test_forest_draws_every_recorded_contrast():
     asked, label = [text.get_text() for text in ax.texts]
     assert asked == "★ split"
     assert label == "S-P1 − B0, n = 3"
-    assert list(ax.lines[0].get_xdata()) == pytest.approx([-0.1, -0.08, -0.06])
+    assert list(ax.collections[0].get_offsets()[:, 0]) == pytest.approx([-0.1, -0.08, -0.06])
     assert "difference in cluster accuracy" in ax.get_xlabel()
     with pytest.raises(InputError, match="none of these contrasts"):
         forest(measured[1:], "cluster_accuracy")
@@ -49,6 +51,12 @@ def test_statistics_of_one_cell():
     assert labels == ["pooled", "branch:0 (headline)", "branch:10"]
     with pytest.raises(InputError, match="one cell"):
         statistics_dots([*records, make("B0")])
+    for how in records[1].evaluations.values():
+        del how["cluster_accuracy"]
+    with pytest.raises(NotRecordedError, match="S-P1-K10-s1: evaluations"):
+        statistics_dots(records)
+    with pytest.raises(NotRecordedError, match="no evaluation statistics"):
+        statistics_dots([make()])
 
 
 def test_shift_against_gain_names_every_policy():
@@ -95,9 +103,16 @@ def test_the_leak_is_drawn_beside_the_baseline():
         for kind in ("same", "shuffle") for m in (5, 50) for s in range(2)
     ]  # fmt: skip
     fig = leak(records)
-    curves = {line.get_label(): line for line in fig.axes[3].lines}
-    assert list(curves["both views in one group"].get_ydata()) == pytest.approx([0.1, 0.55])
+    lines = [line for line in fig.axes[3].lines if len(line.get_xdata())]
+    curves = {line.get_label(): line for line in lines}
+    means = np.asarray(lines[0].get_ydata(), float)
+    assert list(means[np.isfinite(means)]) == pytest.approx([0.1, 0.55])
     assert list(curves["B0"].get_ydata()) == [0.5, 0.5]
+    del records[0].metrics["knn200"]  # the baseline is drawn of the runs that have it
+    leak(records)
+    del records[-1].metrics["knn200"]
+    with pytest.raises(NotRecordedError, match="ghost-shuffle-50-K10-s1: metrics has no 'knn200'"):
+        leak(records)
     assert "n = 2 seeds a point" in fig.get_suptitle()
     with pytest.raises(InputError, match="no run of ghost"):
         leak(records[:2])

@@ -102,6 +102,15 @@ def test_an_equivalence_says_that_its_interval_is_narrower():
     assert "(90%)" in tables.verdict_table(runs, ["H2"])["measured"].iloc[1]
 
 
+def test_a_table_for_a_page_holds_no_markup_of_a_record():
+    import pandas as pd
+
+    attack = "<img src=x onerror=alert(1)>"
+    made = tables.page_table(pd.DataFrame({attack: {attack: attack, "n": 1}}))
+    assert "<img" not in made.to_html()
+    assert made.to_html().count("&lt;img") == 3
+
+
 def test_records_say_where_they_come_from():
     words = tables.provenance(
         [make_record("B0", s, device="A CPU", git_commit="0123456789ab", package_version="1.2")
@@ -126,8 +135,8 @@ def test_the_primary_contrasts_are_measured_in_every_registered_way():
     ]  # fmt: skip
     table = tables.sensitivity_table(runs)
     first = table["P1: S-P1 − B0"]
-    assert first["cluster accuracy"] == "-0.040 [-0.040, -0.040]"
-    assert first["re-estimated statistics"] == "+0.000 [+0.000, +0.000]"
+    assert first["cluster acc."] == "-0.040 [-0.040, -0.040]"
+    assert first["cluster acc., reestimated"] == "+0.000 [+0.000, +0.000]"
     assert first["NMI"] == "-0.080 [-0.080, -0.080]"
     assert first["ARI"] == "too few runs yet"
     assert set(table["P4: M-bn − B2"]) == {"too few runs yet"}
@@ -184,9 +193,9 @@ def test_the_policies_make_nearly_all_of_the_way_from_baseline_to_split(found, m
 
 def test_splitting_alone_has_not_one_sign_and_the_others_have(found):
     pairs = {"P1": ("S-P1", "B0"), "P2": ("M-P1", "B0"), "P4": ("M-bn", "B2")}
-    for label, metric, how in tables.SENSITIVITY:
+    for metric, how in tables.SENSITIVITY:
         for name, pair in pairs.items():
-            assert found(*pair, metric, how).mean < 0, (name, label)
+            assert found(*pair, metric, how).mean < 0, (name, metric, how)
     alone = ("S-P1", "W-bn")
     assert found(*alone, "cluster_accuracy").interval.low > 0
     assert found(*alone, "nmi").interval.high < 0
