@@ -16,6 +16,7 @@ from contrastive_tutorial.augment.policies import (
     Policy,
     policy_by_name,
 )
+from contrastive_tutorial.augment.views import Augment, two_views
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -24,10 +25,12 @@ __all__ = [
     "POLICIES",
     "SHIFTED_POLICIES",
     "STEPS",
+    "Augment",
     "Params",
     "Policy",
     "apply",
     "describe",
     "policy_by_name",
     "sample",
+    "two_views",
 ]

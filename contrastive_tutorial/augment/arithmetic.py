@@ -28,33 +28,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contrastive_tutorial.augment.params import (
-    BLUR_RADIUS,
-    JITTER,
-    STEPS,
-    Params,
-    active_steps,
-    describe,
-    sample,
-)
-from contrastive_tutorial.augment.policies import DEFAULT_POLICY, POLICIES, Policy, policy_by_name
+from contrastive_tutorial.augment.params import BLUR_RADIUS, JITTER, STEPS, Params, active_steps
 from contrastive_tutorial.errors import InputError
-
-__all__ = [
-    "DEFAULT_POLICY",
-    "JITTER",
-    "POLICIES",
-    "STEPS",
-    "Params",
-    "Policy",
-    "apply",
-    "describe",
-    "policy_by_name",
-    "sample",
-]
 
 # A group's few buffers (1.5 MB each at 32 x 32) stay in the cache; smaller ones cost more calls.
 _IMAGES_PER_GROUP = 128
+_SLACK = 1e-3
 
 
 @torch.no_grad()
@@ -71,7 +50,8 @@ def apply(images: Tensor, params: Params, out: Tensor | None = None) -> Tensor:
         float32 (B, 3, S, S) in [0, 1], contiguous; `out` if given. No gradient flows through it.
 
     Raises:
-        InputError: wrong type, shape, or device, or another number of images than of parameters.
+        InputError: wrong type, shape, or device, another number of images than of parameters, or,
+            on a CPU, floating point values that are not finite or outside [0, 1].
     """
     _check_images(images, params)
     if out is None:
@@ -79,7 +59,7 @@ def apply(images: Tensor, params: Params, out: Tensor | None = None) -> Tensor:
     else:
         _check_out(out, images)
     images = images.contiguous()
-    if images.device.type == "cpu" and not torch.compiler.is_compiling():
+    if _readable(images):
         return _apply_in_groups(images, params, out)
     return _apply_masked(images, params, out)
 
@@ -150,6 +130,19 @@ def _check_images(images: Tensor, params: Params) -> None:
         raise InputError(
             f"images are on {images.device} but params on {params.top.device}: use params.to(...)"
         )
+    if images.is_floating_point() and images.numel() and _readable(images):
+        low, high = (float(value) for value in images.aminmax())
+        # Resizing overshoots by rounding; more than that is another range, and would be clamped.
+        if not -_SLACK <= low <= high <= 1 + _SLACK:  # false for NaN
+            raise InputError(
+                f"floating point images must lie in [0, 1], got values from {low:g} to {high:g}: "
+                "divide 0..255 by 255 (or pass uint8), augment before normalising, clamp"
+            )
+
+
+def _readable(images: Tensor) -> bool:
+    """Whether reading a value waits for nobody and breaks no graph."""
+    return images.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 class _Work(NamedTuple):

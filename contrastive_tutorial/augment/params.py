@@ -68,6 +68,14 @@ class Params:
             index = [index]
         return self._map(lambda tensor: tensor[index])
 
+    def with_colours_of(self, rows: Tensor) -> Params:
+        """The same views in other colours: row i has the jitter and grayscale of row `rows[i]`.
+
+        `rows` is int64 (B,), on the device of the parameters.
+        """
+        colours = {name: getattr(self, name)[rows] for name in (*JITTER, "order", "grayscale")}
+        return replace(self, **colours)
+
     def to(self, device: torch.device | str) -> Params:
         """The same parameters on another device."""
         return self._map(lambda tensor: tensor.to(device))
@@ -105,10 +113,12 @@ def sample(
         ids: int64 (B,), the policy of each view. Its device is the device of the parameters. On an
             accelerator the range is not checked here, because that would wait for the device.
         generator: random numbers, on the device of `ids`; torch's default generator if None.
-        size: height and width of the images, in pixels.
+        size: height and width of the images, in pixels: at least 4, and no less than the largest
+            cutout.
 
     Raises:
-        InputError: no policies, ids of a wrong type, shape or range, a generator on another device.
+        InputError: no policies, ids of a wrong type, shape or range, a generator on another device,
+            images too small.
     """
     table = _checked_table(policies, ids, generator, size)
     row = dict(zip(_COLUMNS, table[ids].unbind(1), strict=True))
@@ -227,16 +237,24 @@ def _checked_table(
                 f"ids must lie in 0..{len(policies) - 1} for {len(policies)} policies, "
                 f"got {low}..{high}"
             )
-    if generator is not None and generator.device.type != ids.device.type:
+    if generator is not None and not _same_device(generator.device, ids.device):
         raise InputError(
             f"generator is on {generator.device} but ids are on {ids.device}: "
             "create it with torch.Generator(device=ids.device)"
         )
     widest = max(policy.cutout for policy in policies)
     least = max(BLUR_RADIUS + 1, widest)
-    if size < least:
-        raise InputError(f"size must be at least {least} pixels for these policies, got {size}")
+    if not isinstance(size, int) or size < least:
+        raise InputError(
+            f"size must be a whole number of at least {least} pixels for these policies, got {size}"
+        )
     return _table(tuple(policies), ids.device)
+
+
+def _same_device(one: torch.device, other: torch.device) -> bool:
+    """``cuda`` without a number is any of them: torch asks for the current one."""
+    numbers = {one.index, other.index} - {None}
+    return one.type == other.type and len(numbers) < 2
 
 
 def _possible_steps(policies: tuple[Policy, ...]) -> tuple[str, ...]:

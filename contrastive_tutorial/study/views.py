@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,8 +30,6 @@ _TABLES = {
     "P1": POLICIES, "P-rand": POLICIES, "P-img": POLICIES,
     "P1c": SHIFTED_POLICIES, "P1j": JITTERED_POLICIES,
 }  # fmt: skip
-
-_COLOURS = ("brightness", "contrast", "saturation", "hue", "order", "grayscale")
 
 
 def layout(cell: Cell, num_images: int, num_subsets: int) -> Layout:
@@ -100,13 +97,8 @@ def policy_ids(
 
 def share_colours(params: augment.Params, order: Layout) -> augment.Params:
     """Parameters ``(2N,)`` in which second views have the colours of the first ones."""
-
-    def shared(values: Tensor) -> Tensor:
-        first, _ = order.views(values)
-        return order.rows(first, first)
-
-    colours: dict[str, Any] = {name: shared(getattr(params, name)) for name in _COLOURS}
-    return replace(params, **colours)
+    first, _ = order.views(torch.arange(len(params), device=params.top.device))
+    return params.with_colours_of(order.rows(first, first))
 
 
 def make_views(

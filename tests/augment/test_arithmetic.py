@@ -15,7 +15,9 @@ from scipy import stats
 from contrastive_tutorial.augment import (
     DEFAULT_POLICY,
     JITTER,
+    JITTERED_POLICIES,
     POLICIES,
+    SHIFTED_POLICIES,
     STEPS,
     Policy,
     apply,
@@ -124,7 +126,19 @@ def test_all_operations_in_order_are_torchvisions(antialias, size):
     )
 
 
-@pytest.mark.parametrize("policy", [p for p in POLICIES if not p.noise], ids=lambda p: p.name)
+def test_large_images_too():
+    images = pictures(6, 224)
+    params = sample([EVERYTHING], torch.zeros(6, dtype=torch.int64), seeded(), size=224)
+    assert_close_but_for_solarize(
+        apply(images, params), by_torchvision(images, params), params, 1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [p for p in (*POLICIES, *SHIFTED_POLICIES[::9], *JITTERED_POLICIES) if not p.noise],
+    ids=lambda p: p.name,
+)
 def test_the_policies_are_torchvisions(policy):
     images = pictures(50)
     params = sample([policy], torch.zeros(50, dtype=torch.int64), seeded())
@@ -323,6 +337,39 @@ IDS = torch.zeros(4, dtype=torch.int64)
 def test_bad_apply(images, message):
     with pytest.raises(InputError, match=message):
         apply(images, sample(POLICIES, IDS))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda x: x * 255, id="0..255"),
+        pytest.param(lambda x: (x - 0.5) / 0.25, id="normalised"),
+        pytest.param(lambda x: x - 0.01, id="a little below"),
+        pytest.param(lambda x: x.masked_fill(x == x.max(), torch.nan), id="nan"),
+        pytest.param(lambda x: x.masked_fill(x == x.max(), torch.inf), id="inf"),
+    ],
+)
+def test_floating_point_images_of_another_range_are_refused_not_clamped(spoil, dtype):
+    images = pictures(4, dtype=torch.float32)
+    bad = spoil(images).to(dtype)
+    for way in (bad, bad.to(memory_format=torch.channels_last), bad[:, :, ::1]):
+        with pytest.raises(InputError, match=r"^floating point images must lie in \[0, 1\], got"):
+            apply(way, sample(POLICIES, IDS))
+
+
+def test_the_rounding_of_a_resize_is_no_other_range():
+    images = pictures(4, dtype=torch.float32)
+    params = sample(POLICIES, IDS, seeded())
+    torch.testing.assert_close(
+        apply(images * (1 + 1e-6) - 5e-7, params), apply(images, params), atol=1e-5, rtol=0
+    )
+
+
+def test_no_image_at_all():
+    none = sample(POLICIES, IDS[:0])
+    for dtype in (torch.uint8, torch.float32):
+        assert apply(torch.empty(0, 3, 32, 32, dtype=dtype), none).shape == (0, 3, 32, 32)
 
 
 @pytest.mark.parametrize(

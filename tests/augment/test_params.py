@@ -1,14 +1,23 @@
 """`params`: the drawing against torchvision's samplers, and what a draw can be asked."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torchvision.transforms import ColorJitter, RandomResizedCrop
 
-from contrastive_tutorial.augment.params import JITTER, STEPS, active_steps, describe, sample
+from contrastive_tutorial.augment.params import (
+    JITTER,
+    STEPS,
+    _same_device,
+    active_steps,
+    describe,
+    sample,
+)
 from contrastive_tutorial.augment.policies import DEFAULT_POLICY, POLICIES, Policy, policy_by_name
 from contrastive_tutorial.errors import InputError
 
@@ -157,6 +166,33 @@ def test_params_index_length_and_device():
     assert torch.equal(params.to("cpu").hue, params.hue)
 
 
+def test_other_colours_on_the_same_views():
+    params = sample([DEFAULT_POLICY], torch.zeros(40, dtype=torch.int64), seeded())
+    rows = torch.arange(40).roll(7)
+    swapped = params.with_colours_of(rows)
+    colours = {*JITTER, "order", "grayscale"}
+    assert params.steps == swapped.steps
+    for f in dataclasses.fields(params):
+        before, after = getattr(params, f.name), getattr(swapped, f.name)
+        if torch.is_tensor(before):
+            assert torch.equal(after, before[rows] if f.name in colours else before), f.name
+            assert f.name not in colours or not torch.equal(after, before), f.name
+
+
+def test_a_generator_of_another_gpu_is_refused():
+    """Both are "cuda": the number decides, where both have one."""
+    with FakeTensorMode():
+        ids = torch.empty(4, dtype=torch.int64, device="cuda:0")
+        wrong = SimpleNamespace(device=torch.device("cuda:1"))
+        with pytest.raises(InputError, match="generator is on cuda:1 but ids are on cuda:0"):
+            sample(POLICIES, ids, wrong)
+    for one, other, same in (
+        ("cuda:1", "cuda:1", True), ("cuda", "cuda:1", True), ("cpu", "cpu", True),
+        ("cuda:0", "cuda:1", False), ("cpu", "cuda:0", False),
+    ):  # fmt: skip
+        assert _same_device(torch.device(one), torch.device(other)) is same
+
+
 def test_describe_names_what_happens_in_order():
     texts = [describe(drawn(policy, 1), 0) for policy in POLICIES]
     words = ["", "", "grayscale", "brightness -0.30", "contrast x1.80", "noise sd 0.10"]
@@ -186,8 +222,10 @@ IDS = torch.zeros(4, dtype=torch.int64)
         ),
         ((POLICIES, IDS[None]), r"ids must be an int64 .* got torch.int64 \(1, 4\)"),
         ((POLICIES, [0, 1]), "ids must be an int64 tensor .* got list"),
-        ((POLICIES, IDS, None, 12), "size must be at least 16 pixels"),
-        ((POLICIES[:1], IDS, None, 1), "size must be at least 4 pixels"),
+        ((POLICIES, IDS, None, 12), "size must be a whole number of at least 16 pixels"),
+        ((POLICIES[:1], IDS, None, 1), "size must be a whole number of at least 4 pixels"),
+        ((POLICIES[:1], IDS, None, 32.0), "size must be a whole number"),
+        ((POLICIES[:1], IDS, None, (32, 32)), "size must be a whole number"),
         ((POLICIES, IDS.to("meta"), torch.Generator()), "generator is on cpu but ids are on meta"),
     ],
 )

@@ -1,8 +1,17 @@
 """`policies`: the ten recipes, their lookup, and recipes that make no sense."""
 
+from dataclasses import replace
+
 import pytest
 
-from contrastive_tutorial.augment.policies import DEFAULT_POLICY, POLICIES, Policy, policy_by_name
+from contrastive_tutorial.augment.policies import (
+    DEFAULT_POLICY,
+    JITTERED_POLICIES,
+    POLICIES,
+    SHIFTED_POLICIES,
+    Policy,
+    policy_by_name,
+)
 from contrastive_tutorial.errors import InputError
 
 
@@ -11,6 +20,27 @@ def test_the_ten_policies():
     assert [policy.name for policy in POLICIES] == names.split()
     assert POLICIES[1] is DEFAULT_POLICY
     assert all((p.scale, p.flip) == ((0.2, 1.0), 0.5) for p in POLICIES)
+
+
+def test_shifted_policies_differ_in_brightness_alone():
+    shifts = [policy.shift for policy in SHIFTED_POLICIES]
+    assert shifts == pytest.approx([-0.27 + 0.06 * k for k in range(10)])
+    assert shifts == [-shift for shift in reversed(shifts)]  # no darker than brighter as a whole
+    assert len({policy.name for policy in SHIFTED_POLICIES}) == 10
+    for policy in SHIFTED_POLICIES:
+        assert replace(policy, name=DEFAULT_POLICY.name, shift=0.0) == DEFAULT_POLICY
+
+
+def test_jittered_policies_are_the_ten_and_the_colours_of_simclr():
+    colours = ("brightness", "saturation", "hue", "jitter")
+    for plain, policy in zip(POLICIES, JITTERED_POLICIES, strict=True):
+        assert policy.name == f"{plain.name}+jitter"
+        assert all(getattr(policy, f) == getattr(DEFAULT_POLICY, f) for f in colours)
+        assert policy.grayscale == max(plain.grayscale, 0.2)
+        own = (1.8, 1.8) if plain.name == "contrast" else DEFAULT_POLICY.contrast
+        assert policy.contrast == own
+        taken = {f: getattr(policy, f) for f in (*colours, "name", "contrast", "grayscale")}
+        assert replace(plain, **taken) == policy  # and everything else is as it was
 
 
 @pytest.mark.parametrize(
