@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from contrastive_tutorial.data import SHAPES
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import metric
@@ -35,9 +37,9 @@ _KNOWN = {
 }
 
 
-def class_names(record: Record) -> tuple[str, ...]:
-    """The classes of the labels of a record, or none where it does not say them."""
-    return tuple(record.class_names) or _KNOWN.get(record.data, ())
+def class_names(data: str, recorded: Sequence[str] = ()) -> tuple[str, ...]:
+    """The classes of a record's labels: as it says, or of its data set, or none if nobody knows."""
+    return tuple(recorded) or _KNOWN.get(data, ())
 
 
 def cell_label(name: str) -> str:
@@ -77,13 +79,13 @@ def seeds_and_mean(
     }  # fmt: skip
     sns.stripplot(**shared, jitter=False, size=4.5, alpha=0.75)
     for dots in ax.collections:
-        dots.set_offsets([(x, row - 0.14) for x, row in dots.get_offsets()])
+        dots.set_offsets(np.asarray(dots.get_offsets()) - np.array([0, 0.14]))
     sns.pointplot(
         **shared, errorbar=t_interval, linestyle="none", marker="|", markersize=9,
         markeredgewidth=2, err_kws={"linewidth": 2.2},
     )  # fmt: skip
     for line in ax.lines:
-        line.set_ydata([row + 0.14 for row in line.get_ydata()])
+        line.set_ydata(np.asarray(line.get_ydata(), dtype=float) + 0.14)
     ax.set(ylabel="")
 
 
@@ -106,10 +108,11 @@ def mean_and_seeds(
         err_kws={"linewidth": 1.6}, dodge=0.8 - 0.8 / len(series) if len(series) > 1 else False,
     )  # fmt: skip
     handles = ax.get_legend_handles_labels()[0]
-    ax.get_legend().remove()
+    if legend := ax.get_legend():
+        legend.remove()
     sns.stripplot(**shared, legend=False, dodge=True, jitter=False, size=3, alpha=0.6)
     for dots in ax.collections:
-        dots.set_offsets([(place + 0.07, y) for place, y in dots.get_offsets()])
+        dots.set_offsets(np.asarray(dots.get_offsets()) + np.array([0.07, 0]))
     return list(handles)
 
 
@@ -197,7 +200,7 @@ def metric_dots(
             if known:
                 mean = Summary.of(value(r, name) for r in known).mean
                 ax.axvline(mean, color=INK, ls=stroke, lw=1.3, label=plain(reference))
-        classes = class_names(records[0])
+        classes = class_names(records[0].data, records[0].class_names)
         chance = metric(name).guessed(len(classes)) if classes else None
         guessing = "" if chance is None else f"\n(guessing scores {chance:.3g})"
         ax.set_xlabel(plain(metric(name).label) + guessing, fontsize=9)

@@ -114,7 +114,9 @@ def _effects(records: Sequence[Record], metric: str, study: str | None = None) -
 
 def _embedding(record: Record, colour: str) -> Figure:
     labels = record.arrays()["labels"]
-    names = figures.class_names(record) or [f"class {k}" for k in range(int(labels.max()) + 1)]
+    names = figures.class_names(record.data, record.class_names) or [
+        f"class {k}" for k in range(int(labels.max()) + 1)
+    ]
     return figures.embedding_scatter(record, names, colour, own_policy=colour == "subset")
 
 

@@ -18,25 +18,20 @@ from typing import Any
 
 import numpy as np
 
+from contrastive_tutorial import report
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.metrics import metric
 from contrastive_tutorial.records import Summary
 from contrastive_tutorial.report import INK, MARKERS, PALETTE
 from contrastive_tutorial.study import CELLS, THREE
 from contrastive_tutorial.widgets import fragment
 
 #: Metrics beside the plot, by their name in records.
-METRICS = {
-    "cluster_accuracy": "cluster accuracy",
-    "knn200": "kNN, k = 200",
-    "linear_probe": "linear probe",
-    "nmi": "NMI",
-}
+SHOWN = ("cluster_accuracy", "knn200", "linear_probe", "nmi")
 MAX_BYTES = 400_000
+MAX_VALUES = 256  # of a label or subset: one byte a point
 _MAX_CATEGORIES = 20
-_CIFAR10 = (
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
 
 
 @dataclass
@@ -49,6 +44,7 @@ class _Run:
     setting: tuple[str, str]
     evaluation: str
     metrics: dict[str, float]
+    class_names: tuple[str, ...] = ()
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -71,8 +67,9 @@ class EmbeddingExplorer:
             ``(n,)``). Records without embeddings count in the metrics.
         cells: experiments to show, the first three side by side, more on request of the reader.
             By default the three of the article, as far as recorded, else the first ones found.
-        class_names: one per label; known for CIFAR-10 and the shapes.
-        metrics: what to show beside the plot: name in the records and label.
+        class_names: one per label, at most 256; by default those that the records say.
+        metrics: what to show beside the plot: names in the records, or names and labels. Those
+            with a known range get a bar.
         images: uint8 ``(n, 3, H, W)`` in the order of the points, shown beside the dot that a
             reader points at. They make the HTML about 0.5 kB an image larger.
         seeds: whose embeddings to offer; by default as many as fit into ``max_bytes``.
@@ -96,7 +93,7 @@ class EmbeddingExplorer:
         *,
         cells: Sequence[str] | None = None,
         class_names: Sequence[str] | None = None,
-        metrics: Mapping[str, str] = METRICS,
+        metrics: Mapping[str, str] | Sequence[str] = SHOWN,
         images: Any = None,
         seeds: Sequence[int] | None = None,
         max_points: int | None = None,
@@ -109,7 +106,8 @@ class EmbeddingExplorer:
         runs, self.cells = _select_cells(runs, cells)
         self._runs = {(r.cell, r.num_subsets, r.seed): r for r in runs if "embedding" in r.arrays}
         self.title = fragment.clean(title)
-        self._metrics = {str(name): fragment.clean(str(text)) for name, text in metrics.items()}
+        named = metrics if isinstance(metrics, Mapping) else {m: metric(m).short for m in metrics}
+        self._metrics = {str(name): fragment.clean(str(text)) for name, text in named.items()}
         self.summaries = _summaries(runs, self._metrics)
         self.class_names = _class_names(class_names, runs)
         for run in self._runs.values():
@@ -247,7 +245,18 @@ class EmbeddingExplorer:
             "runs": packed,
             "values": values,
             "recorded": recorded,
-            "metrics": [{"name": name, "label": text} for name, text in self._metrics.items()],
+            "metrics": [
+                {
+                    "name": name,
+                    "label": text,
+                    "digits": metric(name).digits,
+                    "range": None
+                    if metric(name).low is None
+                    else [metric(name).low, metric(name).high],
+                    "chance": metric(name).guessed(len(self.class_names)),
+                }
+                for name, text in self._metrics.items()
+            ],
             "labels": {
                 seed: pool.add(run.arrays["labels"][self._points]) for seed, run in per_seed.items()
             },
@@ -342,15 +351,15 @@ class EmbeddingExplorer:
         return fragment.clean(" ".join(part for part in parts if part))
 
     def _sentence(self, state: dict[str, Any]) -> str:
-        metric = next(iter(self._metrics), None)
+        first = next(iter(self._metrics), "")
         told = []
         for cell in self.cells[:3]:
-            summary = self.summaries.get((cell, state["k"]), {}).get(metric or "")
+            summary = self.summaries.get((cell, state["k"]), {}).get(first)
             told.append(f"{THREE.get(cell, cell)} {summary if summary else 'not recorded'}")
         ks = ", ".join(map(str, state["data"]["ks"]))
         return fragment.clean(
             f"{self.title}: embeddings recorded for K = {ks}. At K = {state['k']}, "
-            f"{self._metrics.get(metric or '', 'metrics')}: {'; '.join(told)}. {self._note()}"
+            f"{self._metrics.get(first, 'metrics')}: {'; '.join(told)}. {self._note()}"
         )
 
     def _multiples(self) -> bytes:
@@ -446,7 +455,9 @@ def _read(record: Any, number: int) -> _Run:
     if isinstance(record, Mapping):
         content = dict(record)
     else:
-        names = ("cell", "num_subsets", "seed", "metrics", "data", "preset", "evaluation")
+        names = (
+            "cell", "num_subsets", "seed", "metrics", "data", "preset", "evaluation", "class_names",
+        )  # fmt: skip
         content = {name: getattr(record, name) for name in names if hasattr(record, name)}
     for name in ("cell", "num_subsets", "metrics"):
         if name not in content:
@@ -459,6 +470,7 @@ def _read(record: Any, number: int) -> _Run:
             setting=(str(content.get("data", "")), str(content.get("preset", ""))),
             evaluation=str(content.get("evaluation", "")),
             metrics={str(name): float(value) for name, value in dict(content["metrics"]).items()},
+            class_names=tuple(str(name) for name in content.get("class_names", ())),
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: cell, num_subsets, seed or metrics: {error}") from error
@@ -514,19 +526,14 @@ def _class_names(class_names: Sequence[str] | None, runs: Sequence[_Run]) -> tup
         if isinstance(class_names, str) or not len(class_names):
             raise InputError(f"class_names: expected a list of names, got {class_names!r}")
         return tuple(fragment.clean(str(name)) for name in class_names)
-    data = runs[0].setting[0]
-    if data.startswith("cifar10"):
-        return _CIFAR10
-    if data == "shapes":
-        from contrastive_tutorial.data import SHAPES
-
-        return SHAPES
+    said = max((run.class_names for run in runs), key=len)
+    known = report.class_names(runs[0].setting[0], said)
     most = 0
     for run in runs:
         labels = run.arrays.get("labels")
         if labels is not None and labels.size and labels.dtype.kind in "iu":
-            most = max(most, min(int(labels.max()), 255))
-    return tuple(f"class {number}" for number in range(most + 1))
+            most = max(most, min(int(labels.max()), MAX_VALUES - 1))
+    return tuple(fragment.clean(n) for n in known) or tuple(f"class {k}" for k in range(most + 1))
 
 
 def _check_arrays(run: _Run, num_classes: int) -> None:
@@ -564,10 +571,15 @@ def _integers(run: _Run, name: str, limit: int, what: str) -> np.ndarray:
             f"{run}: {name}: expected whole numbers of shape (n,) with n >= 1, got {values.dtype} "
             f"of shape {values.shape}"
         )
-    if values.min() < 0 or values.max() >= limit or values.max() > 255:
+    if values.max() >= MAX_VALUES:
         raise InputError(
-            f"{run}: {name}: {limit} {what} allow 0 to {min(limit, 256) - 1}, got "
-            f"{int(values.min())} to {int(values.max())}"
+            f"{run}: {name}: at most {MAX_VALUES} of them can be shown, got ids up to "
+            f"{int(values.max())}"
+        )
+    if values.min() < 0 or values.max() >= limit:
+        raise InputError(
+            f"{run}: {name}: {limit} {what} allow 0 to {limit - 1}, got {int(values.min())} to "
+            f"{int(values.max())}"
         )
     return values
 

@@ -45,7 +45,15 @@ function makeModel(state) {
     send() {},
   };
 }
-document.querySelectorAll('[data-ct-widget="%(key)s"]').forEach((root) => {
+const mark = '[data-ct-widget="%(key)s"]';
+function everywhere(scope) { // a front end may keep its outputs in a shadow tree
+  const inside = [...scope.querySelectorAll("*")].filter((node) => node.shadowRoot);
+  return [...scope.querySelectorAll(mark),
+    ...inside.flatMap((node) => everywhere(node.shadowRoot))];
+}
+const beside = document.currentScript && document.currentScript.previousElementSibling;
+const found = beside && beside.matches(mark) ? [beside] : [...document.querySelectorAll(mark)];
+(found.length ? found : everywhere(document)).forEach((root) => {
   if (root.dataset.ctReady) return;
   root.dataset.ctReady = "1";
   const state = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
@@ -57,9 +65,12 @@ document.querySelectorAll('[data-ct-widget="%(key)s"]').forEach((root) => {
 
 
 def module_source(name: str) -> str:
-    """Text of ``static/<name>.js``, an AFM module."""
-    path = resources.files("contrastive_tutorial.widgets") / "static" / f"{name}.js"
-    return path.read_text(encoding="utf-8")
+    """Text of ``static/<name>.js``, an AFM module, after ``common.js`` if it takes a theme."""
+    static = resources.files("contrastive_tutorial.widgets") / "static"
+    source = (static / f"{name}.js").read_text(encoding="utf-8")
+    if "followTheme(" not in source:
+        return source
+    return (static / "common.js").read_text(encoding="utf-8") + source
 
 
 def squeezed(source: str) -> str:

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.metrics import METRICS
+from contrastive_tutorial.widgets import fragment
 from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
 
 CELLS = ("B0", "S-P1", "M-P1")
@@ -32,6 +34,7 @@ class FakeRecord:
     data: str = "cifar10"
     preset: str = "cpu"
     evaluation: str = "running"
+    class_names: list = field(default_factory=list)
     content: dict = field(default_factory=dict)
 
     def has_arrays(self):
@@ -218,10 +221,31 @@ def test_class_names():
     for record in records:
         record.data = "shapes"
     assert EmbeddingExplorer(records).class_names[0] == "circle"
-    for record in records:
-        record.data = "mine"
-    assert EmbeddingExplorer(records).class_names == tuple(f"class {i}" for i in range(10))
+    for name in ("mine", "cifar100", "cifar10-of-mine"):
+        for record in records:
+            record.data = name
+        assert EmbeddingExplorer(records).class_names == tuple(f"class {i}" for i in range(10))
+    records[-1].class_names = names = [f"own {i}" for i in range(12)]
+    assert EmbeddingExplorer(records).class_names == tuple(names)
     assert EmbeddingExplorer(records, class_names=["one"] * 10).class_names[0]
+
+
+def test_only_metrics_with_a_range_get_a_bar():
+    records = study()
+    for record in records:
+        record.metrics |= {"rankme": 37.8, "ari": 0.1, "policy_probe_z": 0.5}
+    shown = ("cluster_accuracy", "rankme", "ari", "policy_probe_z")
+    found = {
+        m["name"]: m for m in state(EmbeddingExplorer(records, metrics=shown))["data"]["metrics"]
+    }
+    assert [m["label"] for m in found.values()] == [METRICS[name].short for name in shown]
+    assert found["rankme"]["range"] is None
+    assert found["rankme"]["digits"] == 1
+    assert found["cluster_accuracy"]["range"] == [0, 1]
+    assert found["cluster_accuracy"]["chance"] == found["policy_probe_z"]["chance"] == 0.1
+    assert found["ari"]["chance"] == 0
+    (other,) = state(EmbeddingExplorer(records, metrics={"mine": "my own"}))["data"]["metrics"]
+    assert (other["label"], other["range"], other["chance"]) == ("my own", None, None)
 
 
 def test_thumbnails_come_in_the_order_of_the_points():
@@ -316,6 +340,11 @@ NAN[3] = np.nan
         (broken(embedding=np.full((40, 2), "a")), "embedding: expected numbers of shape"),
         (broken(factor_x=np.full(40, np.inf)), "factor_x: expected 40 finite numbers"),
         (broken(factor_x=np.full(40, "red")), "factor_x: expected 40 finite numbers"),
+        (broken(labels=np.full(40, 256)), "labels: at most 256 of them can be shown"),
+        (
+            [FakeRecord(num_subsets=300, content=arrays(subsets=np.arange(40) + 230))],
+            "subsets: at most 256 of them can be shown",
+        ),
         (study() + study(), "two records of B0 at K = 10, seed 0"),
         ([FakeRecord(preset="gpu"), *study()], "expected one data set and preset.*select one"),
         ([FakeRecord(num_subsets=0)], r"records\[0\]: expected num_subsets >= 1"),
@@ -442,9 +471,9 @@ def test_the_mouse_moves_everything(page, theme):
         first, words = still(tab), labels_of(tab)
         assert len(set(first)) == 3
         assert "Split, K = 10: 300 clean test images as dots, coloured by class." in words[1]
-        assert "cluster accuracy 0.310 ± " in words[1]
+        assert "cluster acc. 0.310 ± " in words[1]
         tab.locator("#k").fill("0")
-        spoken(tab, "K = 1. Baseline: cluster accuracy 0.310")
+        spoken(tab, "K = 1. Baseline: cluster acc. 0.310")
         moved = still(tab)
         assert moved[0] == first[0]  # the baseline has no subsets
         assert moved[1] != first[1]
@@ -483,9 +512,15 @@ def test_pointing_is_linked_and_the_wheel_waits_for_a_click(page):
         assert still(tab) == hovered  # the page scrolls, the panel does not zoom
         canvas.click(position=middle)
         tab.mouse.wheel(0, -300)
+        tab.mouse.move(5, 5)
         zoomed = still(tab)
         assert zoomed[1] != hovered[1]
         x, y = box["x"] + middle["x"], box["y"] + middle["y"]
+        tab.mouse.move(5, 5)
+        tab.mouse.move(x, y)
+        tab.mouse.wheel(0, -300)  # the pointer left since the click: the page scrolls again
+        tab.mouse.move(5, 5)
+        assert still(tab) == zoomed
         tab.mouse.move(x, y)
         tab.mouse.down()
         tab.mouse.move(x + 40, y + 30, steps=4)
@@ -569,3 +604,48 @@ def test_a_missing_run_is_said_in_its_panel(tmp_path):
         tab.locator("#k").fill("2")
         spoken(tab, "K = 10.")
         assert still(tab)[2] == full[2]
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_python_sets_what_is_shown_and_nothing_is_left_behind(tmp_path):
+    """As an anywidget: the model of a kernel, and a view that is closed."""
+    records = study()
+    for record in records:
+        record.metrics["rankme"] = 37.8
+    explorer = EmbeddingExplorer(records, metrics=("cluster_accuracy", "rankme"))
+    module = fragment.module_source("explorer").replace("export default { render };", "")
+    (tmp_path / "widget.html").write_text(
+        f"""<!doctype html><html lang="en"><title>widget</title><body><div id="el"></div>
+        <script type="module">{module}
+        const watched = new Set();
+        const Native = ResizeObserver;
+        window.ResizeObserver = class extends Native {{
+          observe(node) {{ watched.add(this); super.observe(node); }}
+          disconnect() {{ watched.delete(this); super.disconnect(); }}
+        }};
+        const state = {fragment.json_for_script(state(explorer))}, calls = {{}};
+        window.model = {{
+          get: (name) => state[name], on: (event, call) => {{ calls[event] = call; }},
+          off: (event) => {{ delete calls[event]; }}, save_changes() {{}},
+          set(name, value) {{ state[name] = value; calls["change:" + name]?.(); }},
+        }};
+        const close = render({{ model, el: document.getElementById("el") }});
+        window.finish = () => {{ close(); return [watched.size, Object.keys(calls).length]; }};
+        </script></body></html>""",
+        encoding="utf-8",
+    )
+    with opened(tmp_path / "widget.html", viewport={"width": 1100, "height": 900}) as tab:
+        before = still(tab)
+        tab.evaluate("model.set('images', 'own')")
+        assert tab.get_by_role("radio", name="with their subset's policy").is_checked()
+        assert still(tab)[1] != before[1]
+        tab.evaluate("model.set('images', 'clean')")
+        assert tab.get_by_role("radio", name="clean").is_checked()
+        assert still(tab) == before
+        first = tab.locator(".panel").first
+        assert first.locator(".metric").count() == 2
+        assert first.locator(".bar").count() == 1  # RankMe has no ends to draw it between
+        assert first.locator(".chance").evaluate("node => node.style.left") == "10%"
+        assert "37.8" in first.inner_text()
+        assert tab.evaluate("finish()") == [0, 0]

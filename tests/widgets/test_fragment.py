@@ -66,6 +66,15 @@ def test_sources_are_modules_for_anywidget_too(name):
     assert source.rstrip().endswith("export default { render };")
 
 
+def test_what_widgets_share_stands_once():
+    shared = fragment.module_source("player").partition("const CSS")[0]
+    assert "function followTheme(" in shared
+    for name in ("player", "explorer"):
+        assert fragment.module_source(name).startswith(shared[:1000])
+        for function in ("element", "pageTheme", "followTheme"):
+            assert fragment.module_source(name).count(f"function {function}(") == 1
+
+
 def test_pages_escape_their_title():
     page = fragment.page("<p>body</p>", "</title><script>alert(1)</script>")
     assert "<script>" not in page
@@ -74,16 +83,21 @@ def test_pages_escape_their_title():
 
 @pytest.mark.browser
 @needs_chromium
-@pytest.mark.parametrize("how", ["replace", "append"])
+@pytest.mark.parametrize("how", ["replace", "append", "shadow"])
 def test_front_ends_that_insert_html_and_run_its_scripts_again(how, tmp_path):
-    """JupyterLab replaces each script element by a copy, VS Code adds copies at the end."""
+    """JupyterLab replaces each script element by a copy, VS Code adds copies at the end, and
+    others keep outputs in a shadow tree, where the document finds nothing."""
     from contrastive_tutorial.widgets import interact
 
     html = interact(lambda k: f"now {k}", k=[1, 2], static=True, name="late").html
-    place = "script.replaceWith(copy)" if how == "replace" else "output.append(copy), copy.remove()"
+    append = "output.append(copy), copy.remove()"
+    place = "script.replaceWith(copy)" if how == "replace" else append
+    output = "document.getElementById('output')"
+    if how == "shadow":
+        output += ".attachShadow({ mode: 'open' })"
     page = f"""<!doctype html><html lang="en"><title>late</title><body><div id="output"></div>
     <script>
-    const output = document.getElementById("output");
+    const output = {output};
     output.innerHTML = {fragment.json_for_script(html)};
     for (const script of [...output.querySelectorAll("script")]) {{
       const copy = document.createElement("script");

@@ -60,8 +60,9 @@ canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block
 .metric dd { margin: 0; font-variant-numeric: tabular-nums; font-weight: 600; white-space: nowrap; }
 .metric .bar { grid-column: 1 / -1; position: relative; height: 0.5rem; border-radius: 3px;
   background: var(--soft); }
-.metric .fill { position: absolute; inset: 0 auto 0 0; background: var(--accent); opacity: 0.45;
+.metric .fill { position: absolute; top: 0; bottom: 0; background: var(--accent); opacity: 0.45;
   border-radius: 3px; }
+.metric .chance { position: absolute; top: -0.1rem; bottom: -0.1rem; border-left: 1px dashed var(--fg); }
 .metric .whisker { position: absolute; top: 0.02rem; bottom: 0.02rem; border: solid var(--fg);
   border-width: 0 1px; background: linear-gradient(var(--fg), var(--fg)) center / 100% 1px no-repeat; }
 .metrics + p { color: var(--muted); font-size: 0.75rem; margin: 0.3rem 0 0.6rem; }
@@ -109,43 +110,6 @@ const RAMP = ["#0072B2", "#808080", "#D55E00"];
 const MOVE_MS = 450;
 const REACH = 14; // css pixels around the pointer in which a dot is picked
 const EDGE = 0.05; // empty margin of a panel, as a part of its side
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
-// As in player.js: explicit marks first, then whether the text handed down is light.
-function pageTheme(host) {
-  const root = document.documentElement;
-  const body = document.body;
-  const marked = root.dataset.theme || root.getAttribute("theme");
-  if (marked === "light" || marked === "dark") return marked;
-  const jupyter = body.dataset.jpThemeLight;
-  if (jupyter) return jupyter === "false" ? "dark" : "light";
-  if (body.classList.contains("vscode-dark")) return "dark";
-  if (body.classList.contains("vscode-light")) return "light";
-  const [r, g, b] = (getComputedStyle(host).color.match(/[\d.]+/g) || [0, 0, 0]).map(Number);
-  return 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "dark" : "light";
-}
-
-function followTheme(host, apply) {
-  const update = () => apply(pageTheme(host));
-  const observer = new MutationObserver(update);
-  const watched = { attributes: true, attributeFilter: ["data-theme", "theme", "class",
-    "data-jp-theme-light"] };
-  observer.observe(document.documentElement, watched);
-  observer.observe(document.body, watched);
-  const preference = matchMedia("(prefers-color-scheme: dark)");
-  preference.addEventListener("change", update);
-  update();
-  return () => {
-    observer.disconnect();
-    preference.removeEventListener("change", update);
-  };
-}
 
 function shapeOf(category) {
   return SHAPES[(category + Math.floor(category / SHAPES.length)) % SHAPES.length];
@@ -269,10 +233,10 @@ function render({ model, el }) {
   const colourOf = (value) => isRamp() ? rampColour(value)
     : data.palette[value % data.palette.length];
 
-  function words(value) {
+  function words(value, { digits }) {
     if (!value) return "–";
     const [mean, low, high] = value;
-    return low === null ? mean.toFixed(3) : `${mean.toFixed(3)} ± ${((high - low) / 2).toFixed(3)}`;
+    return mean.toFixed(digits) + (low === null ? "" : ` ± ${((high - low) / 2).toFixed(digits)}`);
   }
   function seeds(cell, k) {
     const all = Object.values(valuesOf(cell, k));
@@ -323,10 +287,11 @@ function render({ model, el }) {
     ? selectField("seed", "Seed", data.seeds.map((seed) => [seed, seed]),
       (value) => choose("seed", Number(value)))
     : null;
+  const radios = [];
   const imagesField = element("fieldset", {}, element("legend", {}, "Images"));
   for (const [own, text] of [[false, "clean"], [true, "with their subset's policy"]]) {
     const input = element("input", { type: "radio", name: "images", value: own ? "own" : "clean" });
-    input.checked = own === ui.own;
+    radios.push([input, own]);
     input.addEventListener("change", () => choose("images", own ? "own" : "clean"));
     imagesField.append(element("label", {}, input, text));
   }
@@ -344,6 +309,7 @@ function render({ model, el }) {
   }
 
   // ---- panels ----------------------------------------------------------------------------
+  const sizes = new ResizeObserver(() => panels.forEach(fit));
   const panels = data.shown.map((cell, index) => makePanel(cell, index));
   grid.append(...panels.map((panel) => panel.node));
 
@@ -437,12 +403,14 @@ function render({ model, el }) {
   function listen(panel) {
     const { stage } = panel;
     let grip = null;
+    let armed = false; // the wheel zooms from a click until pointer or focus leaves the panel
     const place = (event) => {
       const box = panel.canvas.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
     };
     panel.canvas.addEventListener("pointerdown", (event) => {
       grip = { start: place(event), x: panel.x, y: panel.y, moved: false };
+      armed = true;
       if (panel.scale > 1) panel.canvas.setPointerCapture(event.pointerId);
     });
     panel.canvas.addEventListener("pointermove", (event) => {
@@ -462,9 +430,11 @@ function render({ model, el }) {
       grip = null;
     });
     panel.canvas.addEventListener("pointerleave", () => point("hover", -1));
-    // A page must scroll under the pointer: the wheel zooms once the panel was clicked.
+    for (const leaving of ["pointerleave", "blur"]) {
+      stage.addEventListener(leaving, () => { armed = false; });
+    }
     stage.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && shadow.activeElement !== stage) return;
+      if (!event.ctrlKey && (!armed || (event.deltaY > 0 && panel.scale === 1))) return;
       event.preventDefault();
       const [px, py] = place(event);
       zoomAt(panel, Math.exp(-event.deltaY * 0.002), px / panel.side, py / panel.side);
@@ -476,7 +446,10 @@ function render({ model, el }) {
       if (event.key === "+" || event.key === "=") zoomAt(panel, 1.6, 0.5, 0.5);
       else if (event.key === "-") zoomAt(panel, 1 / 1.6, 0.5, 0.5);
       else if (event.key === "0") zoomAt(panel, 0, 0.5, 0.5);
-      else if (event.key === "Escape") point("pinned", -1);
+      else if (event.key === "Escape") {
+        armed = false;
+        point("pinned", -1);
+      }
       else if (step && event.shiftKey) {
         panel.x += (0.15 / panel.scale) * pan[event.key][0];
         panel.y += (0.15 / panel.scale) * pan[event.key][1];
@@ -496,7 +469,7 @@ function render({ model, el }) {
       } else return;
       event.preventDefault();
     });
-    new ResizeObserver(() => fit(panel)).observe(stage);
+    sizes.observe(stage);
   }
 
   function fit(panel) {
@@ -535,7 +508,7 @@ function render({ model, el }) {
   function readPoint() {
     const i = active();
     readoutText.textContent = i < 0
-      ? "Point at a dot (or press the arrow keys in a panel): the same test image lights up in every panel. Click a panel, then zoom with the wheel."
+      ? "Point at a dot (or press the arrow keys in a panel): the same test image lights up in every panel. Click a panel to zoom with the wheel."
       : pointWords(i);
     readout.classList.toggle("tall", Boolean(atlas));
     thumb.hidden = i < 0;
@@ -613,8 +586,25 @@ function render({ model, el }) {
     if (!runOf(panel.cell)) return `${label} (${id}) was not recorded at K = ${ui.k}.`;
     const values = valuesOf(panel.cell);
     const numbers = data.metrics.filter(({ name }) => values[name])
-      .map(({ name, label: words_ }) => `${words_} ${words(values[name])}`);
+      .map((metric) => `${metric.label} ${words(values[metric.name], metric)}`);
     return `${label}: ${numbers.join(", ") || "no metrics recorded"}.`;
+  }
+
+  // From the least to the most a metric can be; none where it has no such ends.
+  function bar([mean, low, high], { range, chance }) {
+    if (!range) return [];
+    const part = (x) => Math.min(100, Math.max(0, (100 * (x - range[0])) / (range[1] - range[0])));
+    const node = element("span", { class: "bar", "aria-hidden": "true" });
+    const put = (name, from, to) => {
+      const piece = element("span", { class: name });
+      piece.style.left = `${part(from)}%`;
+      piece.style.right = `${100 - part(to)}%`;
+      node.append(piece);
+    };
+    put("fill", range[0], mean);
+    if (chance !== null) put("chance", chance, chance);
+    if (low !== null) put("whisker", low, high);
+    return [node];
   }
 
   function writePanel(panel) {
@@ -635,28 +625,18 @@ function render({ model, el }) {
       + "test image. Plus, minus, zero: zoom. Shift and arrows: pan.");
     panel.buttons.forEach(([button, what]) =>
       button.setAttribute("aria-label", `${what}: ${cell.label}`));
-    panel.metrics.replaceChildren(...data.metrics.map(({ name, label }) => {
-      const value = values[name];
-      const bar = element("span", { class: "bar", "aria-hidden": "true" });
-      if (value) {
-        const part = (x) => `${100 * Math.min(1, Math.max(0, x))}%`;
-        const fill = element("span", { class: "fill" });
-        fill.style.width = part(value[0]);
-        bar.append(fill);
-        if (value[1] !== null) {
-          const whisker = element("span", { class: "whisker" });
-          whisker.style.left = part(value[1]);
-          whisker.style.right = `${100 - Math.min(100, Math.max(0, 100 * value[2]))}%`;
-          bar.append(whisker);
-        }
-      }
-      return element("div", { class: "metric" }, element("dt", {}, label),
-        element("dd", {}, words(value)), bar);
+    panel.metrics.replaceChildren(...data.metrics.map((metric) => {
+      const value = values[metric.name];
+      return element("div", { class: "metric" }, element("dt", {}, metric.label),
+        element("dd", {}, words(value, metric)), ...(value ? bar(value, metric) : []));
     }));
     const n = seeds(panel.cell);
     const notes = [];
     if (n > 1) notes.push(`n = ${n} seeds: mean ± half of the 95% t interval.`);
     else if (n === 1) notes.push("n = 1 seed: no interval.");
+    if (data.metrics.some(({ range, chance }) => range && chance !== null)) {
+      notes.push("Dashed: guessing.");
+    }
     if (cell.evaluation) notes.push(`Metrics: clean images, BN statistics ${cell.evaluation}.`);
     if (ui.own && run && run.own >= 0) {
       notes.push("Picture: each image with its subset's policy, through its subset's branch.");
@@ -676,7 +656,7 @@ function render({ model, el }) {
         const n = Math.max(0, ...Object.values(values).map((value) => value[3]));
         const row = element("tr", { "data-k": k }, element("th", { scope: "row" },
           `${cell.label} (${cell.id})`), element("td", {}, k), element("td", {}, n),
-          ...data.metrics.map(({ name }) => element("td", {}, words(values[name]))));
+          ...data.metrics.map((metric) => element("td", {}, words(values[metric.name], metric))));
         body.append(row);
       }
     }
@@ -816,6 +796,7 @@ function render({ model, el }) {
     slider.setAttribute("aria-valuetext", `${ui.k} subsets`);
     sliderValue.textContent = String(ui.k);
     if (seedSelect) seedSelect.value = String(ui.seed);
+    for (const [input, own] of radios) input.checked = own === ui.own;
     for (const panel of panels) {
       const run = runOf(panel.cell);
       moveTo(panel, run ? coordinates(ui.own && run.own >= 0 ? run.own : run.clean) : null);
@@ -851,6 +832,8 @@ function render({ model, el }) {
       && choose("k", model.get("k"))],
     ["change:seed", () => data.seeds.includes(model.get("seed")) && model.get("seed") !== ui.seed
       && choose("seed", model.get("seed"))],
+    ["change:images", () => data.own && (model.get("images") === "own") !== ui.own
+      && choose("images", model.get("images"))],
     ["change:selected", () => {
       const i = model.get("selected");
       if (Number.isInteger(i) && i >= -1 && i < count) point("pinned", i);
@@ -869,6 +852,7 @@ function render({ model, el }) {
     fromOutside.forEach(([event, call]) => model.off(event, call));
     if (queued) cancelAnimationFrame(queued);
     clearTimeout(speaking);
+    sizes.disconnect();
     forget();
   };
 }
