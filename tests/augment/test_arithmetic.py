@@ -285,6 +285,25 @@ def test_any_policy_gives_valid_crops_and_views(policies, size, count, dtype, se
     assert bool(((views >= 0) & (views <= 1)).all())
 
 
+@given(
+    policies=st.lists(recipes, min_size=1, max_size=3),
+    size=st.integers(5, 24),
+    dtype=st.sampled_from([torch.uint8, torch.float32]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_policy_is_torchvisions(policies, size, dtype, seed):
+    policies = [dataclasses.replace(policy, noise=0.0) for policy in policies]
+    images = pictures(8, size, seed, dtype)
+    ids = torch.randint(len(policies), (8,), generator=seeded(seed))
+    params = sample(policies, ids, seeded(seed), size=size)
+    ours, theirs = apply(images, params), by_torchvision(images, params)
+    error = (ours - theirs).abs()
+    # At the threshold of a solarisation, and where a hue has no chroma, rounding decides.
+    assert float(error.flatten(1).median(1).values.max()) < 1e-4
+    assert float((error > 1e-3).float().mean()) < 0.01
+
+
 @given(hue=st.floats(-0.5, 0.5), pixel=st.tuples(*[st.integers(0, 255)] * 3))
 @settings(max_examples=60, deadline=None)
 def test_hue_keeps_value_and_chroma(hue, pixel):
