@@ -409,7 +409,8 @@ def test_a_run_tells_all_that_a_page_shows(tmp_path):
     assert views["subsets"] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert (end["reason"], end["step"]) == ("steps", 24)
 
-    file = tmp_path / "run.json"
+    export = end["export"]
+    file = tmp_path / "{cell}-K{num_subsets}-s{seed}.json".format(**export)
     file.write_text(json.dumps(end["export"]))
     (record,) = records.load_records(file)
     assert record.num_subsets == 4

@@ -547,15 +547,18 @@ function between(from: P, column: u32, low: i32, high: i32): i32 {
   return low + ((<i32>load<u16>(from + (column << 2)) * (high - low)) >> 16);
 }
 
-/** The images of contrastive_tutorial's shapes: u8 (count, 3, 32, 32), and for each image colour,
- * background and texture (u8). `cosine`: i32 (256), `chroma`: i32 (4, 3); `room`: 300,000 bytes. */
+/** Images `first` to `end` (both multiples of 80, or the last end) of contrastive_tutorial's shapes:
+ * u8 (count, 3, 32, 32), and for each image colour, background and texture (u8). `cosine`: i32
+ * (256), `chroma`: i32 (4, 3). `room`: 300,000 bytes, which keep the state from call to call. */
 export function draw(
-  which: u32, count: u32, images: P, factors: P, cosine: P, chroma: P, room: P,
+  which: u32, first: u32, end: u32, images: P, factors: P, cosine: P, chroma: P, room: P,
 ): void {
   const noise = room + 2500, numbers = room + 5000, lattice = numbers + 3840, grain = lattice + 2880;
-  seed(room, which);
-  seed(noise, which + 1000);
-  for (let i: u32 = 0; i < count; i++) {
+  if (!first) {
+    seed(room, which);
+    seed(noise, which + 1000);
+  }
+  for (let i = first; i < end; i++) {
     const place = i % 80;
     if (place == 0) {
       random(room, numbers, 960);
@@ -569,9 +572,9 @@ export function draw(
     const rotation = between(from, 6, 0, 256), dark = between(from, 7, 0, 2) == 1;
     const contrast = between(from, 8, 110, 150), light = between(from, 9, 112, 144);
     const direction = between(from, 10, 0, 256), period = between(from, 11, 160, 352);
-    store<u8>(factors++, <u8>colour);
-    store<u8>(factors++, <u8>background);
-    store<u8>(factors++, <u8>texture);
+    store<u8>(factors + i * 3, <u8>colour);
+    store<u8>(factors + i * 3, <u8>background, 1);
+    store<u8>(factors + i * 3, <u8>texture, 2);
     const low = 40 + ((light * (175 - contrast)) >> 8), high = low + contrast;
     const shape = dark ? low : high, ground = dark ? high : low;
     const c = wave(cosine, rotation), s = wave(cosine, rotation - 64);

@@ -113,7 +113,7 @@ var Lab = (() => {
     const grey = coloured && random() < 0.2;
     const place = config.k > 1 ? own / (config.k - 1) : 0;
     const shift = config.policy == "subset" ? config.strength * 0.6 * (place - 0.5) : 0;
-    const sigma = config.policy == "blur" ? config.strength * 1.5 * place : 0;
+    const sigma = config.policy == "blur" ? config.strength * 3 * place : 0;
     return [
       top, left, height, width, +flip, ...(coloured ? factors : [1, 1, 1, 0]), ...order, +grey,
       shift, sigma,
@@ -180,13 +180,8 @@ var Lab = (() => {
         layer.running = take(layer.cout * 8);
       }
     }
-    let previous = null;
-    for (const layer of convolutions) {
-      layer.x = take(capacity * layer.bytes);
-      if (previous) layer.dx = take(capacity * layer.bytes);
-      previous = layer;
-    }
-    const last = previous, [width] = net.linear[0], depth = net.linear.at(-1)[1];
+    for (const layer of convolutions) layer.x = take(capacity * layer.bytes);
+    const [width] = net.linear[0], depth = net.linear.at(-1)[1];
     const up4 = capacity + 3 & ~3;
     const h = take(up4 * width * 4), dh = take(up4 * width * 4);
     for (const layer of linear) layer.dy = take(up4 * layer.cout * 4);
@@ -243,8 +238,14 @@ var Lab = (() => {
       const grey = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
       rgb.forEach((value, c) => { I[(chroma >> 2) + i * 3 + c] = Math.round(24 * (value - grey)); });
     }
-    kernels.draw(1, count, images, factors, cosine, chroma, room);
-    kernels.draw(3, DRAWN, tests, testFactors, cosine, chroma, room);
+    // In small calls, so that the browser's better compiler gets its turn.
+    for (const [split, number, to, truth] of [
+      [1, count, images, factors], [3, DRAWN, tests, testFactors],
+    ]) {
+      for (let i = 0; i < number; i += 80) {
+        kernels.draw(split, i, Math.min(i + 80, number), to, truth, cosine, chroma, room);
+      }
+    }
 
     /** The content hash that the package has for these images. */
     function hash() {
@@ -258,7 +259,9 @@ var Lab = (() => {
       data.setBigUint64(from + blocks * 64 - 8, BigInt(length * 8));
       [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab,
         0x5be0cd19].forEach((word, i) => { U[(room >> 2) + i] = word; });
-      kernels.sha256(from, blocks, room);
+      for (let i = 0; i < blocks; i += 2000) {
+        kernels.sha256(from + i * 64, Math.min(2000, blocks - i), room);
+      }
       return Array.from(U.subarray(room >> 2, (room >> 2) + 8))
         .map((word) => word.toString(16).padStart(8, "0")).join("");
     }
@@ -366,6 +369,8 @@ var Lab = (() => {
         for (let i = 0; i < number; i++) {
           const o = tableOf(layer, i), y = layer.y + i * bytes;
           if (next) {
+            // On the way back the gradient was here, on the padding too.
+            F.fill(0, next.x + i * next.bytes >> 2, next.x + (i + 1) * next.bytes >> 2);
             kernels.normRelu(y, t.mean + o, t.scale + o, t.shift + o,
               next.x + i * next.bytes + next.inner, layer.out, layer.out, next.row, cout);
           } else {
@@ -431,7 +436,7 @@ var Lab = (() => {
         const layer = convolutions[l], next = convolutions[l + 1], {cout, positions, tables: t} = layer;
         const bytes = positions * cout * 4, factor = next ? 1 : 1 / positions;
         // Where the gradient of the output of image i is, and how it lies there.
-        const dout = (i) => (next ? next.dx + i * next.bytes + next.inner : dh + i * cout * 4);
+        const dout = (i) => (next ? next.x + i * next.bytes + next.inner : dh + i * cout * 4);
         const lie = next ? [layer.out, layer.out, next.row, cout * 4] : [1, positions, 0, 0];
         for (let i = 0; i < number; i++) {
           const o = tableOf(layer, i);
@@ -457,7 +462,8 @@ var Lab = (() => {
         if (l == 0) return;
         kernels.transpose(w + layer.w * 4, layer.wt, layer.rows * layer.run, cout);
         for (let i = 0; i < number; i++) {
-          const dx = layer.dx + i * layer.bytes;
+          // In the place of the input, which nobody asks for again.
+          const dx = layer.x + i * layer.bytes;
           F.fill(0, dx >> 2, dx + layer.bytes >> 2);
           kernels.backward(dx, layer.y + i * bytes, layer.wt, layer.offsets, layer.groups,
             layer.step, layer.rows, layer.run, layer.row, cout);
