@@ -248,10 +248,10 @@ def test_train_pause_step_and_reset(whole):
     with opened(whole) as tab:
         ready(tab)
         button(tab, "One step").click()
-        tab.wait_for_function("lab => lab.textContent.includes('step 1 ·')", arg=root(tab))
+        stands_at(tab, "1")
         assert steps(tab) == [1, 1]
         button(tab, "Resume").click()
-        tab.wait_for_function("lab => /step [1-9]\\d ·/.test(lab.textContent)", arg=root(tab))
+        stands_at(tab, r"\d\d+")
         button(tab, "Pause").click()
         tab.wait_for_timeout(300)
         stopped = steps(tab)
@@ -264,6 +264,16 @@ def test_train_pause_step_and_reset(whole):
         button(tab, "New seed").click()
         assert field(tab, "A", "seed").input_value() != before
         assert field(tab, "A", "seed").input_value() == field(tab, "B", "seed").input_value()
+
+
+def stands_at(tab, step):
+    """Wait until both sides have done a number of steps, as a regular expression."""
+    tab.wait_for_function(
+        "([lab, step]) => [...lab.querySelectorAll('.side')].every((side) =>"
+        " new RegExp(`step ${step} ·`).test(side.textContent))",
+        arg=[root(tab), step],
+        timeout=PATIENCE_MS,
+    )
 
 
 def root(tab):
@@ -357,7 +367,7 @@ def test_a_run_is_saved_as_a_record(short, tmp_path):
         button(tab, "Save run A as JSON").click()
         said(tab, "nothing to save")
         button(tab, "One step").click()
-        tab.wait_for_function("lab => lab.textContent.includes('step 1 ·')", arg=root(tab))
+        stands_at(tab, "1")
         with tab.expect_download() as download:  # under way: the run ends with it
             button(tab, "Save run B as JSON").click()
         download.value.save_as(tmp_path / download.value.suggested_filename)
@@ -412,7 +422,7 @@ def test_a_page_out_of_sight_stops(whole):
     with opened(whole) as tab:
         ready(tab)
         button(tab, "Train").click()
-        tab.wait_for_function("lab => /step \\d+ ·/.test(lab.textContent)", arg=root(tab))
+        stands_at(tab, r"\d+")
         tab.evaluate(
             "Object.defineProperty(document, 'hidden', { value: true, configurable: true });"
             "document.dispatchEvent(new Event('visibilitychange'))"
@@ -498,7 +508,7 @@ def test_calm_pages_are_drawn_at_most_once_a_second(whole):
     with opened(whole, reduced_motion="reduce") as tab:
         ready(tab)
         button(tab, "Train").click()
-        tab.wait_for_function("lab => /step \\d+ ·/.test(lab.textContent)", arg=root(tab))
+        stands_at(tab, r"\d+")
         gaps = tab.evaluate(
             """lab => new Promise((done) => {
               const times = [], watch = new MutationObserver(() => {

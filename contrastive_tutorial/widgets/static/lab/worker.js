@@ -22,7 +22,7 @@
     try {
       if (data.type == "start") start(data);
       else if (data.type == "pause") run.waiting = true;
-      else if (data.type == "resume") run.waiting = false;
+      else if (data.type == "resume") Object.assign(run, {waiting: false, pausing: false});
       else if (data.type == "step") Object.assign(run, {waiting: false, single: true});
       else if (data.type == "stop") end("stopped");
       else if (data.type == "set") {
