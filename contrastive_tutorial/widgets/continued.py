@@ -33,7 +33,7 @@ class LabExperiment(Experiment):
     learning rate decays along a cosine as everywhere in this package.
 
     Args:
-        settings: every name of :data:`~contrastive_tutorial.widgets.lab.FIELDS`.
+        settings: every name of ``FIELDS`` in ``lab.py``.
 
     Raises:
         InputError: if N is not a multiple of K, or another value cannot be trained.

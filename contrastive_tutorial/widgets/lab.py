@@ -1,8 +1,8 @@
 """The lab: SimCLR that trains in the page, two settings side by side.
 
-:class:`Lab` packs the engine of ``static/lab/`` (its README has the messages) and
+``Lab`` packs the engine of ``static/lab/`` (its README has the messages) and
 ``static/lab/view.js`` into one piece of HTML that needs neither kernel nor network. What a reader
-may change is listed once, in :data:`FIELDS`; the page builds its controls from it.
+may change is listed once, in ``FIELDS``; the page builds its controls from it.
 """
 
 from __future__ import annotations
@@ -128,12 +128,13 @@ class Lab:
     """Two small networks that learn side by side in the reader's browser.
 
     The last line of a cell shows it: HTML that trains in notebooks, in the book and in a saved
-    file, a sentence elsewhere. With a kernel and anywidget, :attr:`settings` follows the reader.
+    file, a sentence elsewhere. With a kernel and anywidget, ``settings`` follows the reader.
 
     Args:
-        question: name of one question of :func:`questions`, asked alone; all of them by default.
-        a, b: settings of the two sides that differ from the question's, by their name in
-            :data:`FIELDS`.
+        question: name of one question, asked alone; all of them by default.
+        a, b: settings of the two sides that differ from the question's: ``k``, ``policy``,
+            ``strength``, ``colours``, ``norm``, ``negatives``, ``temperature``, ``n``, ``lr``,
+            ``seed``, ``network``, ``steps``.
 
     Attributes:
         html: the self-contained piece of HTML.
@@ -173,7 +174,10 @@ class Lab:
         return {side: _defaults() | first[side.lower()] | current[side] for side in SIDES}
 
     def experiment(self, side: str = "A") -> Any:
-        """The same setting in PyTorch; see :class:`LabExperiment`.
+        """The setting of one side in PyTorch, an ``Experiment``.
+
+        Images, network, recipes, norm, loss and optimiser are the page's. Random numbers are
+        torch's, and the learning rate decays along a cosine as everywhere in this package.
 
         Raises:
             InputError: for a side other than A and B, or a setting that cannot be trained.
