@@ -8,6 +8,7 @@ Never: drops rows of a batch that does not divide, counts a recomputed forward t
 model half converted unless told to.
 """
 
+from contrastive_tutorial.norm.audit import Audit, audit, audit_target
 from contrastive_tutorial.norm.convert import KINDS, NoNorm, PlainGroupNorm, convert_norm
 from contrastive_tutorial.norm.kernels import grouped_normalize
 from contrastive_tutorial.norm.layers import (
@@ -31,6 +32,7 @@ from contrastive_tutorial.norm.statistics import (
 __all__ = [
     "EVALUATION_STATISTICS",
     "KINDS",
+    "Audit",
     "BatchRenorm1d",
     "BatchRenorm2d",
     "GhostBatchNorm1d",
@@ -42,6 +44,8 @@ __all__ = [
     "SplitBatchNorm2d",
     "SubsetAffineBatchNorm1d",
     "SubsetAffineBatchNorm2d",
+    "audit",
+    "audit_target",
     "convert_norm",
     "domains",
     "evaluation_statistics",

@@ -92,16 +92,16 @@ class OwnBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     @property
     def track_running_stats(self) -> bool:  # type: ignore[override]
-        """Read by tools that put another layer in place of a ``_BatchNorm``, and by no other.
+        """Read by tools that put another layer in place of a ``_BatchNorm``, and by ``torch.jit``.
 
         Raises:
             InputError: always; that layer could not keep what this one has learned.
         """
-        name = type(self).__name__
         raise InputError(
-            f"{name}: another layer cannot be put in its place (SyncBatchNorm, timm's and "
-            "lightly's converters and functorch's replacement rebuild plain BN); first call "
-            "convert_norm(model, 'bn'), or convert before the layers become ours"
+            f"{type(self).__name__}: plain BN cannot keep its statistics, so other tools "
+            "(SyncBatchNorm, timm's and lightly's converters, torch.func's replacement, torch.jit) "
+            "must not put that in its place; call convert_norm(model, 'bn') first, which pools "
+            "them, or leave these layers out"
         )
 
     def check_shape(self, x: Tensor) -> None:
