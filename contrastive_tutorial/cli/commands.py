@@ -42,6 +42,12 @@ def _numbers(values: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(number for value in values for number in parse_numbers(value)))
 
 
+def _words(values: Sequence[str] | None) -> list[str]:
+    """``["B0,S-P1", "M-P1"]`` to three names: a list takes commas, spaces, or both."""
+    split = [word.strip() for value in values or [] for word in value.split(",")]
+    return list(dict.fromkeys(filter(None, split)))
+
+
 def _shard(text: str) -> tuple[int, int]:
     index, slash, count = text.partition("/")
     if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
@@ -208,6 +214,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser("cells", help="list the registered cells and presets")
     images = commands.add_parser("data", help="load a data set, show its size, and fill the cache")
     images.add_argument("data", metavar="NAME|PATH", help="as for --data")
+    images.add_argument(
+        "--size", type=int, default=32, metavar="PIXELS", help="side to resize to (default: 32)"
+    )
     doctor = commands.add_parser(
         "doctor",
         parents=[common],
@@ -264,38 +273,27 @@ def _drop_output() -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from contrastive_tutorial.study import Run, run
-    from contrastive_tutorial.train import World, processes, requested
+    from contrastive_tutorial.study import Request, run, runner
+    from contrastive_tutorial.train import ProcessGroup, processes, requested
 
-    wanted = Run(options.cell, options.preset, options.seed, options.subsets)
-    wanted.check(World(*requested()))  # before waiting for other processes
-    with processes(options.device) as world:
-        record = run(
-            options.cell,
-            options.data,
-            options.preset,
-            options.seed,
-            options.subsets,
-            options.results,
-            options.device,
-            options.arrays,
-            not options.quiet,
-            options.again,
-            world,
-            options.batch_norm,
-        )
-    if not world.is_first:
+    request = Request(
+        options.cell, options.preset, options.seed, options.subsets, options.results,
+        options.device, options.arrays, options.again, not options.quiet, options.batch_norm,
+    )  # fmt: skip
+    runner.check(request, ProcessGroup(*requested()))  # before waiting for other processes
+    with processes(options.device) as group:
+        record, is_new = run(request, options.data, group)
+    if not group.is_first:
         return 0
     if record is None:
         print("another process is working on this run")
         return 0
     print(_one_line(record), flush=True)
-    print(f"record: {record.path}")
+    print(f"{'record' if is_new else 'already recorded'}: {record.path}")
     return 0
 
 
 def _study(options: argparse.Namespace) -> int:
-    from contrastive_tutorial import data
     from contrastive_tutorial.study import CELLS, runner
     from contrastive_tutorial.train import requested
 
@@ -304,61 +302,49 @@ def _study(options: argparse.Namespace) -> int:
             "torchrun: a study's runs are independent; start `study` once for each GPU with "
             "--shard, or with --ray, and use torchrun for `run`"
         )
-    seeds, subsets = _numbers(options.seeds), _numbers(options.subsets)
-    budget = runner.parse_budget(options.budget) if options.budget else None
     shard = _shard(options.shard)
-    cells = options.cells or list(CELLS)
-    planned = runner.plan(cells, seeds, subsets, options.preset)
-    train_set = data.load(options.data, "train")
-    missing = runner.missing_runs(planned, options.results, train_set)
-    print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
-    if options.dry_run:
-        for wanted in missing:
-            print(f"{wanted.cell} K={wanted.num_subsets} seed {wanted.seed}")
-        return 0
-    if options.ray is not None:
-        from contrastive_tutorial.study import study_on_ray
-
-        done = study_on_ray(
-            planned[shard[0] :: shard[1]], options.data, options.results, options.ray,
-            options.device, options.arrays, budget,
-        )  # fmt: skip
-    else:
-        done = runner.study(
-            cells, seeds, options.data, options.preset, subsets, options.results,
-            options.device, budget, shard, not options.quiet, options.arrays,
-        )  # fmt: skip
-    for record in done:
-        print(_one_line(record), flush=True)
-    left = runner.missing_runs(planned, options.results, train_set)
-    print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
-    return 0
+    planned = runner.plan(
+        _words(options.cells) or list(CELLS), _numbers(options.seeds), _numbers(options.subsets),
+        preset=options.preset, results=options.results, device=options.device,
+        arrays=options.arrays, progress=not options.quiet,
+    )  # fmt: skip
+    return _carry_out(planned, options, shard, options.ray)
 
 
 def _norms(options: argparse.Namespace) -> int:
-    from contrastive_tutorial import data
-    from contrastive_tutorial.study import norms, runner
+    from contrastive_tutorial.study import norms
 
     sizes = _numbers(options.batch_sizes) if options.batch_sizes else norms.BATCH_SIZES
     planned = norms.plan(
-        options.norms or norms.NORMS,
-        options.conditions or norms.CONDITIONS,
-        sizes,
-        _numbers(options.seeds),
-    )
+        _words(options.norms) or norms.NORMS, _words(options.conditions) or norms.CONDITIONS, sizes,
+        _numbers(options.seeds), results=options.results, device=options.device,
+        progress=not options.quiet,
+    )  # fmt: skip
+    return _carry_out(planned, options)
+
+
+def _carry_out(
+    planned: list, options: argparse.Namespace, shard: tuple[int, int] = (0, 1),
+    address: str | None = None,
+) -> int:  # fmt: skip
+    """Do what is missing of a plan, and say what is left."""
+    from contrastive_tutorial import data
+    from contrastive_tutorial.study import ray, runner
+
     budget = runner.parse_budget(options.budget) if options.budget else None
-    name = data.load(options.data, "test").name
-    missing = norms.missing(planned, options.results, name)
+    train_set = data.load(options.data, "train")
+    missing = runner.missing(planned, train_set)
     print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
     if options.dry_run:
-        for wanted in missing:
-            print(f"{wanted.cell} seed {wanted.seed}")
+        for request in missing:
+            print(request)
         return 0
-    for record in norms.study(
-        planned, options.data, options.results, options.device, budget, not options.quiet
-    ):
+    workers = ray.cluster(options.data, address, options.device) if address else None
+    # Shares of the whole plan, not of what is missing now: hosts that start late agree on them.
+    part = planned[shard[0] :: shard[1]]
+    for record in runner.study(part, options.data, budget, workers):
         print(_one_line(record), flush=True)
-    left = norms.missing(planned, options.results, name)
+    left = runner.missing(planned, train_set)
     print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
     return 0
 
@@ -426,10 +412,14 @@ def _cells(options: argparse.Namespace) -> int:
     from contrastive_tutorial.study import CELLS
     from contrastive_tutorial.train import PRESETS
 
+    print(f"{'cell':18} {'policy':10} {'negatives':9} {'norm':7} what it is")
     for cell in CELLS.values():
         article = f"  [article: {cell.article}]" if cell.article else ""
-        print(f"{cell.name:18} {cell.summary}{article}")
-    print()
+        factors = f"{cell.policy:10} {cell.negatives:9} {cell.norm:7}"
+        if cell.reference in ("raw-pixels", "pca"):
+            factors = f"{'':28}"
+        print(f"{cell.name:18} {factors} {cell.summary}{article}")
+    print(f"\n{'preset':18} what it is")
     for preset in PRESETS.values():
         print(f"{preset.name:18} {preset.summary}")
     return 0
@@ -438,12 +428,19 @@ def _cells(options: argparse.Namespace) -> int:
 def _data(options: argparse.Namespace) -> int:
     from contrastive_tutorial import data
 
-    for split in ("train", "val", "test"):
-        images = data.load(options.data, split)
+    for images in data.load_splits(options.data, size=options.size):
         print(
-            f"{images.name} {split}: {len(images)} images, {len(images.class_names)} classes, "
-            f"content {images.content_hash[:12]}"
+            f"{images.name} {images.split}: {len(images)} images of {options.size} x "
+            f"{options.size} pixels, content {images.content_hash[:12]}"
         )
+        if not images.labelled:
+            print("    no labels: trains, and is scored by what needs none")
+            continue
+        counts = images.labels.bincount(minlength=len(images.class_names)).tolist()
+        pairs = list(zip(images.class_names, counts, strict=True))
+        shown = ", ".join(f"{name} {count}" for name, count in pairs[:12])
+        more = f", and {len(pairs) - 12} more" if len(pairs) > 12 else ""
+        print(f"    {len(pairs)} classes: {shown}{more}")
     return 0
 
 

@@ -14,7 +14,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import Interval, Record, mean, mean_interval, sign_flip_p, value
 from contrastive_tutorial.report.figures import mean_and_seeds, one_setting, seeds_of
 from contrastive_tutorial.report.style import INK
-from contrastive_tutorial.study import CONDITIONS, PRESET
+from contrastive_tutorial.study import CONDITIONS, NORM_PRESET
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,7 +79,7 @@ def select(found: Sequence[Record], kind: str, condition: str, batch_size: int) 
     chosen = [
         r
         for r in found
-        if r.preset == PRESET and tuple(r.hyperparameters.get(n) for n in names) == wanted
+        if r.preset == NORM_PRESET and tuple(r.hyperparameters.get(n) for n in names) == wanted
     ]
     chosen.sort(key=lambda record: record.seed)
     seeds = [record.seed for record in chosen]
@@ -122,7 +122,7 @@ def batch_sizes(found: Sequence[Record]) -> list[int]:
         {
             int(r.hyperparameters[name])
             for r in found
-            if r.preset == PRESET and name in r.hyperparameters
+            if r.preset == NORM_PRESET and name in r.hyperparameters
         }
     )
 
@@ -138,7 +138,7 @@ def comparison(found: Sequence[Record], chance: float | None = None) -> Figure:
     import matplotlib.pyplot as plt
     import pandas as pd
 
-    found = [record for record in found if record.preset == PRESET]
+    found = [record for record in found if record.preset == NORM_PRESET]
     if not found:
         raise InputError("records: none of preset 'norm'; run `contrastive-tutorial norms` first")
     sizes = batch_sizes(found)

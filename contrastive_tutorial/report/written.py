@@ -12,8 +12,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.records import Record, as_markdown, markdown_table, result_table
 from contrastive_tutorial.report import figures, norm_figures, study_figures, tables
-from contrastive_tutorial.study import CELLS, THREE
-from contrastive_tutorial.study import PRESET as NORM_PRESET
+from contrastive_tutorial.study import CELLS, NORM_PRESET, THREE
 from contrastive_tutorial.verdicts import STUDIES, decide, effects_of, load_hypotheses, measure
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from contrastive_tutorial.study.cells import CELLS, THREE, Cell, cell
 from contrastive_tutorial.study.diagnostics import first_norm_shift
 from contrastive_tutorial.study.embedding import embed_records
 from contrastive_tutorial.study.experiment import Experiment
-from contrastive_tutorial.study.norms import CONDITIONS, NORMS, PRESET, Setting, Trial, classifier
-from contrastive_tutorial.study.ray import study_on_ray
+from contrastive_tutorial.study.norms import CONDITIONS, NORMS, Setting, Trial, classifier
 from contrastive_tutorial.study.reproduction import reproduce
-from contrastive_tutorial.study.runner import Run, missing_runs, parse_budget, plan, run, study
+from contrastive_tutorial.study.request import NORM_PRESET, Request
+from contrastive_tutorial.study.runner import Outcome, missing, parse_budget, plan, run, study
 from contrastive_tutorial.study.scoring import features
 from contrastive_tutorial.study.views import contrastive_loss
 
@@ -24,11 +24,12 @@ __all__ = [
     "CELLS",
     "CONDITIONS",
     "NORMS",
-    "PRESET",
+    "NORM_PRESET",
     "THREE",
     "Cell",
     "Experiment",
-    "Run",
+    "Outcome",
+    "Request",
     "Setting",
     "Trial",
     "cell",
@@ -37,11 +38,10 @@ __all__ = [
     "embed_records",
     "features",
     "first_norm_shift",
-    "missing_runs",
+    "missing",
     "parse_budget",
     "plan",
     "reproduce",
     "run",
     "study",
-    "study_on_ray",
 ]

@@ -1,7 +1,6 @@
 """One cell made ready to train: images, subsets, batches, norm layers, loss.
 
-:class:`Experiment` is what :func:`contrastive_tutorial.study.runner.run` uses from beginning to
-end, and what a chapter uses piece by piece.
+The runner uses :class:`Experiment` from beginning to end; a chapter uses it piece by piece.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from contrastive_tutorial import __version__, augment, norm
 from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, partition
@@ -21,22 +21,24 @@ from contrastive_tutorial.study.cells import Cell, Preset
 from contrastive_tutorial.study.cells import cell as get_cell
 from contrastive_tutorial.study.cells import preset as get_preset
 from contrastive_tutorial.study.diagnostics import EarlyAccuracy
-from contrastive_tutorial.study.scoring import Evaluator, Scores, features, training_views
+from contrastive_tutorial.study.evaluator import Evaluator
+from contrastive_tutorial.study.request import Request
+from contrastive_tutorial.study.scoring import Scores, features, training_views
 from contrastive_tutorial.study.views import Layout, contrastive_loss, layout, make_views, project
 from contrastive_tutorial.train import (
-    compiled,
     ContrastiveModel,
     History,
+    ProcessGroup,
     TrainConfig,
-    World,
     adapt_norms,
+    compiled,
     device_name,
     memory,
     resolve_device,
     seeded,
-    settle,
-    share,
+    shard,
     supports_bf16,
+    sync_buffers,
     train,
 )
 
@@ -47,37 +49,45 @@ _STEPS_A_COPY = 64
 class Experiment:
     """One cell made ready to train: images, subsets, batches, model.
 
-    ``run`` is this class used from beginning to end; a chapter uses it piece by piece.
-
-    Args:
-        cell: name or :class:`~contrastive_tutorial.study.cells.Cell`.
+        Args:
+        cell: name or :class:`~contrastive_tutorial.study.cells.Cell`; or a
+            :class:`~contrastive_tutorial.study.request.Request`, which says all that follows but
+            the images.
         images: name or path of a data set, or the three image sets ``(train, val, test)``.
         preset: name or :class:`~contrastive_tutorial.study.cells.Preset`.
         seed: of weights, partition, batches and augmentation, all jointly.
         num_subsets: K.
         device: ``None`` for the best there is.
-        world: the processes that train together; see :mod:`contrastive_tutorial.train.processes`.
-        batch_norm: with several processes, whether plain BN uses the statistics of all of them
-            (``"sync"``) or of each alone (``"local"``).
+        encoder: instead of the preset's, one of your own: a module that maps float images
+            ``(N, 3, S, S)`` to features ``(N, D)``, or a function that makes one, so that the seed
+            decides its weights. Its BN layers become those of the cell.
+        group: the processes that train together; see :mod:`contrastive_tutorial.train.processes`.
 
     Raises:
-        InputError: for unknown names, unreadable data, a batch that K does not divide, or
-            processes that cannot share it.
+        InputError: for unknown names, unreadable data, a batch that K does not divide, an encoder
+            that gives no features, or processes that cannot share a batch.
     """
 
     def __init__(
         self,
-        cell: str | Cell,
+        cell: str | Cell | Request,
         images: str | Path | tuple[ImageSet, ...] = "shapes",
         preset: str | Preset = "live",
         seed: int = 0,
         num_subsets: int = 10,
         device: str | torch.device | None = None,
-        world: World | None = None,
-        batch_norm: str = "sync",
+        *,
+        encoder: nn.Module | Callable[[], nn.Module] | None = None,
+        group: ProcessGroup | None = None,
     ):
+        batch_norm = "sync"
+        if isinstance(cell, Request):
+            asked = cell
+            cell, preset, device = asked.cell, asked.preset, asked.device
+            seed, num_subsets, batch_norm = asked.seed, asked.num_subsets, asked.batch_norm
         self.cell = get_cell(cell) if isinstance(cell, str) else cell
         self.preset = get_preset(preset) if isinstance(preset, str) else preset
+        self._encoder = encoder
         if self.preset.grayscale is not None and self.cell.policy == "P0":
             self.cell = replace(self.cell, grayscale=self.preset.grayscale)
         if seed < 0:
@@ -98,17 +108,17 @@ class Experiment:
         )
         self.subset_ids = subset_ids.to(self.device)
         self.model: ContrastiveModel = self._build_model()
-        self.world, self.batch_norm = world or World(), batch_norm
-        if self.world.size > 1 and self.cell.early_steps:
+        self.group, self.batch_norm = group or ProcessGroup(), batch_norm
+        if self.group.size > 1 and self.cell.early_steps:
             raise InputError(
                 f"{self.cell.name}: is measured while it trains, which needs the whole batch in "
                 "one process; run it without torchrun"
             )
-        self.share = share(self.order, self.world, self.device)
+        self.shard = shard(self.order, self.group, self.device)
         # What training moves: the model itself, or its like whose norms know of other processes.
         self.trained = self.model
-        if self.world.size > 1:
-            self.trained = adapt_norms(copy.deepcopy(self.model), self.share, batch_norm)  # type: ignore[assignment]
+        if self.group.size > 1:
+            self.trained = adapt_norms(copy.deepcopy(self.model), self.shard, batch_norm)  # type: ignore[assignment]
         self._forward: Callable = self.trained
         self._apply: Callable = augment.apply
         if self.preset.compile != "no" and self.device.type == "cuda":
@@ -120,7 +130,10 @@ class Experiment:
         self.early: dict[str, float] = {}  # what was measured during training
 
     def _build_model(self) -> ContrastiveModel:
-        model = seeded(self.seed, self.preset.encoder)
+        size = self.train_set.images.shape[-1]
+        model = seeded(self.seed, self._encoder or self.preset.encoder, size)
+        if self._encoder is not None and self.cell.norm == "bn":
+            return self._placed(model)  # as it came: it may have no BN at all
         if self.cell.norm == "ghost":
             # The order of the rows decides who shares a group: the layer must not deal them anew.
             model.encoder = norm.convert_norm(
@@ -132,8 +145,10 @@ class Experiment:
             model.encoder = norm.convert_norm(
                 model.encoder, self.cell.norm, self.num_subsets, total_steps=forwards
             )
-        memory_format = torch.channels_last
-        return model.to(self.device, memory_format=memory_format)  # type: ignore[call-overload]
+        return self._placed(model)
+
+    def _placed(self, model: ContrastiveModel) -> ContrastiveModel:
+        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def config(self) -> TrainConfig:
@@ -169,18 +184,18 @@ class Experiment:
         index = self.indices(step)
         views = make_views(
             self.train_set.images[index], self.subset_ids[index], self.cell, self.order, generator,
-            self.share.rows, self._apply,
+            self.shard.rows, self._apply,
         )  # fmt: skip
         return views.contiguous(memory_format=torch.channels_last)
 
     def loss(self, step: int, generator: torch.Generator) -> torch.Tensor:
         """The contrastive loss of one step."""
         z = project(
-            self._forward, self.views(step, generator), self.share.order, self.preset.passes
+            self._forward, self.views(step, generator), self.shard.order, self.preset.passes
         )
-        if self.world.size > 1:
-            z = self.world.gather(z.float())
-            z = z if self.share.back is None else z[self.share.back]
+        if self.group.size > 1:
+            z = self.group.gather(z.float())
+            z = z if self.shard.back is None else z[self.shard.back]
         return contrastive_loss(z, self.cell, self.order, self.preset.temperature)
 
     def knn(self) -> float:
@@ -189,7 +204,7 @@ class Experiment:
         With the running statistics that training has gathered so far; a final evaluation measures
         them anew.
         """
-        settle(self.trained, self.world)
+        sync_buffers(self.trained, self.group)
 
         def score() -> float:
             if self.trained is not self.model:
@@ -198,13 +213,12 @@ class Experiment:
                 self._evaluator_kept = self._evaluator()
             return self._evaluator_kept.quick_knn(self.model)
 
-        return self.world.from_first(score)
+        return self.group.from_first(score)
 
     def memory_need(self) -> memory.Need:
         """Bytes that a step takes; see :mod:`contrastive_tutorial.train.memory`."""
-        bf16 = supports_bf16(self.device)
-        groups = self.order.groups
-        return memory.measure(self.model, 4 * groups, self.preset.optimizer, bf16)
+        size = self.train_set.images.shape[-1]
+        return memory.measure(self.model, 4 * self.order.groups, supports_bf16(self.device), size)
 
     def train(
         self,
@@ -217,9 +231,11 @@ class Experiment:
         Raises:
             InputError: also if a step does not fit the memory, naming a batch size that does.
         """
-        each, groups = self.share.order.num_images, self.share.order.groups
+        each, groups = self.shard.order.num_images, self.shard.order.groups
         need = self.memory_need()
-        memory.require(need, each, self.device, groups)
+        self.group.all_or_none(
+            lambda: memory.require(need, each, self.device, groups, self.group.on_this_machine)
+        )
         early = self._early_accuracy() if self.cell.early_steps else None
         if early is not None:
             self.model.early = early
@@ -235,7 +251,7 @@ class Experiment:
                 on_step=_both(on_step, early and early.after_step),
                 measure=self.knn if self.preset.knn_every else None,
                 measure_every=self.preset.knn_every,
-                world=self.world,
+                group=self.group,
             )
         except (RuntimeError, MemoryError) as error:
             explained = memory.explain(error, need, each, self.device, groups)
@@ -247,7 +263,7 @@ class Experiment:
                 self.early = early.close()
                 del self.model.early
         if self.trained is not self.model:
-            settle(self.trained, self.world)
+            sync_buffers(self.trained, self.group)
             self.model.load_state_dict(self.trained.state_dict())
         return history
 
@@ -265,15 +281,19 @@ class Experiment:
         return {
             "cell": asdict(self.cell),
             "preset": asdict(self.preset),
+            **self._own_encoder(),
             "num_subsets": self.num_subsets,
             "data_hash": self.train_set.content_hash,
             **self._processes(),
         }
 
+    def _own_encoder(self) -> dict[str, object]:
+        return {} if self._encoder is None else {"encoder": str(self.model.encoder)}
+
     def _processes(self) -> dict[str, object]:
-        if self.world.size == 1:
+        if self.group.size == 1:
             return {}
-        return {"processes": self.world.size, "batch_norm": self.batch_norm}
+        return {"processes": self.group.size, "batch_norm": self.batch_norm}
 
     def features(self, images: ImageSet, how: str | None = None) -> torch.Tensor:
         """h of clean images, float32 ``(N, feature_dim)``, under the headline statistics.
@@ -331,6 +351,7 @@ class Experiment:
             hyperparameters={
                 "cell": asdict(self.cell) | {"early_steps": list(self.cell.early_steps)},
                 "preset": asdict(self.preset),
+                **self._own_encoder(),
                 "train_images": len(self.train_set),
                 "test_images": len(self.test_set),
                 **self._processes(),

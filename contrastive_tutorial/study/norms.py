@@ -1,4 +1,4 @@
-"""Which normalisation stands small batches, and which stands shifted subsets: a supervised study.
+"""Which normalisation copes with small batches, and which with shifted subsets: a supervised study.
 
 Ioffe 2017 (arXiv 1702.03275) tested Batch Renormalization on a classifier trained with small
 batches; this is that setting, small. One three-convolution classifier is trained by one pass over
@@ -18,21 +18,22 @@ Test images are shifted as the training images were, in equal shares, and no lay
 from __future__ import annotations
 
 import copy
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial import __version__
-from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, partition
+from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import exclusive
 from contrastive_tutorial.norm import convert_norm, evaluation_statistics, precise_bn
-from contrastive_tutorial.records import Record, git_commit, load_record, record_file, versions
+from contrastive_tutorial.records import Record, git_commit, versions
+from contrastive_tutorial.study.request import NORM_PRESET, Request
 from contrastive_tutorial.train import (
     History,
     TrainConfig,
@@ -42,7 +43,6 @@ from contrastive_tutorial.train import (
     train,
 )
 
-PRESET = "norm"
 NORMS = ("bn", "renorm", "split")
 CONDITIONS = ("exchangeable", "shifted")
 BATCH_SIZES = (4, 32, 256)
@@ -109,9 +109,24 @@ class Setting:
         """Its headline evaluation statistics: of an image whose subset is unknown."""
         return "pooled" if self.norm == "split" else "running"
 
-    def file(self, results: str | Path, data_name: str) -> Path:
-        """Where its record lives under ``results``."""
-        return record_file(results, data_name, PRESET, self.cell, NUM_SUBSETS, self.seed)
+    def request(self, **how: Any) -> Request:
+        """What the runner takes; ``how`` are other fields of it."""
+        return Request(self.cell, NORM_PRESET, self.seed, NUM_SUBSETS, **how)
+
+    @classmethod
+    def of(cls, request: Request) -> Setting:
+        """What a request of preset ``"norm"`` asks for.
+
+        Raises:
+            InputError: for a cell that no setting is called.
+        """
+        found = re.fullmatch(r"([a-z]+)-([a-z]+)-b(\d{1,6})", request.cell_name)
+        if not found or request.num_subsets != NUM_SUBSETS:
+            raise InputError(
+                f"preset 'norm': expected a cell such as renorm-shifted-b32 with K = {NUM_SUBSETS},"
+                f" got {request}"
+            )
+        return cls(found[1], found[2], int(found[3]), request.seed)
 
 
 def shift(images: Tensor, subset_ids: Tensor) -> Tensor:
@@ -261,7 +276,7 @@ class Trial:
         tail = history.losses[-max(1, self.steps // 10) :]
         return Record(
             cell=setting.cell,
-            preset=PRESET,
+            preset=NORM_PRESET,
             seed=setting.seed,
             num_subsets=NUM_SUBSETS,
             data=self.train_set.name,
@@ -297,74 +312,21 @@ def plan(
     conditions: Sequence[str] = CONDITIONS,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     seeds: Sequence[int] = range(6),
-) -> list[Setting]:
-    """Every setting of a study, seeds outermost: one that is interrupted has seeds to compare.
+    **how: Any,
+) -> list[Request]:
+    """Every run of a study, seeds outermost: one that is interrupted has seeds to compare.
+
+    Args:
+        norms, conditions, batch_sizes, seeds: the grid.
+        how: other fields of :class:`~contrastive_tutorial.study.request.Request`.
 
     Raises:
         InputError: for an unknown name or a size that does not divide.
     """
     return [
-        Setting(norm, condition, batch_size, seed)
+        Setting(norm, condition, batch_size, seed).request(**how)
         for seed in seeds
         for batch_size in batch_sizes
         for condition in conditions
         for norm in norms
     ]
-
-
-def missing(settings: Sequence[Setting], results: str | Path, data_name: str) -> list[Setting]:
-    """Those of ``settings`` that have no record yet, in order."""
-    return [setting for setting in settings if not setting.file(results, data_name).exists()]
-
-
-def study(
-    settings: Sequence[Setting],
-    images: str | Path | tuple[ImageSet, ...] = "shapes",
-    results: str | Path = "results",
-    device: str | None = None,
-    budget: float | None = None,
-    progress: bool = True,
-) -> Iterator[Record]:
-    """Run every setting that has no record yet, and yield each new record.
-
-    The same call again continues after an interruption: records are whole or absent, and a run
-    takes seconds.
-
-    Args:
-        settings: from :func:`plan`.
-        images: name or path of a data set, or image sets ``(train, val, test)``.
-        results: folder of records.
-        device: ``None`` for the best there is.
-        budget: seconds; no run is started that would not end in time, judging by the longest.
-        progress: draw a bar per run.
-
-    Raises:
-        InputError: for images that cannot be used, a folder that cannot be written, or a record
-            of other training images in it.
-    """
-    started = time.monotonic()
-    where = resolve_device(device)
-    sets = load_splits(images, where)
-    train_set, test_set = sets[0], sets[-1]
-    longest = 0.0
-    for setting in settings:
-        target = setting.file(results, train_set.name)
-        if target.exists():
-            found = load_record(target)
-            if found.data_hash != train_set.content_hash:
-                raise InputError(
-                    f"{target}: was recorded on other images named {train_set.name!r}; choose "
-                    "another results folder"
-                )
-            continue
-        if budget is not None and time.monotonic() - started + longest > budget:
-            return
-        began = time.monotonic()
-        label = f"{setting.cell} seed {setting.seed}" if progress else False
-        with exclusive(target) as ours:
-            if not ours or target.exists():
-                continue  # another study is at it, or has just been
-            record = Trial(setting, train_set, test_set, device=where).record(label)
-            record.save(results)
-        longest = max(longest, time.monotonic() - began)
-        yield replace(record, path=target)

@@ -19,10 +19,11 @@ import torch
 from contrastive_tutorial.data import load_splits
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import Record, load_record, load_records
+from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.runner import run
 
 #: Metrics that are compared with the spread over seeds, where bits differ.
-COMPARED = ("cluster_accuracy", "nmi", "knn200", "knn10", "linear_probe")
+COMPARED = ("cluster_accuracy", "nmi", "knn200", "knn10", "linear_probe", "test_accuracy")
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,12 @@ def reproduce(
             f"{record.stem} was recorded on"
         )
     with tempfile.TemporaryDirectory() as folder, _threads(record.device):
-        again = run(
-            record.cell, sets, record.preset, record.seed, record.num_subsets, folder, device,
-            arrays=False, progress=progress,
+        again, _ = run(
+            Request(
+                record.cell, record.preset, record.seed, record.num_subsets, folder, device,
+                arrays=False, progress=progress,
+            ),
+            sets,
         )  # fmt: skip
     assert again is not None  # nobody else writes into that folder
     family = load_records(

@@ -1,8 +1,8 @@
-"""Run one cell, or a study of many: from images to a record.
+"""Carry out requests: one run, or a study of many, from images to records.
 
-A run is defined by ``(cell, data, preset, seed, num_subsets)`` and leaves one record. The same
-command finds the record and does nothing, or finds a checkpoint and continues. Runs are
-independent, so any number of processes may work on one results folder: each run is done once.
+A run is defined by its request and its images, and leaves one record. The same command finds the
+record and does nothing, or finds a checkpoint and continues. Runs are independent, so any number of
+processes may work on one results folder: each run is done once.
 """
 
 from __future__ import annotations
@@ -10,241 +10,123 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
-import torch
-
-from contrastive_tutorial import metrics
 from contrastive_tutorial.data import ImageSet, load_splits
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import exclusive
-from contrastive_tutorial.records import Record, load_record, record_file
-from contrastive_tutorial.study.cells import CELLS, PRESETS, THREE
+from contrastive_tutorial.records import Record, load_record
 from contrastive_tutorial.study.cells import cell as get_cell
 from contrastive_tutorial.study.cells import preset as get_preset
 from contrastive_tutorial.study.experiment import Experiment
-from contrastive_tutorial.study.scoring import Scores, downstream, require_scorable
+from contrastive_tutorial.study.norms import Setting, Trial
+from contrastive_tutorial.study.request import NORM_PRESET, Request
+from contrastive_tutorial.study.scoring import Scores, reference_scores, require_scorable
 from contrastive_tutorial.study.views import layout
-from contrastive_tutorial.train import History, World, resolve_device, share
+from contrastive_tutorial.train import History, ProcessGroup, resolve_device, shard
 
-__all__ = [
-    "CELLS",
-    "PRESETS",
-    "THREE",
-    "Experiment",
-    "Run",
-    "missing_runs",
-    "parse_budget",
-    "plan",
-    "run",
-    "study",
-]
+Images = str | Path | ImageSet | Sequence[ImageSet]
 
 
-@dataclass(frozen=True)
-class Run:
-    """Which run: a cell with one seed and one number of subsets, under a preset."""
+class Outcome(NamedTuple):
+    """What became of a request.
 
-    cell: str
-    preset: str
-    seed: int
-    num_subsets: int
+    Attributes:
+        record: ``None`` if another process is working on this very run, and in all but the first
+            of several processes.
+        is_new: made by this call, and not found.
+    """
 
-    def file(self, results: str | Path, data_name: str) -> Path:
-        """Its record's path."""
-        return record_file(results, data_name, self.preset, self.cell, self.num_subsets, self.seed)
-
-    def check(self, world: World) -> None:
-        """Whether its batch can be divided at all, and among these processes.
-
-        Raises:
-            InputError: for unknown names, and where it cannot.
-        """
-        if self.num_subsets < 1:
-            raise InputError(f"num_subsets: expected 1 or more, got {self.num_subsets}")
-        share(
-            layout(get_cell(self.cell), get_preset(self.preset).batch_size, self.num_subsets), world
-        )
+    record: Record | None
+    is_new: bool
 
 
-def run(
-    cell: str,
-    images: str | Path | tuple[ImageSet, ...] = "shapes",
-    preset: str = "cpu",
-    seed: int = 0,
-    num_subsets: int = 10,
-    results: str | Path = "results",
-    device: str | None = None,
-    arrays: bool | None = None,
-    progress: bool = True,
-    again: bool = False,
-    world: World | None = None,
-    batch_norm: str = "sync",
-) -> Record | None:
-    """Run one cell with one seed and write its record, or load the record if it is there.
+def check(request: Request, group: ProcessGroup) -> None:
+    """Refuse, before any image is read, what cannot be carried out.
+
+    Raises:
+        InputError: for unknown names, and for a batch that cannot be divided as asked.
+    """
+    if request.preset == NORM_PRESET:
+        Setting.of(request)
+        if group.size > 1:
+            raise InputError("torchrun: a run of the normalisation study takes one process")
+        return
+    cell, preset = request.cell, request.preset
+    cell = get_cell(cell) if isinstance(cell, str) else cell
+    preset = get_preset(preset) if isinstance(preset, str) else preset
+    if request.num_subsets < 1:
+        raise InputError(f"num_subsets: expected 1 or more, got {request.num_subsets}")
+    shard(layout(cell, preset.batch_size, request.num_subsets), group)
+
+
+def run(request: Request, images: Images = "shapes", group: ProcessGroup | None = None) -> Outcome:
+    """Carry out one request, or find its record.
 
     Args:
-        cell: name of a registered cell.
-        images: data set name, path, or ``(train, val, test)`` image sets.
-        preset: name of a registered preset.
-        seed, num_subsets: which run.
-        results: folder of records; a checkpoint lies beside the record while the run lasts.
-        device: ``None`` for the best there is.
-        arrays: keep compact features of 2,000 test images for figures (``None``: for seed 0).
-        progress: draw a progress bar.
-        again: run even if a record is there, and replace it.
-        world: the processes that train this one run together; the first of them keeps the record.
-        batch_norm: as in :class:`Experiment`.
-
-    Returns:
-        The record; ``None`` if another process is working on this very run, and in all but the
-        first of several processes.
+        request: which run, and how.
+        images: whatever :func:`contrastive_tutorial.data.load_splits` takes: data set name, path,
+            an image set, or three of them.
+        group: the processes that train this one run together; the first of them keeps the record.
 
     Raises:
         InputError: for bad input of any kind; nothing is left half-written.
     """
-    record, _ = run_or_load(
-        cell, images, preset, seed, num_subsets, results, device, arrays, progress, again, world,
-        batch_norm,
-    )  # fmt: skip
-    return record
-
-
-def run_or_load(
-    cell: str,
-    images: str | Path | tuple[ImageSet, ...],
-    preset: str,
-    seed: int,
-    num_subsets: int,
-    results: str | Path,
-    device: str | None = None,
-    arrays: bool | None = None,
-    progress: bool = True,
-    again: bool = False,
-    world: World | None = None,
-    batch_norm: str = "sync",
-) -> tuple[Record | None, bool]:
-    """:func:`run`, and whether the record is new: made by this call, not found."""
-    get_cell(cell), get_preset(preset)  # before loading any image
-    where, world = resolve_device(device), world or World()
-    if world.size > 1:
-        return _run_together(
-            cell, images, preset, seed, num_subsets, results, where, arrays, progress, again,
-            world, batch_norm,
-        )  # fmt: skip
-    images = load_splits(images, where)
-    target = Run(cell, preset, seed, num_subsets).file(results, images[0].name)
-    if target.exists() and not again:
-        return _found(target, images[0]), False
-    with exclusive(target) as ours:
-        if not ours:
-            return None, False
-        if target.exists() and not again:  # another process made it a moment ago
-            return _found(target, images[0]), False
-        keep = arrays if arrays is not None else seed == 0
-        record = _run(cell, images, preset, seed, num_subsets, target, where, keep, progress)
-        assert record is not None  # there is but one process
-        return replace(record, path=target), True
-
-
-def _run_together(
-    cell: str,
-    images: str | Path | tuple[ImageSet, ...],
-    preset: str,
-    seed: int,
-    num_subsets: int,
-    results: str | Path,
-    device: torch.device,
-    arrays: bool | None,
-    progress: bool,
-    again: bool,
-    world: World,
-    batch_norm: str,
-) -> tuple[Record | None, bool]:
-    """:func:`run` on several processes: the first one decides, trains with all, and records."""
-    if isinstance(images, (str, Path)):
-        source = images
-        world.from_first(lambda: len(load_splits(source)))  # decode once; all read the cache
-        images = load_splits(images, device)
-    target = Run(cell, preset, seed, num_subsets).file(results, images[0].name)
+    group = group or ProcessGroup()
+    check(request, group)
+    where = resolve_device(request.device)
+    if group.size > 1:
+        group.from_first(lambda: len(load_splits(images)))  # decode once; all read the cache
+    sets = load_splits(images, where)
+    target = request.file(sets[0].name)
     with ExitStack() as held:
 
         def claim() -> str:
-            if target.exists() and not again:
+            if target.exists() and not request.again:
                 return "recorded"
             if not held.enter_context(exclusive(target)):
                 return "taken"
-            return "recorded" if target.exists() and not again else "ours"
+            # Another process may have made it a moment ago.
+            return "recorded" if target.exists() and not request.again else "ours"
 
-        state = world.from_first(claim)
+        state = group.from_first(claim)
         if state == "ours":
-            keep = arrays if arrays is not None else seed == 0
-            _run(
-                cell, images, preset, seed, num_subsets, target, device, keep, progress, world,
-                batch_norm,
-            )  # fmt: skip
-        found = world.is_first and state != "taken"
-        record = _found(target, images[0]) if found else None
-        return record, state == "ours"
+            _finish(request, sets, target, group)
+        if state == "taken" or not group.is_first:
+            return Outcome(None, False)
+        return Outcome(_found(target, sets[0]), state == "ours")
 
 
-def _run(
-    cell: str,
-    images: tuple[ImageSet, ...],
-    preset: str,
-    seed: int,
-    num_subsets: int,
-    target: Path,
-    device: torch.device,
-    arrays: bool,
-    progress: bool,
-    world: World | None = None,
-    batch_norm: str = "sync",
-) -> Record | None:
-    world = world or World()
+def _finish(
+    request: Request, images: Sequence[ImageSet], target: Path, group: ProcessGroup
+) -> None:
+    """Train, score and record: the whole of a run, from wherever its checkpoint stands."""
+    label = str(request) if request.progress and group.is_first else False
+    if request.preset == NORM_PRESET:
+        trial = Trial(Setting.of(request), images[0], images[-1], device=request.device)
+        trial.record(label).save(request.results)
+        return
     checkpoint = target.with_suffix(".checkpoint")
-    experiment = Experiment(cell, images, preset, seed, num_subsets, device, world, batch_norm)
+    experiment = Experiment(request, tuple(images), group=group)
     require_scorable(experiment.cell, experiment.preset, *images)
     reference = experiment.cell.reference
-    label: bool | str = False
-    if progress and world.is_first:
-        label = f"{cell} K={num_subsets} seed {seed}"
+    # What a record refuses, such as an odd name, must be refused before a step is taken.
+    experiment.record(History(), Scores("none", {}, {}, {}, {}))
     history = experiment.train(checkpoint, label) if reference is None else History()
-    if not world.is_first:
-        return None
+    if not group.is_first:
+        return
     started = time.perf_counter()
     if reference in ("raw-pixels", "pca"):
-        scores = _reference_scores(reference, experiment)
+        scores = reference_scores(
+            reference, experiment.train_set, experiment.test_set, experiment.preset, request.seed
+        )
     else:
-        scores = experiment.evaluate(arrays)
+        scores = experiment.evaluate(request.keeps_arrays)
     record = experiment.record(history, scores, time.perf_counter() - started)
-    record.save(target.parents[2], scores.arrays)
+    record.save(request.results, scores.arrays)
     checkpoint.unlink(missing_ok=True)
-    return record
-
-
-def _reference_scores(kind: str, experiment: Experiment) -> Scores:
-    """Class metrics of features that no contrastive training made."""
-    train_set, test_set = experiment.train_set, experiment.test_set
-    bank = metrics.raw_pixel_features(train_set.images)
-    test = metrics.raw_pixel_features(test_set.images)
-    # The linear probe and the neighbours of raw pixels are those of their leading components;
-    # 3,072 dimensions would only make them slow.
-    if kind == "pca":
-        bank, test = metrics.pca_features(bank, test, 128)
-    preset = experiment.preset
-    found = downstream(
-        torch.as_tensor(bank),
-        train_set.labels,
-        torch.as_tensor(test),
-        test_set.labels,
-        len(test_set.class_names),
-        experiment.seed,
-        preset.kmeans_restarts,
-    )
-    return Scores("none", found, {}, {}, {})
 
 
 def _found(target: Path, train_set: ImageSet) -> Record:
@@ -258,76 +140,108 @@ def _found(target: Path, train_set: ImageSet) -> Record:
     return record
 
 
-def missing_runs(runs: Sequence[Run], results: str | Path, train_set: ImageSet) -> list[Run]:
-    """Those of ``runs`` that have no record yet, in order.
+def missing(requests: Sequence[Request], train_set: ImageSet) -> list[Request]:
+    """Those that have no record yet, in order.
 
     Raises:
         InputError: for a record that is damaged, or that was made on other images of that name.
     """
-    files = {wanted: wanted.file(results, train_set.name) for wanted in runs}
-    for file in files.values():
+    files = [(request, request.file(train_set.name)) for request in requests]
+    for _, file in files:
         if file.exists():
             _found(file, train_set)
-    return [wanted for wanted, file in files.items() if not file.exists()]
+    return [request for request, file in files if not file.exists()]
 
 
 def plan(
-    cells: Sequence[str], seeds: Sequence[int], num_subsets: Sequence[int], preset: str
-) -> list[Run]:
+    cells: Sequence[str], seeds: Sequence[int], num_subsets: Sequence[int] = (10,), **how: Any
+) -> list[Request]:
     """Every run of a study, seeds outermost: an interrupted study has complete seeds to compare.
+
+    Args:
+        cells, seeds, num_subsets: the grid.
+        how: the other fields of :class:`Request`.
 
     Raises:
         InputError: for unknown names, and for a batch that some K does not divide: before the first
             run, not hours later when its turn comes.
     """
-    for cell in cells:
-        for k in num_subsets:
-            Run(cell, preset, 0, k).check(World())
-    return [Run(cell, preset, seed, k) for seed in seeds for k in num_subsets for cell in cells]
+    for k in num_subsets:
+        for cell in cells:
+            check(Request(cell, num_subsets=k, **how), ProcessGroup())
+    return [Request(cell, seed=s, num_subsets=k, **how)
+            for s in seeds for k in num_subsets for cell in cells]  # fmt: skip
+
+
+class Workers(Protocol):
+    """Who carries out the requests of a study: ``slots`` of them at a time."""
+
+    slots: int
+
+    def start(self, request: Request) -> Any:
+        """Begin; returns a handle."""
+
+    def next(self, handles: list[Any]) -> tuple[Any, Outcome]:
+        """Wait for one of several to end; returns its handle and what became of it."""
+
+
+class Here:
+    """This process: one request after the other, each done when it is started."""
+
+    slots = 1
+
+    def __init__(self, images: Sequence[ImageSet]) -> None:
+        self._images = images
+
+    def start(self, request: Request) -> str:
+        self._outcome = run(request, self._images)
+        return str(request)
+
+    def next(self, handles: list[str]) -> tuple[str, Outcome]:
+        return handles[0], self._outcome
 
 
 def study(
-    cells: Sequence[str],
-    seeds: Sequence[int],
-    images: str | Path = "shapes",
-    preset: str = "cpu",
-    num_subsets: Sequence[int] = (10,),
-    results: str | Path = "results",
-    device: str | None = None,
+    requests: Sequence[Request],
+    images: Images = "shapes",
     budget: float | None = None,
-    shard: tuple[int, int] = (0, 1),
-    progress: bool = True,
-    arrays: bool | None = None,
+    workers: AbstractContextManager[Workers] | None = None,
 ) -> Iterator[Record]:
-    """Run every cell x seed x K that has no record yet, and yield each new record.
+    """Carry out every request that has no record yet, and yield each new record.
 
     Any number of studies may work on one folder: what another one does, or did since this one
     began, is left to it and not yielded here.
 
     Args:
-        cells, seeds, num_subsets: the grid.
-        images, preset, results, device, progress, arrays: as in :func:`run`.
+        requests: of :func:`plan` or :func:`contrastive_tutorial.study.norms.plan`, in order. For
+            several hosts give each a part of them: ``requests[i::n]``.
+        images: as in :func:`run`.
         budget: seconds; no run is started that would not end in time, judging by the longest run
             so far.
-        shard: ``(i, n)`` takes every n-th run, starting at the i-th, for several hosts.
+        workers: ``None`` for this process; see :mod:`contrastive_tutorial.study.ray`.
     """
-    started = time.monotonic()
-    runs = plan(cells, seeds, num_subsets, preset)
-    where = resolve_device(device)
-    sets = load_splits(images, where)
-    longest = 0.0
-    # Shares of the whole plan, not of what is missing now: hosts that start late agree on them.
-    for wanted in missing_runs(runs[shard[0] :: shard[1]], results, sets[0]):
-        if budget is not None and time.monotonic() - started + longest > budget:
-            return
-        began = time.monotonic()
-        record, is_new = run_or_load(
-            wanted.cell, sets, preset, wanted.seed, wanted.num_subsets, results, device, arrays,
-            progress,
-        )  # fmt: skip
-        longest = max(longest, time.monotonic() - began)
-        if record is not None and is_new:
-            yield record
+    if not requests:
+        return
+    started, longest = time.monotonic(), 0.0
+    sets = load_splits(images, resolve_device(requests[0].device))
+    left = missing(requests, sets[0])
+    if not left:
+        return
+    running: dict[Any, float] = {}
+    with workers or nullcontext(Here(sets)) as pool:
+        while left or running:
+            # As many as there is room for: a budget must be able to stop what has not begun.
+            while left and len(running) < pool.slots:
+                began = time.monotonic()
+                if budget is not None and began - started + longest > budget:
+                    left = []
+                    break
+                running[pool.start(left.pop(0))] = began
+            if running:
+                handle, outcome = pool.next(list(running))
+                longest = max(longest, time.monotonic() - running.pop(handle))
+                if outcome.record is not None and outcome.is_new:
+                    yield outcome.record
 
 
 def parse_budget(text: str) -> float:

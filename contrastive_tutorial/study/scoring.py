@@ -6,36 +6,25 @@ under the evaluation statistics that the cell fixed in advance.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from contrastive_tutorial import augment, metrics, norm
-from contrastive_tutorial.augment import DEFAULT_POLICY, POLICIES
-from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
+from contrastive_tutorial import metrics
+from contrastive_tutorial.data import ImageSet, SubsetBatches
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.study.cells import Cell, Preset
-from contrastive_tutorial.study.diagnostics import cluster_protocols, first_norm_shift
 from contrastive_tutorial.study.views import (
     Layout,
-    contrastive_loss,
     make_views,
-    policies,
-    policy_ids,
-    project,
 )
-from contrastive_tutorial.train import ContrastiveModel, supports_bf16
 
 Forward = Callable[[Tensor], Tensor]
 
-SHOWN_IMAGES = 2_000
 _CHUNK = 500
-_PROBE_IMAGES = 1_000
 _NEIGHBOURS = 200  # of the weighted kNN protocol
 
 
@@ -82,6 +71,13 @@ def to_float(images: Tensor) -> Tensor:
     return images.float().div_(255)
 
 
+def sample(total: int, wanted: int | None) -> Tensor:
+    """int64 indices, evenly spaced: class-balanced, where images are stored by class."""
+    if wanted is None or wanted >= total:
+        return torch.arange(total)
+    return torch.linspace(0, total - 1, wanted).round().long()
+
+
 @torch.no_grad()
 def features(forward: Forward, images: Tensor) -> Tensor:
     """float32 ``(N, D)`` of uint8 or float images ``(N, 3, H, W)``, in chunks.
@@ -109,309 +105,6 @@ def training_views(
     for step in steps:
         index = batches.indices(step).to(images.device)
         yield make_views(images[index], subset_ids[index], cell, order, generator)
-
-
-class Evaluator:
-    """Scores checkpoints of one cell on one data set.
-
-    Args:
-        cell, preset: what was trained.
-        train, test: image sets; nothing is fitted on ``test``.
-        val: held-out training images, for the policy probe.
-        subset_ids: int64 ``(N,)`` subset of every training image.
-        num_subsets: K.
-        batches, order: as in training.
-        seed: of k-means, probes and augmentation draws.
-    """
-
-    def __init__(
-        self,
-        cell: Cell,
-        preset: Preset,
-        train: ImageSet,
-        val: ImageSet,
-        test: ImageSet,
-        subset_ids: Tensor,
-        num_subsets: int,
-        batches: SubsetBatches,
-        order: Layout,
-        seed: int,
-    ):
-        self.cell, self.preset, self.seed = cell, preset, seed
-        self.train, self.val, self.test = train, val, test
-        self.subset_ids, self.num_subsets = subset_ids, num_subsets
-        self.batches, self.order = batches, order
-        # A fixed, class-balanced sample: the archive and the generator store images by class.
-        stride = self._sample(len(train), preset.bank)
-        self.bank_images, self.bank_labels = train.images[stride], train.labels[stride]
-
-    @staticmethod
-    def _sample(total: int, wanted: int | None) -> Tensor:
-        if wanted is None or wanted >= total:
-            return torch.arange(total)
-        return torch.linspace(0, total - 1, wanted).round().long()
-
-    def __call__(self, model: ContrastiveModel, with_arrays: bool = False) -> Scores:
-        """Score ``model``, whose running statistics are first recomputed (precise BN)."""
-        headline = self.cell.headline_statistics
-        found, extra = self._training_mode(model)
-        self.make_exact(model.encoder)
-        found["contrastive_eval"] = self._contrastive(self._oracle_forward(model), model)
-        norm.reestimate(model.encoder, self._clean_batches())
-        with norm.evaluation_statistics(model.encoder, headline) as forward:
-            bank, test = features(forward, self.bank_images), features(forward, self.test.images)
-            found |= self._downstream(bank, test)
-            found |= self._projections(forward, model)
-            probes, own = self._policy_probes(forward, model)
-            if self.cell.score_protocols:
-                extra |= self._protocols(model, bank, test)
-        found |= probes
-        extra |= own
-        if self.cell.has_branches and self.num_subsets > 1:
-            extra |= self._between_branches(model)
-        evaluations = {
-            how: self._menu_entry(model.encoder, how) for how in self._menu() if how != headline
-        }
-        evaluations[headline] = self._menu_entry(model.encoder, headline)
-        arrays = self._arrays(model, bank) if with_arrays else {}
-        return Scores(headline, found, evaluations, extra, arrays)
-
-    # -- pieces ---------------------------------------------------------------------------------
-
-    def _views(self, steps: range) -> Iterator[Tensor]:
-        return training_views(
-            self.cell, self.order, self.batches, self.train.images, self.subset_ids, steps,
-            self.seed + 1,
-        )  # fmt: skip
-
-    def _clean_batches(self) -> Iterator[Tensor]:
-        for step in range(20_000, 20_020):
-            index = self.batches.indices(step).to(self.train.images.device)
-            yield to_float(self.train.images[index])
-
-    def _menu(self) -> list[str]:
-        if self.cell.norm in ("gn", "none"):
-            return ["running"]
-        if not self.cell.has_branches:
-            return ["running", "reestimated", "test-batch"]
-        branches = [f"branch:{k}" for k in range(self.num_subsets)]
-        return ["mean", "pooled", "reestimated", "test-batch", "ensemble", *branches]
-
-    def _menu_entry(self, encoder: nn.Module, how: str) -> dict[str, float]:
-        """kNN and clustering of one checkpoint under one choice of statistics, on a small bank."""
-        index = self._sample(len(self.bank_images), self.preset.menu_bank)
-        with norm.evaluation_statistics(encoder, how) as forward:
-            bank = features(forward, self.bank_images[index])
-            test_index = self._sample(len(self.test), self.preset.menu_bank // 2)
-            test = features(forward, self.test.images[test_index])
-        labels, test_labels = self.bank_labels[index], self.test.labels[test_index]
-        clusters = metrics.cluster(bank, test, len(self.test.class_names), self.seed, n_init=2)
-        return {
-            "knn200": metrics.knn_accuracy(bank, labels, test, test_labels),
-            "cluster_accuracy": metrics.cluster_accuracy(test_labels, clusters),
-        }
-
-    def _downstream(self, bank: Tensor, test: Tensor) -> dict[str, float]:
-        labels, test_labels = self.bank_labels, self.test.labels
-        return downstream(
-            bank, labels, test, test_labels, len(self.test.class_names), self.seed,
-            self.preset.kmeans_restarts,
-        )  # fmt: skip
-
-    @torch.no_grad()
-    def _training_mode(self, model: ContrastiveModel) -> tuple[dict[str, float], dict[str, float]]:
-        """Contrastive accuracy and own-subset neighbours with batch statistics, as in training."""
-        twin = copy.deepcopy(model)  # a forward pass in training mode moves the running statistics
-        twin.train()
-        accuracy, own, losses = [], [], []
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            for step, views in enumerate(self._views(range(10_000, 10_004))):
-                z = project(twin, views, self.order, self.preset.passes).float()
-                z0, z1 = self.order.views(z)
-                subsets = self.subset_ids[self.batches.indices(10_000 + step)]
-                accuracy.append(metrics.contrastive_accuracy(z0, z1, self.cell.normalize))
-                losses.append(
-                    float(contrastive_loss(z, self.cell, self.order, self.preset.temperature))
-                )
-                if self.num_subsets > 1 and self.cell.only_subset is None:
-                    own.append(metrics.nearest_negative_same_subset(z0, z1, subsets))
-        found = {
-            "contrastive_train": float(np.mean(accuracy)),
-            "loss_final": float(np.mean(losses)),
-        }
-        return found, {"nearest_negative_same_subset": float(np.mean(own))} if own else {}
-
-    def _oracle_forward(self, model: ContrastiveModel) -> str:
-        return "oracle" if self.cell.has_branches else "running"
-
-    @torch.no_grad()
-    def _contrastive(self, how: str, model: ContrastiveModel) -> float:
-        """Contrastive accuracy of training views in evaluation mode, each through its branch."""
-        accuracy = []
-        with norm.evaluation_statistics(model.encoder, how) as forward:
-            for views in self._views(range(10_000, 10_004)):
-                z0, z1 = self.order.views(model.head(forward(views)).float())
-                accuracy.append(metrics.contrastive_accuracy(z0, z1, self.cell.normalize))
-        return float(np.mean(accuracy))
-
-    @torch.no_grad()
-    def _projections(self, forward: Forward, model: ContrastiveModel) -> dict[str, float]:
-        """Similarity, alignment and uniformity of z on two default views of test images."""
-        generator = torch.Generator(device=self.test.images.device).manual_seed(self.seed + 2)
-        images = self.test.images[self._sample(len(self.test), SHOWN_IMAGES)]
-        ids = torch.zeros(len(images), dtype=torch.int64, device=images.device)
-        z = []
-        for _ in range(2):
-            params = augment.sample((DEFAULT_POLICY,), ids, generator)
-            h = features(forward, augment.apply(images, params))
-            z.append(F.normalize(model.head(h), dim=1))
-        similarity = metrics.dot_product_similarity(z[0], z[1])
-        h_train = features(forward, self.bank_images[self._sample(len(self.bank_images), 25_600)])
-        return {
-            "dot_positive": similarity.positive,
-            "dot_negative": similarity.negative,
-            "alignment": metrics.alignment(z[0], z[1]),
-            "uniformity": metrics.uniformity(torch.cat(z)),
-            "rankme": metrics.rankme(h_train),
-        }
-
-    @torch.no_grad()
-    def _policy_probes(
-        self, forward: Forward, model: ContrastiveModel
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        """Can a linear probe tell which of the ten policies an image got?
-
-        Under the headline statistics (``policy_probe_h``, ``_z``), and with every policy through
-        the branch that was trained on it (``..._own_branch``), as the network saw it in training;
-        there also the recall of every policy and, for cells with one policy per subset, how far
-        it shifts the input of the first norm layer.
-        """
-        generator = torch.Generator(device=self.val.images.device).manual_seed(self.seed + 3)
-        images = self.val.images[self._sample(len(self.val), _PROBE_IMAGES)]
-        count, n = len(POLICIES), len(images)
-        ids = torch.arange(count, device=images.device).repeat_interleave(n)
-        views = augment.apply(
-            images.repeat(count, 1, 1, 1), augment.sample(POLICIES, ids, generator)
-        )
-        image_ids = torch.arange(n, device=images.device).repeat(count)
-
-        def probe(h: Tensor) -> tuple[float, float, dict[int, float]]:
-            z = model.head(h)
-            on_z, recalls = metrics.policy_probe_recalls(z, ids, image_ids, self.seed)
-            return metrics.policy_probe(h, ids, image_ids, self.seed), on_z, recalls
-
-        on_h, on_z, recalls = probe(features(forward, views))
-        found = {"policy_probe_h": on_h, "policy_probe_z": on_z}
-        if self.cell.has_branches and self.num_subsets >= count and self.cell.policy == "P1":
-            own = []
-            for k, part in enumerate(views.split(n)):
-                with norm.evaluation_statistics(model.encoder, f"branch:{k}") as through_branch:
-                    own.append(features(through_branch, part))
-            on_h, on_z, recalls = probe(torch.cat(own))
-        extra = {"policy_probe_h_own_branch": on_h, "policy_probe_z_own_branch": on_z}
-        if self.cell.policy == "P1":
-            extra |= {f"policy_recall_z_own_branch/{k}": value for k, value in recalls.items()}
-            if self.cell.norm != "none":
-                extra |= first_norm_shift(model.encoder, forward, views, ids)
-        return found, extra
-
-    @torch.no_grad()
-    def _protocols(self, model: ContrastiveModel, bank: Tensor, test: Tensor) -> dict[str, float]:
-        """Every clustering protocol on h and on z, on the small bank: 160 k-means fits."""
-        index = self._sample(len(bank), self.preset.menu_bank)
-        views = {"h": (bank[index], test), "z": (model.head(bank[index]), model.head(test))}
-        return cluster_protocols(views, self.test.labels, len(self.test.class_names))
-
-    def quick_cluster_accuracy(self, encoder: nn.Module) -> float:
-        """Cluster accuracy under the encoder's own running statistics, on the small bank."""
-        return self._menu_entry(encoder, "running")["cluster_accuracy"]
-
-    def quick_knn(self, model: ContrastiveModel) -> float:
-        """kNN accuracy (k = 10, cosine) under the headline statistics as they are, whole bank."""
-        device = self.test.images.device
-        bf16 = supports_bf16(device)
-        with (
-            norm.evaluation_statistics(model.encoder, self.cell.headline_statistics) as forward,
-            torch.autocast(device.type, torch.bfloat16, enabled=bf16),
-        ):
-            bank, test = features(forward, self.bank_images), features(forward, self.test.images)
-        return metrics.knn_accuracy(  # in float32: bfloat16 has too many ties
-            bank, self.bank_labels, test, self.test.labels, k=10, temperature=None
-        )
-
-    def make_exact(self, encoder: nn.Module) -> None:
-        """Precise BN: running statistics measured on batches as training makes them."""
-        norm.precise_bn(encoder, self._views(range(10_000, 10_020)))
-
-    @torch.no_grad()
-    def _between_branches(self, model: ContrastiveModel) -> dict[str, float]:
-        """Do branches place one image alike, and do clusters follow subsets instead of classes?
-
-        ``cross_branch_top1``: share of clean test images that, sent through branch i, find
-        themselves sent through branch j as nearest neighbour, mean over ordered pairs.
-        ``nmi_cluster_subset``: NMI of k-means clusters and subsets over training images, each in
-        its own policy and through its own branch.
-        """
-        images = self.test.images[self._sample(len(self.test), _PROBE_IMAGES)]
-        index = self._sample(len(self.train), self.preset.menu_bank)
-        subsets = self.subset_ids[index]
-        generator = torch.Generator(device=images.device).manual_seed(self.seed + 5)
-        ids, _ = policy_ids(self.cell, subsets, generator)
-        params = augment.sample(policies(self.cell), ids, generator)
-        views = augment.apply(self.train.images[index], params)
-        through, own = [], []
-        for k in range(self.num_subsets):
-            with norm.evaluation_statistics(model.encoder, f"branch:{k}") as forward:
-                through.append(features(forward, images))
-                own.append(features(forward, views[subsets == k]))
-        pairs = [
-            metrics.retrieval_top1(through[i], through[j])
-            for i in range(self.num_subsets)
-            for j in range(self.num_subsets)
-            if i != j
-        ]
-        members = torch.cat([subsets[subsets == k] for k in range(self.num_subsets)])
-        everything = torch.cat(own)
-        clusters = metrics.cluster(
-            everything, everything, len(self.test.class_names), self.seed, n_init=2
-        )
-        return {
-            "cross_branch_top1": float(np.mean(pairs)),
-            "nmi_cluster_subset": metrics.nmi(members, clusters),
-        }
-
-    @torch.no_grad()
-    def _arrays(self, model: ContrastiveModel, bank: Tensor) -> dict[str, np.ndarray]:
-        """Compact features of the shown test images, clean and as their subset was trained."""
-        from contrastive_tutorial.study.embedding import reduce
-
-        images = self.test.images[self._sample(len(self.test), SHOWN_IMAGES)]
-        labels = self.test.labels[self._sample(len(self.test), SHOWN_IMAGES)]
-        subsets = partition(labels, self.num_subsets, seed=0)
-        with norm.evaluation_statistics(model.encoder, self.cell.headline_statistics) as forward:
-            clean = features(forward, images)
-        generator = torch.Generator(device=images.device).manual_seed(self.seed + 4)
-        ids, _ = policy_ids(self.cell, subsets, generator)
-        views = augment.apply(images, augment.sample(policies(self.cell), ids, generator))
-        trained = torch.empty_like(clean)
-        for k in range(self.num_subsets):
-            rows = subsets == k
-            how = f"branch:{k}" if self.cell.has_branches else self.cell.headline_statistics
-            with norm.evaluation_statistics(model.encoder, how) as forward:
-                trained[rows] = features(forward, views[rows])
-        arrays = {
-            "labels": labels.cpu().numpy().astype(np.int16),
-            "subsets": subsets.cpu().numpy().astype(np.int16),
-            "features": reduce(F.normalize(clean, dim=1).cpu().numpy(), 32),
-            "features_subset": reduce(F.normalize(trained, dim=1).cpu().numpy(), 32),
-        }
-        if self.test.factors:
-            index = self._sample(len(self.test), SHOWN_IMAGES)
-            for name, values in self.test.factors.items():
-                if values.ndim == 1:
-                    arrays[f"factor_{name}"] = values[index].cpu().numpy()
-        return arrays
 
 
 def downstream(
@@ -442,3 +135,20 @@ def downstream(
         "knn10": knn10,
         "linear_probe": metrics.linear_probe(bank, labels, test, test_labels),
     }
+
+
+def reference_scores(
+    kind: str, train: ImageSet, test: ImageSet, preset: Preset, seed: int
+) -> Scores:
+    """Class metrics of features that no training made: ``"raw-pixels"`` or ``"pca"``."""
+    bank = metrics.raw_pixel_features(train.images)
+    pixels = metrics.raw_pixel_features(test.images)
+    # The linear probe and the neighbours of raw pixels are those of their leading components;
+    # 3,072 dimensions would only make them slow.
+    if kind == "pca":
+        bank, pixels = metrics.pca_features(bank, pixels, 128)
+    found = downstream(
+        torch.as_tensor(bank), train.labels, torch.as_tensor(pixels), test.labels,
+        len(test.class_names), seed, preset.kmeans_restarts,
+    )  # fmt: skip
+    return Scores("none", found, {}, {}, {})

@@ -6,35 +6,47 @@ Never: knows cells, policies or records; waits for the device inside a step.
 """
 
 from contrastive_tutorial.train.compiling import compiled
-from contrastive_tutorial.train.encoders import ContrastiveModel, resnet18, seeded, two_conv
-from contrastive_tutorial.train.layout import Layout
-from contrastive_tutorial.train.loop import (
-    History,
-    TrainConfig,
-    device_name,
-    resolve_device,
-    step_seed,
-    supports_bf16,
-    train,
+from contrastive_tutorial.train.devices import device_name, resolve_device, supports_bf16
+from contrastive_tutorial.train.encoders import (
+    ENCODERS,
+    ContrastiveModel,
+    ProjectionHead,
+    TwoConv,
+    resnet18,
+    seeded,
+    two_conv,
 )
+from contrastive_tutorial.train.layout import Layout
+from contrastive_tutorial.train.loop import History, TrainConfig, step_seed, train
 from contrastive_tutorial.train.memory import Saved
 from contrastive_tutorial.train.optimizers import learning_rate, make_optimizer
-from contrastive_tutorial.train.presets import OPTIMIZERS, PRESETS, Preset, Schedule, preset
-from contrastive_tutorial.train.processes import World, processes, requested
-from contrastive_tutorial.train.sharding import adapt_norms, settle, share
+from contrastive_tutorial.train.presets import (
+    OPTIMIZERS,
+    PRESETS,
+    Preset,
+    Schedule,
+    changed,
+    preset,
+)
+from contrastive_tutorial.train.processes import ProcessGroup, processes, requested
+from contrastive_tutorial.train.sharding import adapt_norms, shard, sync_buffers
 
 __all__ = [
+    "ENCODERS",
     "OPTIMIZERS",
     "PRESETS",
     "ContrastiveModel",
     "History",
     "Layout",
     "Preset",
+    "ProcessGroup",
+    "ProjectionHead",
     "Saved",
     "Schedule",
     "TrainConfig",
-    "World",
+    "TwoConv",
     "adapt_norms",
+    "changed",
     "compiled",
     "device_name",
     "learning_rate",
@@ -45,10 +57,10 @@ __all__ = [
     "resnet18",
     "resolve_device",
     "seeded",
-    "settle",
-    "share",
+    "shard",
     "step_seed",
     "supports_bf16",
+    "sync_buffers",
     "train",
     "two_conv",
 ]

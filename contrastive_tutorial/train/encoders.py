@@ -7,6 +7,9 @@ Evaluation uses h.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -123,29 +126,50 @@ class ContrastiveModel(nn.Module):
         return h, self.head(h)
 
 
-def build(name: str) -> ContrastiveModel:
-    """An encoder by name with its head: ``"two_conv"``, ``"two_conv_strided"``, ``"resnet18"``.
+ENCODERS: dict[str, Callable[[], ContrastiveModel]] = {
+    # The two-conv networks take the article's single FC.
+    "two_conv": lambda: ContrastiveModel(two_conv(), ProjectionHead(2048)),
+    "two_conv_strided": lambda: ContrastiveModel(two_conv(strided=True), ProjectionHead(128)),
+    # The head of the best published small recipe (``dkobak/simclr-cifar10``).
+    "resnet18": lambda: ContrastiveModel(resnet18(), ProjectionHead(512, 128, hidden=1024)),
+}
 
-    The two-conv networks take the article's single FC; ResNet-18 takes the 512-1024-128 head of
-    the best published small recipe (``dkobak/simclr-cifar10``).
+
+def build(name: str) -> ContrastiveModel:
+    """An encoder by its name in :data:`ENCODERS`, with its head.
 
     Raises:
         InputError: for an unknown name.
     """
-    if name == "two_conv":
-        encoder: nn.Module = two_conv()
-        head = ProjectionHead(2048)
-    elif name == "two_conv_strided":
-        encoder = two_conv(strided=True)
-        head = ProjectionHead(128)
-    elif name == "resnet18":
-        encoder = resnet18()
-        head = ProjectionHead(512, 128, hidden=1024)
-    else:
-        raise InputError(
-            f"encoder: expected 'two_conv', 'two_conv_strided' or 'resnet18', got {name!r}"
-        )
-    return ContrastiveModel(encoder, head)
+    if name not in ENCODERS:
+        raise InputError(f"encoder: expected one of {', '.join(ENCODERS)}, got {name!r}")
+    return ENCODERS[name]()
+
+
+def with_head(encoder: nn.Module, size: int = 32) -> ContrastiveModel:
+    """An encoder of your own with the article's head: one linear layer from h to 128 numbers.
+
+    Args:
+        encoder: maps float images ``(N, 3, size, size)`` to features ``(N, D)``.
+        size: height and width of the images.
+
+    Raises:
+        InputError: if it does not, saying what it did instead; if it has nothing to train.
+    """
+    if not any(p.requires_grad for p in encoder.parameters()):
+        raise InputError("encoder: expected a module with parameters to train, found none")
+    twin = copy.deepcopy(encoder).eval()  # a forward pass may change buffers
+    device = next(twin.parameters()).device
+    what = f"encoder: expected features (N, D) of images (N, 3, {size}, {size})"
+    try:
+        with torch.no_grad():
+            h = twin(torch.zeros(2, 3, size, size, device=device))
+    except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
+        raise InputError(f"{what}, but it fails on two: {' '.join(str(error).split())}") from error
+    if not isinstance(h, Tensor) or h.ndim != 2 or len(h) != 2 or not h.is_floating_point():
+        got = tuple(h.shape) if isinstance(h, Tensor) else type(h).__name__
+        raise InputError(f"{what}, got {got} of two; end it with nn.Flatten() or a pooling")
+    return ContrastiveModel(encoder, ProjectionHead(h.shape[1]).to(device))
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -153,8 +177,24 @@ def count_parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-def seeded(seed: int, name: str) -> ContrastiveModel:
-    """:func:`build` with weights drawn from ``seed``, leaving the global generator untouched."""
+def seeded(
+    seed: int, encoder: str | nn.Module | Callable[[], nn.Module], size: int = 32
+) -> ContrastiveModel:
+    """A model whose weights are drawn from ``seed``, leaving the global generator untouched.
+
+    Args:
+        seed: of every weight that is drawn here.
+        encoder: a name for :func:`build`; or a function that makes an encoder, or an encoder with
+            the weights that it has, for :func:`with_head`.
+        size: height and width of the images.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build(name)
+        if isinstance(encoder, str):
+            return build(encoder)
+        made = encoder if isinstance(encoder, nn.Module) else encoder()
+        if not isinstance(made, nn.Module):
+            raise InputError(
+                f"encoder: expected a module or a function that makes one, got {type(made)}"
+            )
+        return with_head(made, size)

@@ -24,10 +24,11 @@ from tqdm.auto import tqdm
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.train import checkpoints
 from contrastive_tutorial.train.checkpoints import Progress
+from contrastive_tutorial.train.devices import supports_bf16, synchronize
 from contrastive_tutorial.train.optimizers import learning_rate, make_optimizer
 from contrastive_tutorial.train.presets import require_schedule
-from contrastive_tutorial.train.processes import World
-from contrastive_tutorial.train.sharding import settle
+from contrastive_tutorial.train.processes import ProcessGroup
+from contrastive_tutorial.train.sharding import sync_buffers
 
 # (step, generator) -> the loss of that step, a scalar that depends on the model's parameters
 StepLoss = Callable[[int, torch.Generator], Tensor]
@@ -43,7 +44,7 @@ class TrainConfig:
     Attributes:
         steps: optimiser steps.
         lr: peak learning rate; cosine decay to zero over ``steps``.
-        optimizer: ``"adam"``, ``"adamw"``, ``"sgd"`` (momentum 0.9), ``"nesterov"`` or ``"lars"``.
+        optimizer: ``"adam"``, ``"adamw"`` or ``"sgd"`` (momentum 0.9).
         weight_decay: L2 penalty, not applied to one-dimensional parameters (biases, norm affine).
         warmup: fraction of the steps with a linearly rising learning rate.
         seed: of everything random in the run.
@@ -95,61 +96,6 @@ class History:
         ]
 
 
-def resolve_device(device: str | torch.device | None = None) -> torch.device:
-    """The device asked for, or the best there is (CUDA, then CPU).
-
-    Raises:
-        InputError: if the device asked for is not there.
-    """
-    if device is None or device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        wanted = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {device!r}") from error
-    if wanted.type == "cuda" and (
-        not torch.cuda.is_available() or (wanted.index or 0) >= torch.cuda.device_count()
-    ):
-        raise InputError(
-            f"device: {device!r} is not there ({torch.cuda.device_count()} CUDA devices found); "
-            "use --device cpu"
-        )
-    return wanted
-
-
-def supports_bf16(device: torch.device) -> bool:
-    """Whether ``device`` is a GPU that computes in bfloat16.
-
-    Older ones (before compute capability 8, such as the T4 of free notebooks) only emulate it, and
-    are faster in float32; torch counts the emulation as support unless told otherwise.
-    """
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def device_name(device: torch.device) -> str:
-    """A readable name: the GPU's, or the CPU's model, instruction set and number of threads.
-
-    Virtual machines shorten the model to a family whose members compute with other instructions,
-    and so add numbers up in another order.
-    """
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    instructions = torch.backends.cpu.get_cpu_capability()
-    return f"{_cpu_model()}, {instructions} ({torch.get_num_threads()} threads)"
-
-
-def _cpu_model() -> str:
-    import platform
-
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine() or "CPU"
-
-
 def step_seed(seed: int, step: int) -> int:
     """A 63-bit seed for one step; steps and neighbouring seeds share no stream."""
     digest = hashlib.blake2b(f"{seed}:{step}".encode(), digest_size=8).digest()
@@ -168,7 +114,7 @@ def train(
     on_step: Callable[[int, Tensor], None] | None = None,
     measure: Callable[[], float] | None = None,
     measure_every: int = 0,
-    world: World | None = None,
+    group: ProcessGroup | None = None,
 ) -> History:
     """Train ``model`` in place by ``config.steps`` steps on ``step_loss``.
 
@@ -185,7 +131,7 @@ def train(
         measure: called without arguments after every ``measure_every`` steps and after the last;
             its value and the training time so far become a point of the history. The clock stands
             still meanwhile.
-        world: of several processes that train one model: gradients are averaged after every
+        group: of several processes that train one model: gradients are averaged after every
             backward pass, the first process keeps the checkpoint. ``step_loss`` must return a loss
             whose average over processes is the loss of the whole batch.
 
@@ -197,7 +143,7 @@ def train(
             checkpoint belongs to another configuration or is damaged.
     """
     device = next(model.parameters()).device
-    world = world or World()
+    group = group or ProcessGroup()
     optimizer = make_optimizer(model, config)
     bf16 = config.bf16
     if bf16 is None:
@@ -215,7 +161,7 @@ def train(
         checkpoints.save(file, model, optimizer, losses, Progress(), identity)
         return None
 
-    loaded = world.from_first(find)
+    loaded = group.from_first(find)
     done = checkpoints.restore(loaded, model, optimizer, losses) if loaded else Progress()
     start, before = done.step, done.seconds
 
@@ -228,13 +174,13 @@ def train(
     try:
         for step in range(start, config.steps):
             if step == start + _WARMUP_STEPS_NOT_TIMED:
-                _synchronize(device)
+                synchronize(device)
                 timer = time.perf_counter() - paused
             seed = step_seed(config.seed, step)
             generator.manual_seed(seed)
             torch.manual_seed(seed)  # for layers that draw from the global generator
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step)
+            for settings in optimizer.param_groups:
+                settings["lr"] = learning_rate(config, step)
             optimizer.zero_grad(set_to_none=True)
             try:
                 with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
@@ -242,7 +188,7 @@ def train(
             except InputError as error:
                 raise InputError(f"step {step}: {error}{_kept(checkpoint)}") from error
             loss.backward()
-            world.average_gradients(model)
+            group.average_gradients(model)
             optimizer.step()
             losses[step] = loss.detach()
             timed_steps += step >= start + _WARMUP_STEPS_NOT_TIMED
@@ -253,18 +199,18 @@ def train(
             last = step + 1 == config.steps
             if measure is not None and measure_every and (last or (step + 1) % measure_every == 0):
                 _require_finite(losses, 0, step + 1, checkpoint)
-                _synchronize(device)
+                synchronize(device)
                 began = time.perf_counter()
                 seconds = before + began - clock_start - paused
                 done.points.append((step + 1, round(seconds, 3), measure()))
                 model.train()
-                _synchronize(device)
+                synchronize(device)
                 paused += time.perf_counter() - began
             if last or (step + 1) % config.checkpoint_every == 0:
                 _require_finite(losses, 0, step + 1, checkpoint)
                 _require_finite_weights(model, step, checkpoint)
-                settle(model, world)  # or what other processes gathered would be lost
-                if file is not None and world.is_first:
+                sync_buffers(model, group)  # or what other processes gathered would be lost
+                if file is not None and group.is_first:
                     done.step = step + 1
                     done.seconds = before + time.perf_counter() - clock_start - paused
                     checkpoints.save(file, model, optimizer, losses, done, identity)
@@ -274,7 +220,7 @@ def train(
         torch.set_rng_state(global_state)
         if gpu_state is not None:
             torch.cuda.set_rng_state(gpu_state, device)
-    _synchronize(device)
+    synchronize(device)
     now = time.perf_counter() - paused
     rate = timed_steps * images_per_step / (now - timer) if timed_steps else 0.0
     return History(losses.float().cpu(), before + now - clock_start, rate, done.points)
@@ -299,11 +245,6 @@ def _in_book_build() -> bool:
     import os
 
     return os.environ.get("CONTRASTIVE_TUTORIAL_BOOK") == "1"
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _require_finite(losses: Tensor, start: int, stop: int, checkpoint: str | Path | None) -> None:

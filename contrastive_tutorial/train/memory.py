@@ -1,101 +1,52 @@
 """How much memory a training step needs, before it takes it.
 
-A CPU that runs out of memory gets no exception: the system ends the process. So the need is
-worked out beforehand, from a forward pass of a few images: what autograd keeps for the backward
-pass (the *activations*) grows with the batch, and is nearly all of it.
+A CPU that runs out of memory gets no exception: the system ends the process. What autograd keeps
+for the backward pass is nearly all of the need, and grows with the batch: a forward pass of a few
+images tells how much one image takes.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.errors import InputError, is_out_of_memory
 
-#: Beyond the activations: gradients of activations, scratch of kernels, the allocator's rounding.
+#: Beyond what is counted: gradients of activations, scratch of kernels, the allocator's rounding.
 HEADROOM = 1.2
-_STATES = {"sgd": 1, "nesterov": 1, "lars": 1, "adam": 2, "adamw": 2}
+PER_PAIR = 2 * 4 * 4  # bytes for each pair of images: logits (2N, 2N) in float32, their softmax
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of a training step: fixed, per image (both views), and per image squared."""
+    """Bytes of a training step: fixed, and for each image (both views)."""
 
-    fixed: int
+    fixed: float
     per_image: float
-    per_pair: float = 2 * 4 * 4.0  # logits (2N x 2N, float32) and their softmax
 
     def of(self, images: int) -> float:
         """Bytes for a batch of ``images``, :data:`HEADROOM` included."""
-        return HEADROOM * (self.fixed + self.per_image * images + self.per_pair * images**2)
+        return HEADROOM * (self.fixed + self.per_image * images + PER_PAIR * images**2)
 
-    def fitting(self, available: float, multiple: int = 1) -> int:
-        """The largest batch, a multiple of ``multiple``, whose need ``available`` bytes cover."""
-        low, high = 0, 2**24 // multiple
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.of(middle * multiple) <= available:
-                low = middle
-            else:
-                high = middle - 1
-        return low * multiple
-
-
-def measure(
-    model: nn.Module, images: int, optimizer: str = "sgd", bf16: bool = False, size: int = 32
-) -> Need:
-    """The need of ``model``, from what forward passes of ``images`` and of half as many keep.
-
-    Two batches tell what grows with the batch from what does not: under autocast every weight has
-    a copy in bfloat16, which a single small batch would take for activations.
-
-    Works on a copy: no running statistic moves, no random number is drawn from outside.
-
-    Args:
-        model: as it will be trained.
-        images: even, two views each; as small as the model's groups allow.
-        optimizer: a name of ``contrastive_tutorial.train.optimizers.OPTIMIZERS``.
-        bf16: as in training.
-        size: pixels, height and width.
-    """
-    few, many = (kept(model, n, bf16, size) for n in (images // 2, images))
-    per_image = (many - few) / (images - images // 2)
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    fixed = weights * (2 + _STATES.get(optimizer, 1)) + max(0.0, many - per_image * images)
-    return Need(round(fixed), per_image)
-
-
-@torch.enable_grad()
-def kept(model: nn.Module, images: int, bf16: bool = False, size: int = 32) -> int:
-    """Bytes that a forward pass of ``images``, two views each, leaves for the backward pass.
-
-    With the views themselves; each piece of memory counts once, the parameters not at all.
-    """
-    twin = copy.deepcopy(model)
-    device = next(twin.parameters()).device
-    # Zeros keep as much as pictures do.
-    x = torch.zeros(2 * images, 3, size, size, device=device)
-    x = x.contiguous(memory_format=torch.channels_last)
-    with (
-        torch.random.fork_rng(devices=[]),
-        Saved(twin) as saved,
-        torch.autocast(device.type, torch.bfloat16, enabled=bf16),
-    ):
-        saved.add(x)
-        twin(x)
-    return saved.bytes
+    def fitting(self, free: float, multiple: int = 1) -> int:
+        """The largest batch, a multiple of ``multiple``, whose need ``free`` bytes cover."""
+        left = free / HEADROOM - self.fixed  # PER_PAIR n^2 + per_image n <= left
+        if left <= 0:
+            return 0
+        root = math.sqrt(self.per_image**2 + 4 * PER_PAIR * left)
+        n = int((root - self.per_image) / (2 * PER_PAIR) + 1e-6)
+        return n - n % multiple
 
 
 class Saved(torch.autograd.graph.saved_tensors_hooks):
-    """Adds up what autograd saves inside a ``with`` block, parameters of ``model`` left out.
-
-    The tensors must outlive the block's last forward pass, as they do until its backward pass.
-    """
+    """Adds up what autograd saves inside a ``with`` block, parameters of ``model`` left out."""
 
     def __init__(self, model: nn.Module) -> None:
         self._parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -119,99 +70,84 @@ class Saved(torch.autograd.graph.saved_tensors_hooks):
         return sum(self._found.values())
 
 
-def available(device: torch.device) -> int | None:
-    """Bytes that a process may still take on ``device``; ``None`` if nobody says."""
+@torch.enable_grad()
+def measure(model: nn.Module, images: int, bf16: bool = False, size: int = 32) -> Need:
+    """The need of ``model``, from forward passes of ``images`` (even, two views each) and of half.
+
+    Two batches tell what grows from what does not: under autocast every weight has a copy in
+    bfloat16. Works on a copy: no running statistic moves, no random number is drawn from outside.
+    """
+    device, found = next(model.parameters()).device, []
+    for n in (images // 2, images):
+        twin = copy.deepcopy(model)
+        x = torch.zeros(2 * n, 3, size, size, device=device)  # zeros keep as much as pictures do
+        x = x.contiguous(memory_format=torch.channels_last)
+        with (
+            torch.random.fork_rng(devices=[]), Saved(twin) as saved,
+            torch.autocast(device.type, torch.bfloat16, enabled=bf16),
+        ):  # fmt: skip
+            saved.add(x)
+            twin(x)
+        found.append(saved.bytes)
+    per_image = (found[1] - found[0]) / (images - images // 2)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    # Weights, gradients, and at most two moments of each in the optimiser.
+    return Need(4 * weights + max(0.0, found[1] - per_image * images), per_image)
+
+
+def available(device: torch.device) -> float:
+    """Bytes that a process may still take on ``device``; infinity if nobody says."""
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + cached
-    found = [value for value in (_machine(), _container(), _process()) if value is not None]
-    return min(found) if found else None
+        return torch.cuda.mem_get_info(device)[0] + cached
+    free, container = math.inf, Path("/sys/fs/cgroup")
+
+    def numbers(file: Path) -> dict[str, int]:
+        return {line.split()[0]: int(line.split()[1]) for line in file.read_text().splitlines()}
+
+    with suppress(OSError, ValueError, KeyError, IndexError):
+        free = numbers(Path("/proc/meminfo"))["MemAvailable:"] * 1024
+    with suppress(OSError, ValueError, KeyError, IndexError):  # a container's limit, version 2
+        limit, used = (int((container / f"memory.{x}").read_text()) for x in ("max", "current"))
+        cache = numbers(container / "memory.stat")["inactive_file"]  # can be taken back
+        free = min(free, max(limit - used + cache, 0))
+    return free
 
 
-def _machine() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    return None
-
-
-def _container() -> int | None:
-    """What the control group of a container still allows (version 2)."""
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit = int((folder / "memory.max").read_text())
-        used = int((folder / "memory.current").read_text())
-        cache = 0
-        for line in (folder / "memory.stat").read_text().splitlines():
-            if line.startswith("inactive_file "):
-                cache = int(line.split()[1])
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
-    return max(limit - used + cache, 0)
-
-
-def _process() -> int | None:
-    """What ``ulimit -v`` still allows."""
-    try:
-        import resource
-
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if limit == resource.RLIM_INFINITY:
-            return None
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        return max(limit - pages * resource.getpagesize(), 0)
-    except (ImportError, OSError, ValueError):
-        return None
-
-
-def require(need: Need, images: int, device: torch.device, multiple: int = 1) -> None:
-    """Refuse a batch that does not fit, and say which would.
+def require(need: Need, images: int, device: torch.device, multiple: int, processes: int) -> None:
+    """Refuse a batch that does not fit what is free, shared by ``processes`` of this machine.
 
     Raises:
         InputError: naming need, memory and the batch size that fits.
     """
-    there = available(device)
-    if there is not None and need.of(images) > there:
-        raise InputError(message(need, images, there, device, multiple))
-
-
-def message(need: Need, images: int, there: float, device: torch.device, multiple: int) -> str:
-    """One sentence: what is needed, what there is, what would fit."""
-    fits = need.fitting(there, multiple)
-    advice = (
-        f"a batch of {fits} would fit: add +batch_size={fits} to the preset's name"
-        if fits >= max(2, multiple)
-        else "not even the smallest batch fits: use a smaller preset"
-    )
-    return (
-        f"memory: a step of {images} images needs about {need.of(images) / 1e9:.2g} GB on "
-        f"{device}, where {there / 1e9:.2g} GB are free; {advice}"
-    )
+    free = available(device) / (1 if device.type == "cuda" else processes)
+    if need.of(images) > free:
+        raise _refusal(need, images, device, multiple, free)
 
 
 def explain(
     error: BaseException, need: Need, images: int, device: torch.device, multiple: int
 ) -> InputError | None:
-    """What to tell of an error that is about memory; ``None`` for any other error.
-
-    Lets go of what the frames of ``error`` still hold: what is free is asked for afterwards.
-    """
-    text = str(error)
-    short = isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("can't allocate memory" in text or "not enough memory" in text)
-    )
-    if not short:
+    """What to tell of an error that is about memory; ``None`` for any other error."""
+    if not is_out_of_memory(error):
         return None
-    traceback.clear_frames(error.__traceback__)
+    traceback.clear_frames(error.__traceback__)  # or they hold on to what the step had taken
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    there = available(device)
     # What was free was not enough, whatever the estimate says.
+    return _refusal(need, images, device, multiple, min(available(device), 0.9 * need.of(images)))
+
+
+def _refusal(
+    need: Need, images: int, device: torch.device, multiple: int, free: float
+) -> InputError:
+    fits = need.fitting(free, multiple)
+    advice = (
+        f"a batch of {fits} would fit: add +batch_size={fits} to the preset's name"
+        if fits >= max(2, multiple)
+        else "not even the smallest batch fits: use a smaller preset"
+    )
     return InputError(
-        message(need, images, min(there or 0, need.of(images) * 0.9), device, multiple)
+        f"memory: a step of {images} images needs about {need.of(images) / 1e9:.2g} GB on "
+        f"{device}, where {free / 1e9:.2g} GB are free; {advice}"
     )

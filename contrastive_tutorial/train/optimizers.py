@@ -7,10 +7,7 @@ import math
 import torch
 from torch import nn
 
-from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.train.presets import OPTIMIZERS, Schedule
-
-__all__ = ["OPTIMIZERS", "Schedule", "learning_rate", "make_optimizer"]
+from contrastive_tutorial.train.presets import Schedule
 
 
 def make_optimizer(model: nn.Module, config: Schedule) -> torch.optim.Optimizer:
@@ -19,12 +16,7 @@ def make_optimizer(model: nn.Module, config: Schedule) -> torch.optim.Optimizer:
     Biases and norm affines are vectors and spared. The affines of domain-specific BN, one for each
     subset, form a matrix ``(K, C)`` and are not.
 
-    ``adam``, ``adamw``, ``sgd`` and ``nesterov`` (SGD with momentum 0.9) are torch's fused
-    kernels. ``lars`` (You et al. 2017, arXiv 1708.03888; trust coefficient 0.001, momentum 0.9) is
-    timm's: biases and norm affines take plain momentum steps, as in SimCLR.
-
-    Raises:
-        InputError: if ``lars`` is asked for and timm is not installed.
+    All are torch's, with their fused kernels; ``sgd`` has momentum 0.9 (not Nesterov's).
     """
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
@@ -33,24 +25,18 @@ def make_optimizer(model: nn.Module, config: Schedule) -> torch.optim.Optimizer:
         {"params": vectors, "weight_decay": 0.0},
     ]
     fused = next(model.parameters()).device.type in ("cuda", "cpu")
-    if config.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=config.lr, fused=fused)
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr, fused=fused)
-    if config.optimizer == "lars":
-        try:
-            from timm.optim import Lars
-        except ModuleNotFoundError as error:
-            raise InputError(
-                "optimizer: 'lars' is timm's; install it with `pip install timm`, or use 'sgd'"
-            ) from error
-        return Lars(groups, lr=config.lr, momentum=0.9)
-    nesterov = config.optimizer == "nesterov"
-    return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=nesterov, fused=fused)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, fused=fused)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return kind(groups, lr=config.lr, fused=fused)
 
 
 def learning_rate(config: Schedule, step: int) -> float:
-    """Of one step: a linear warm-up, then a cosine to zero at the end of the run."""
+    """Of one step: a linear warm-up, then a cosine to zero at the end of the run.
+
+    In closed form, because torch's ``CosineAnnealingLR`` multiplies each rate into the next: its
+    last bits depend on the way, and a resumed run would have to be told of it.
+    """
     warmup = config.warmup * config.steps
     if step < warmup:
         return config.lr * (step + 1) / warmup

@@ -35,14 +35,17 @@ validation images stay out of training. An epoch is therefore 87 steps.
 from __future__ import annotations
 
 import math
+import string
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.train.encoders import ENCODERS
 
-COMPILE_MODES = ("no", "default", "reduce-overhead", "max-autotune")
-OPTIMIZERS = ("adam", "adamw", "sgd", "nesterov", "lars")
+COMPILE_MODES = ("no", "default", "reduce-overhead")
+OPTIMIZERS = ("adam", "adamw", "sgd")
 _MOST_STEPS = 10**9
+_NAME = set(string.ascii_letters + string.digits + "-_.+=")
 
 
 class Schedule(Protocol):
@@ -126,6 +129,15 @@ class Preset:
     compile: str = "no"
 
     def __post_init__(self) -> None:
+        if self.encoder not in ENCODERS:
+            raise InputError(
+                f"encoder: expected one of {', '.join(ENCODERS)}, got {self.encoder!r}"
+            )
+        if not self.name or not set(self.name) <= _NAME or self.name.strip(".") == "":
+            # It becomes a folder of records.
+            raise InputError(
+                f"preset: expected a name of letters, digits and '-_.+=', got {self.name!r}"
+            )
         require_schedule(self)
         if self.batch_size < 2:
             raise InputError(
@@ -188,36 +200,70 @@ PRESETS: dict[str, Preset] = {
 def preset(name: str) -> Preset:
     """A registered preset by name, with the changes that the name carries.
 
+    The changes come back in one order, each value in one form: what says the same is called the
+    same, and leaves its records in the same folder.
+
     Raises:
         InputError: for an unknown name (listing the known ones), an unknown field, or a value that
             does not fit the field.
 
-    >>> preset("live+steps=3+lr=0.01").steps
-    3
+    >>> preset("live+steps=3+lr=1e-2").name
+    'live+lr=0.01+steps=3'
     """
-    base, *changes = name.split("+")
     if name in PRESETS:
         return PRESETS[name]
-    if base not in PRESETS:
-        raise InputError(f"unknown preset {base!r}; the presets are {', '.join(PRESETS)}")
-    kinds = {f.name: str(f.type) for f in fields(Preset) if f.name not in ("name", "summary")}
+    base, *changes = name.split("+")
     values: dict[str, object] = {}
     for change in changes:
         field, equals, text = change.partition("=")
-        if field not in kinds or not equals:
+        if not equals or field in values:
             raise InputError(
-                f"preset {name!r}: expected changes such as +batch_size=256, got +{change}; the "
-                f"fields are {', '.join(kinds)}"
+                f"preset {name!r}: expected changes such as +batch_size=256, each field once, got "
+                f"+{change}; the fields are {', '.join(_KINDS)}"
             )
-        values[field] = _read(field, kinds[field], text)
-    return replace(PRESETS[base], name=name, **values)  # type: ignore[arg-type]
+        values[field] = text
+    return changed(base, **values)
 
 
-def _read(field: str, kind: str, text: str) -> object:
-    if kind.endswith("| None") and text == "none":
+def changed(name: str, /, **values: object) -> Preset:
+    """A registered preset with other values, under the name that :func:`preset` understands.
+
+    Args:
+        name: of the preset.
+        values: fields of :class:`Preset`, as numbers or as text; ``None`` or ``"none"`` where a
+            field may be empty. A value that the preset has anyway leaves its name alone.
+
+    Raises:
+        InputError: as :func:`preset`.
+
+    >>> changed("cpu", lr=0.002, batch_size=250).name
+    'cpu+batch_size=250+lr=0.002'
+    """
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
+    found = PRESETS[name]
+    for field, value in sorted(values.items()):
+        if field not in _KINDS:
+            raise InputError(
+                f"preset {name!r}: expected changes such as +batch_size=256, got +{field}={value}; "
+                f"the fields are {', '.join(_KINDS)}"
+            )
+        new = _read(field, _KINDS[field], value)
+        if new != getattr(found, field):
+            text = "none" if new is None else new
+            named: dict[str, Any] = {"name": f"{found.name}+{field}={text}", field: new}
+            found = replace(found, **named)
+    return found
+
+
+_KINDS = {f.name: str(f.type) for f in fields(Preset) if f.name not in ("name", "summary")}
+
+
+def _read(field: str, kind: str, value: object) -> object:
+    if kind.endswith("| None") and value in (None, "none"):
         return None
     convert = {"int": int, "float": float, "str": str}[kind.removesuffix(" | None")]
     try:
-        return convert(text)
-    except ValueError:
-        raise InputError(f"preset: {field}: expected {kind}, got {text!r}") from None
+        return convert(value)
+    except (TypeError, ValueError):
+        raise InputError(f"preset: {field}: expected {kind}, got {value!r}") from None

@@ -34,11 +34,16 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class World:
+class ProcessGroup:
     """The processes of one run: ``rank`` of ``size``. Alone, everything here does nothing."""
 
     rank: int = 0
     size: int = 1
+
+    @property
+    def on_this_machine(self) -> int:
+        """How many of them share this machine's memory."""
+        return min(self.size, int(os.environ.get("LOCAL_WORLD_SIZE", self.size)))
 
     @property
     def is_first(self) -> bool:
@@ -59,6 +64,20 @@ class World:
         if message[1] is not None:
             raise InputError(message[1])
         return message[0]
+
+    def all_or_none(self, check: Callable[[], None]) -> None:
+        """Run ``check`` in each process; the InputError of one is everyone's, so none waits."""
+        message = None
+        try:
+            check()
+        except InputError as error:
+            message = str(error)
+        found: list[str | None] = [message]
+        if self.size > 1:
+            found = [None] * self.size
+            dist.all_gather_object(found, message)
+        if wrong := next((text for text in found if text), None):
+            raise InputError(wrong)
 
     def gather(self, rows: Tensor) -> Tensor:
         """Rows ``(B, D)`` of all processes, in their order: ``(W B, D)``, with exact gradients."""
@@ -83,16 +102,16 @@ class World:
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, world: World) -> Tensor:
-        ctx.world, ctx.count = world, len(rows)
-        parts = [torch.empty_like(rows) for _ in range(world.size)]
+    def forward(ctx: Any, rows: Tensor, group: ProcessGroup) -> Tensor:
+        ctx.group, ctx.count = group, len(rows)
+        parts = [torch.empty_like(rows) for _ in range(group.size)]
         dist.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        start = ctx.world.rank * ctx.count
-        return grads[0][start : start + ctx.count] * ctx.world.size, None
+        start = ctx.group.rank * ctx.count
+        return grads[0][start : start + ctx.count] * ctx.group.size, None
 
 
 class _SumOverProcesses(torch.autograd.Function):
@@ -163,8 +182,8 @@ def requested() -> tuple[int, int]:
 
 
 @contextmanager
-def processes(device: str | None = None) -> Iterator[World]:
-    """Join the processes that ``torchrun`` started; alone, a world of one.
+def processes(device: str | None = None) -> Iterator[ProcessGroup]:
+    """Join the processes that ``torchrun`` started; alone, a group of one.
 
     Each process on a machine with GPUs takes the one of its local rank, and talks over NCCL;
     otherwise, or when ``device`` is ``"cpu"``, over gloo.
@@ -174,7 +193,7 @@ def processes(device: str | None = None) -> Iterator[World]:
             names a single one for all of them.
     """
     if requested()[1] == 1:
-        yield World()
+        yield ProcessGroup()
         return
     if device is not None and ":" in device:
         raise InputError(
@@ -192,6 +211,6 @@ def processes(device: str | None = None) -> Iterator[World]:
         torch.cuda.set_device(local)
     dist.init_process_group("nccl" if count else "gloo")
     try:
-        yield World(dist.get_rank(), dist.get_world_size())
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()

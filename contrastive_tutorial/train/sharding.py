@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm import BatchRenorm2d, GroupedBatchNorm, grouped_normalize
 from contrastive_tutorial.train.layout import Layout
-from contrastive_tutorial.train.processes import World, synchronize_bn
+from contrastive_tutorial.train.processes import ProcessGroup, synchronize_bn
 
 BATCH_NORMS = ("sync", "local")
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """One process's part of every batch.
 
     Attributes:
@@ -41,15 +41,15 @@ class Share:
     groups: tuple[int, int] | None = None
 
 
-def share(order: Layout, world: World, device: torch.device | str = "cpu") -> Share:
-    """The part of process ``world.rank``.
+def shard(order: Layout, group: ProcessGroup, device: torch.device | str = "cpu") -> Shard:
+    """The part of process ``group.rank``.
 
     Raises:
         InputError: if the processes cannot have equal parts of at least two images.
     """
-    n, g, size = order.num_images, order.groups, world.size
+    n, g, size = order.num_images, order.groups, group.size
     if size == 1:
-        return Share(None, order)
+        return Shard(None, order)
     whole, what = (n, f"batch of {n} images") if g == 1 else (g, f"{g} groups of the batch")
     if whole % size:
         fits = [w for w in range(2, whole + 1) if whole % w == 0][:6]
@@ -61,19 +61,19 @@ def share(order: Layout, world: World, device: torch.device | str = "cpu") -> Sh
     if n // size < 2:
         raise InputError(f"world size: {size} processes leave fewer than 2 images to each of {n}")
     if g > 1:
-        first = world.rank * g // size
-        rows = torch.arange(2 * n).view(size, -1)[world.rank]
+        first = group.rank * g // size
+        rows = torch.arange(2 * n).view(size, -1)[group.rank]
         local = Layout(n // size, g // size, order.shuffle_views)
-        return Share(rows.to(device), local, None, (first, g // size))
+        return Shard(rows.to(device), local, None, (first, g // size))
     images, others = torch.arange(n), torch.arange(n, 2 * n)
     place = torch.empty(2 * n, dtype=torch.int64)  # of each view in the whole batch's order
     place[order.rows(images, others)] = torch.arange(2 * n)
     dealt = place[Layout(n, size).rows(images, others)]
-    rows = dealt.view(size, -1)[world.rank]
-    return Share(rows.to(device), Layout(n // size), torch.argsort(dealt).to(device))
+    rows = dealt.view(size, -1)[group.rank]
+    return Shard(rows.to(device), Layout(n // size), torch.argsort(dealt).to(device))
 
 
-def adapt_norms(model: nn.Module, part: Share, batch_norm: str) -> nn.Module:
+def adapt_norms(model: nn.Module, shard: Shard, batch_norm: str) -> nn.Module:
     """Make the norm layers of ``model`` (in place) treat a share of the rows as it should be.
 
     Raises:
@@ -90,12 +90,12 @@ def adapt_norms(model: nn.Module, part: Share, batch_norm: str) -> nn.Module:
             )
         if not isinstance(layer, GroupedBatchNorm):
             continue
-        if layer.pooled or layer.grouping != "contiguous" or part.groups is None:
+        if layer.pooled or layer.grouping != "contiguous" or shard.groups is None:
             raise InputError(
                 f"{type(layer).__name__}: its statistics reach over the groups of several "
                 "processes; train this cell in one process"
             )
-        _restrict(layer, *part.groups)
+        _restrict(layer, *shard.groups)
     return synchronize_bn(model) if batch_norm == "sync" else model
 
 
@@ -132,9 +132,9 @@ def _restrict(layer: GroupedBatchNorm, first: int, count: int) -> None:
 
 
 @torch.no_grad()
-def settle(model: nn.Module, world: World) -> None:
+def sync_buffers(model: nn.Module, group: ProcessGroup) -> None:
     """Bring the running statistics of all processes together, in all of them."""
-    if world.size == 1:
+    if group.size == 1:
         return
     for layer in model.modules():
         own = getattr(layer, "own_groups", None)
@@ -148,4 +148,4 @@ def settle(model: nn.Module, world: World) -> None:
                 dist.all_reduce(buffer)
             else:
                 dist.all_reduce(buffer)
-                buffer /= world.size
+                buffer /= group.size

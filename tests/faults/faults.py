@@ -40,7 +40,7 @@ from contrastive_tutorial.records import load_records, provenance
 from contrastive_tutorial.study import runner
 from contrastive_tutorial.study.cells import PRESETS, Preset
 from contrastive_tutorial.study.scoring import Scores, features
-from contrastive_tutorial.train import loop
+from contrastive_tutorial.train import devices
 
 SMALL = Preset(
     "tiny", "two_conv_strided", steps=8, batch_size=40, bank=300, kmeans_restarts=1,
@@ -114,7 +114,7 @@ def _load_everything() -> None:
     torch.optim.Adam(experiment.model.parameters(), fused=True).step()
     experiment.evaluate(True)
     provenance.git_commit(), provenance.versions()
-    loop.device_name(torch.device("cpu"))
+    devices.device_name(torch.device("cpu"))
 
 
 def study(folder: Path, *options: str) -> int:

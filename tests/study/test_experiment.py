@@ -15,12 +15,14 @@ from torch.utils._pytree import tree_leaves
 
 from contrastive_tutorial import data
 from contrastive_tutorial.augment import params
+from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import nt_xent
 from contrastive_tutorial.metrics import probes
-from contrastive_tutorial.study import scoring
+from contrastive_tutorial.study import evaluator
 from contrastive_tutorial.study.cells import CELLS, PRESETS
 from contrastive_tutorial.study.diagnostics import cluster_protocols
 from contrastive_tutorial.study.experiment import Experiment
+from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.views import project
 from contrastive_tutorial.train.optimizers import make_optimizer
 
@@ -193,7 +195,7 @@ def test_on_an_accelerator_the_same_weights_are_learned(name, sets, tmp_path):
 def test_on_an_accelerator_the_same_is_measured(name, sets, monkeypatch):
     fit = probes._logistic_regression  # a hundred steps of it would take most of the time
     monkeypatch.setattr(probes, "_logistic_regression", lambda *args: fit(*args[:-1], 3))
-    monkeypatch.setattr(scoring, "cluster_protocols", partial(cluster_protocols, restarts=1))
+    monkeypatch.setattr(evaluator, "cluster_protocols", partial(cluster_protocols, restarts=1))
     expected = Experiment(name, sets, TINY, device="cpu").evaluate(with_arrays=True)
     with accelerator() as device:
         found = Experiment(name, sets, TINY, device=device).evaluate(with_arrays=True)
@@ -206,3 +208,49 @@ def test_on_an_accelerator_the_same_is_measured(name, sets, monkeypatch):
         assert found.evaluations[how]["knn200"] == pytest.approx(entry["knn200"], abs=0.01), how
     for key, array in expected.arrays.items():
         assert np.allclose(np.abs(found.arrays[key]), np.abs(array), atol=0.01), key
+
+
+def own(size):
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten())
+
+
+@pytest.mark.parametrize("name", ["B0", "S-P1"])
+def test_an_encoder_of_ones_own_trains_and_is_scored(name, sets):
+    made = [
+        Experiment(name, sets, TINY, seed, 5, "cpu", encoder=lambda: own(32)) for seed in (0, 0, 1)
+    ]
+    weights = [e.model.encoder[0].weight for e in made]
+    assert torch.equal(weights[0], weights[1])  # a function: the seed decides
+    assert not torch.equal(weights[0], weights[2])
+    before = weights[0].clone()
+    history = made[0].train(progress=False)
+    assert not torch.equal(made[0].model.encoder[0].weight, before)
+    record = made[0].record(history, made[0].evaluate())
+    assert 0 <= record.metrics["knn10"] <= 1
+    assert "Conv2d" in record.hyperparameters["encoder"]
+    given = own(32)
+    kept = Experiment(name, sets, TINY, 7, 5, "cpu", encoder=given).model.encoder
+    assert torch.equal(kept[0].weight, given[0].weight)  # a module: its weights stay
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (nn.Conv2d(3, 8, 3), r"got \(2, 8, 30, 30\) of two"),
+        (nn.Flatten(), "parameters to train, found none"),
+        (nn.Linear(7, 8), "but it fails on two: "),
+        (lambda: "resnet", "a function that makes one, got <class 'str'>"),
+    ],
+)
+def test_what_is_no_encoder_is_refused(encoder, message, sets):
+    with pytest.raises(InputError, match=message):
+        Experiment("B0", sets, TINY, device="cpu", encoder=encoder)
+
+
+def test_a_request_says_everything_but_the_images(sets):
+    asked = Experiment(Request("S-P1", TINY, 3, 5, device="cpu"), sets)
+    said = Experiment("S-P1", sets, TINY, 3, 5, "cpu")
+    assert (asked.cell, asked.preset, asked.seed) == (said.cell, said.preset, said.seed)
+    generator = torch.Generator()
+    losses = [e.loss(0, generator.manual_seed(0)) for e in (asked, said)]
+    assert torch.equal(*losses)

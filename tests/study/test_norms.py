@@ -22,11 +22,11 @@ from contrastive_tutorial.study.norms import (
     TINTS,
     Setting,
     Trial,
-    missing,
     plan,
     shift,
-    study,
 )
+from contrastive_tutorial.study.request import Request
+from contrastive_tutorial.study.runner import missing, study
 
 
 @pytest.fixture(scope="module")
@@ -131,41 +131,43 @@ def test_learns(images):
 
 
 def test_study_is_idempotent_and_repeatable(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(norms, "NUM_IMAGES", 96)
     monkeypatch.setattr(Trial.__init__, "__defaults__", (96, None))
-    wanted = plan(["bn", "split"], ["shifted"], [16], [0, 1])
-    made = list(study(wanted, images, tmp_path, "cpu", progress=False))
-    assert [r.path for r in made] == [w.file(tmp_path, "shapes") for w in wanted]
-    assert missing(wanted, tmp_path, "shapes") == []
-    assert list(study(wanted, images, tmp_path, "cpu", progress=False)) == []
+    how = {"results": tmp_path, "device": "cpu", "progress": False}
+    wanted = plan(["bn", "split"], ["shifted"], [16], [0, 1], **how)
+    made = list(study(wanted, images))
+    assert [r.path for r in made] == [w.file("shapes") for w in wanted]
+    assert missing(wanted, images[0]) == []
+    assert list(study(wanted, images)) == []
     victim = made[1].path
     before = json.loads(victim.read_text())
     victim.unlink()
-    (again,) = study(wanted, images, tmp_path, "cpu", progress=False)
+    (again,) = study(wanted, images)
     assert again.metrics == before["metrics"]
     assert again.evaluations == before["evaluations"]
     assert len(load_records(tmp_path, preset="norm")) == 4
+    others = (images[0].subset(torch.arange(300)), images[1], images[2])
+    with pytest.raises(InputError, match="other images named 'shapes'"):
+        list(study(wanted, others))
 
 
 def test_a_budget_of_nothing_starts_nothing(images, tmp_path):
-    assert list(study(plan(), images, tmp_path, "cpu", budget=-1.0)) == []
+    assert list(study(plan(results=tmp_path), images, budget=-1.0)) == []
     assert list(tmp_path.rglob("*")) == []
-
-
-def test_records_of_other_images_are_not_mixed(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(Trial.__init__, "__defaults__", (32, None))
-    wanted = plan(["bn"], ["shifted"], [16], [0])
-    list(study(wanted, images, tmp_path, "cpu", progress=False))
-    others = (images[0].subset(torch.arange(300)), images[1], images[2])
-    with pytest.raises(InputError, match="other images named 'shapes'"):
-        list(study(wanted, others, tmp_path, "cpu", progress=False))
 
 
 def test_the_plan_finishes_a_seed_before_the_next():
     runs = plan(seeds=[3, 5])
     assert len(runs) == 2 * len(NORMS) * len(CONDITIONS) * len(norms.BATCH_SIZES)
     assert [r.seed for r in runs] == sorted(r.seed for r in runs)
-    assert len({(r.cell, r.seed) for r in runs}) == len(runs)
+    assert len(set(runs)) == len(runs)
+
+
+def test_a_request_names_its_setting_and_a_setting_its_request():
+    for request in plan(seeds=[2]):
+        assert Setting.of(request).request() == request
+    for cell, k in (("bn-shifted", 4), ("bn-shifted-b16", 10), ("../x-shifted-b16", 4)):
+        with pytest.raises(InputError, match="expected a cell such as"):
+            Setting.of(Request(cell, "norm", num_subsets=k))
 
 
 @settings(max_examples=40, deadline=None)

@@ -6,14 +6,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 
 import pytest
 from images import files, write_folder
+from tiny import run
 
 from contrastive_tutorial import cli
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
 from contrastive_tutorial.study import ray, runner
+from contrastive_tutorial.study.request import Request
 
 TINY = "live+steps=2+batch_size=20+bank=240+menu_bank=240+kmeans_restarts=1"
 
@@ -42,27 +45,35 @@ def two_workers():
         ray.shutdown()
 
 
+def asked(results, cells=("B0",)):
+    return runner.plan(cells, [0], [5], preset=TINY, results=results, device="cpu", progress=False)
+
+
+def on_ray(requests, folder, budget=None):
+    return runner.study(requests, folder, budget, ray.cluster(folder, device="cpu"))
+
+
 def test_two_workers_leave_the_same_records_and_repeat_nothing(
     folder, tmp_path, two_workers, monkeypatch
 ):
     meeting, real = tmp_path / "meeting", ray.work
     meeting.mkdir()
 
-    def work(wanted, *rest):
+    def work(request, images):
         """The task, once two of them run at the same moment."""
-        (meeting / wanted.cell).touch()
+        (meeting / request.cell).touch()
         until = time.monotonic() + 60
         while len(list(meeting.iterdir())) < 2:
             assert time.monotonic() < until, "the tasks run one after the other"
             time.sleep(0.02)
-        return real(wanted, *rest)
+        return real(request, images)
 
     monkeypatch.setattr(ray, "work", work)
-    runs = runner.plan(["B0", "S-P1"], [0], [5], TINY)
-    done = list(ray.study_on_ray(runs, str(folder), tmp_path / "ray", device="cpu"))
+    runs = asked(tmp_path / "ray", ["B0", "S-P1"])
+    done = list(on_ray(runs, folder))
     assert sorted(record.cell for record in done) == ["B0", "S-P1"]
-    assert list(ray.study_on_ray(runs, str(folder), tmp_path / "ray", device="cpu")) == []
-    one = runner.run("B0", folder, TINY, 0, 5, tmp_path / "here", "cpu", progress=False)
+    assert list(on_ray(runs, folder)) == []
+    one = run("B0", folder, TINY, 0, 5, tmp_path / "here", "cpu")
     (other,) = load_records(tmp_path / "ray", cell="B0")
     # Threads may differ between a task and this process; the settings and the data may not.
     assert other.hyperparameters == one.hyperparameters
@@ -75,7 +86,7 @@ def test_two_workers_leave_the_same_records_and_repeat_nothing(
 
     # What is missing is done, what is there is left alone.
     other.path.unlink()
-    again = list(ray.study_on_ray(runs, str(folder), tmp_path / "ray", device="cpu"))
+    again = list(on_ray(runs, folder))
     assert [record.cell for record in again] == ["B0"]
 
 
@@ -111,9 +122,7 @@ def test_the_driver_is_killed_and_the_same_command_continues(folder, tmp_path, t
     # Those that were begun ended as if nobody had been killed.
     stem = min(begun)
     (found,) = [r for r in load_records(tmp_path / "ray") if r.path.stem == stem]
-    alone = runner.run(
-        found.cell, folder, preset, 0, 5, tmp_path / "here", "cpu", arrays=False, progress=False
-    )
+    alone = run(found.cell, folder, preset, 0, 5, tmp_path / "here", "cpu", arrays=False)
     assert [loss for _, loss in found.loss_curve] == pytest.approx(
         [loss for _, loss in alone.loss_curve], rel=1e-3
     )
@@ -122,26 +131,24 @@ def test_the_driver_is_killed_and_the_same_command_continues(folder, tmp_path, t
 def test_a_task_without_a_shared_folder_sends_its_files(folder, tmp_path, two_workers, monkeypatch):
     real = ray.work
 
-    def work(wanted, images, results, *rest):
-        return real(wanted, images, results + "-elsewhere", *rest)
+    def work(request, images):
+        return real(replace(request, results=request.results + "-elsewhere"), images)
 
     monkeypatch.setattr(ray, "work", work)
-    runs = runner.plan(["B0"], [0], [5], TINY)
-    (record,) = ray.study_on_ray(runs, str(folder), tmp_path / "here", device="cpu")
+    (record,) = on_ray(asked(tmp_path / "here"), folder)
     assert record.path.is_relative_to(tmp_path / "here")
     assert record.has_arrays()
 
 
 def test_bad_input_in_a_task_is_bad_input_here(folder, tmp_path, two_workers):
-    runs = [runner.Run("S-P1", TINY, 0, 7)]  # a plan would refuse it
+    runs = [Request("S-P1", TINY, 0, 7, tmp_path, "cpu")]  # a plan would refuse it
     with pytest.raises(InputError, match="K = 7"):
-        list(ray.study_on_ray(runs, str(folder), tmp_path, device="cpu"))
+        list(on_ray(runs, folder))
     assert list(tmp_path.rglob("*.json")) == []
 
 
 def test_no_budget_starts_nothing(folder, tmp_path, two_workers):
-    runs = runner.plan(["B0"], [0], [5], TINY)
-    assert list(ray.study_on_ray(runs, str(folder), tmp_path, device="cpu", budget=-1)) == []
+    assert list(on_ray(asked(tmp_path), folder, budget=-1)) == []
 
 
 def test_a_run_whose_process_goes_away_is_named(folder, tmp_path, two_workers, monkeypatch):
@@ -150,19 +157,18 @@ def test_a_run_whose_process_goes_away_is_named(folder, tmp_path, two_workers, m
 
     monkeypatch.setattr(ray, "work", work)
     monkeypatch.setattr(ray, "_RETRIES", 0)
-    runs = runner.plan(["B0"], [0], [5], TINY)
     with pytest.raises(InputError, match=r"B0 K=5 seed 0 was lost 1 times .*the same command"):
-        list(ray.study_on_ray(runs, str(folder), tmp_path, device="cpu"))
+        list(on_ray(asked(tmp_path), folder))
 
 
 def test_a_task_returns_the_files_of_its_run(folder, tmp_path):
-    wanted = runner.Run("B0", TINY, 0, 5)
-    found, is_new = ray.work(wanted, str(folder), str(tmp_path), "cpu", True)
+    (request,) = asked(tmp_path)
+    name, found, is_new = ray.work(request, str(folder))
     assert is_new
-    assert list(found) == ["B0-K5-s0.npz", "B0-K5-s0.json"]
+    assert (name, list(found)) == ("pictures", [".npz", ".json"])
     (record,) = load_records(tmp_path)
-    assert record.path.read_bytes() == found["B0-K5-s0.json"]
-    assert ray.work(wanted, str(folder), str(tmp_path), "cpu", True) == (found, False)
+    assert record.path.read_bytes() == found[".json"]
+    assert ray.work(request, str(folder)) == (name, found, False)
 
 
 @pytest.mark.parametrize("address", ["nobody", "127.0.0.1:1", "auto"])
@@ -189,4 +195,4 @@ def test_without_ray_the_way_out_is_named(monkeypatch, folder, tmp_path):
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"contrastive-tutorial\[cluster\]"):
-        list(ray.study_on_ray([], str(folder), tmp_path))
+        list(on_ray(asked(tmp_path), folder))

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 import torch
+from tiny import run
 
 from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.study import reproduction
 from contrastive_tutorial.study.cells import PRESETS, Preset
 from contrastive_tutorial.study.reproduction import compare, reproduce
-from contrastive_tutorial.study.runner import run
 
 TINY = Preset(
     "tiny", "two_conv_strided", steps=3, batch_size=40, bank=300, kmeans_restarts=1, menu_bank=300
@@ -27,7 +27,7 @@ def small(monkeypatch):
 
 
 def test_a_rerun_on_the_same_machine_is_bit_identical(small, tmp_path):
-    record = run("S-P1", small, "tiny", 1, 5, tmp_path, progress=False)
+    record = run("S-P1", small, "tiny", 1, 5, tmp_path)
     before = torch.get_num_threads()
     again = reproduce(record.path, "shapes", progress=False)
     assert torch.get_num_threads() == before
@@ -35,11 +35,11 @@ def test_a_rerun_on_the_same_machine_is_bit_identical(small, tmp_path):
     assert again.same_setting
     assert again.holds
     assert "bit-identical" in str(again)
-    assert sorted(p.name for p in record.path.parent.iterdir()) == [record.path.name]
+    assert [p.name for p in record.path.parent.glob("[!.]*")] == [record.path.name]
 
 
 def test_other_data_are_refused(small, tmp_path, monkeypatch):
-    record = run("B0", small, "tiny", 0, 5, tmp_path, progress=False)
+    record = run("B0", small, "tiny", 0, 5, tmp_path)
     other = tuple(data.load("shapes", s, num_images=n) for s, n in
                   {"train": 400, "val": 60, "test": 200}.items())  # fmt: skip
     monkeypatch.setattr(reproduction, "load_splits", lambda images: other)
@@ -48,7 +48,7 @@ def test_other_data_are_refused(small, tmp_path, monkeypatch):
 
 
 def test_the_spread_of_the_seeds_decides_elsewhere(small, tmp_path):
-    record = run("B0", small, "tiny", 0, 5, tmp_path, progress=False)
+    record = run("B0", small, "tiny", 0, 5, tmp_path)
 
     def with_accuracy(value, seed=0):
         return dataclasses.replace(

@@ -10,14 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import TINY
+from tiny import TINY, files_in, run
 
 from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
 from contrastive_tutorial.study import runner
 from contrastive_tutorial.study.cells import CELLS, PRESETS
-from contrastive_tutorial.study.runner import Run, parse_budget, run, study
+from contrastive_tutorial.study.request import Request
+from contrastive_tutorial.study.runner import parse_budget, plan, study
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 
@@ -44,116 +45,130 @@ def strip_times(record):
 )
 def test_every_cell_leaves_a_record(name, sets, tmp_path):
     preset = "tiny+batch_size=50" if CELLS[name].group_size == 50 else "tiny"
-    record = run(name, sets, preset, 0, 10, tmp_path, progress=False, arrays=False)
+    record = run(name, sets, preset, 0, 10, tmp_path, arrays=False)
     (loaded,) = load_records(tmp_path)
     assert loaded == record
-    assert record.path == Run(name, preset, 0, 10).file(tmp_path, "shapes")
+    assert record.path == Request(name, preset, results=tmp_path).file("shapes")
     for metric in ("cluster_accuracy", "nmi", "knn200", "knn10", "linear_probe"):
         assert 0 <= record.metrics[metric] <= 1
     if CELLS[name].reference not in ("raw-pixels", "pca"):
         assert {"policy_probe_z", "contrastive_train", "alignment", "rankme"} <= set(record.metrics)
         assert record.evaluation in record.evaluations
     assert len(record.loss_curve) == (0 if CELLS[name].reference else 3)
-    assert [path.suffix for path in record.path.parent.iterdir()] == [".json"]
+    assert [path.suffix for path in record.path.parent.glob("[!.]*")] == [".json"]
 
 
 def test_the_same_run_gives_the_same_numbers(sets, tmp_path):
-    one = run("S-P1", sets, "tiny", 3, 5, tmp_path / "a", progress=False)
-    two = run("S-P1", sets, "tiny", 3, 5, tmp_path / "b", progress=False)
+    one = run("S-P1", sets, "tiny", 3, 5, tmp_path / "a")
+    two = run("S-P1", sets, "tiny", 3, 5, tmp_path / "b")
     assert strip_times(one) == strip_times(two)
-    other = run("S-P1", sets, "tiny", 4, 5, tmp_path / "a", progress=False)
+    other = run("S-P1", sets, "tiny", 4, 5, tmp_path / "a")
     assert other.metrics != one.metrics
 
 
 def test_a_plain_cell_does_not_depend_on_the_number_of_subsets(sets, tmp_path):
-    losses = {
-        k: run("B0", sets, "tiny", 0, k, tmp_path, progress=False, arrays=False).loss_curve
-        for k in (1, 5)
-    }
+    losses = {k: run("B0", sets, "tiny", 0, k, tmp_path, arrays=False).loss_curve for k in (1, 5)}
     assert losses[1] == losses[5]
 
 
 def test_arrays_are_kept_for_seed_zero(sets, tmp_path):
-    record = run("M-P1", sets, "tiny", 0, 5, tmp_path, progress=False)
+    record = run("M-P1", sets, "tiny", 0, 5, tmp_path)
     arrays = record.arrays()
     assert {"labels", "subsets", "features", "features_subset"} <= set(arrays)
     assert arrays["features"].dtype == "float16"
     assert len(arrays["labels"]) == len(arrays["features"]) == 200
     assert set(arrays["subsets"]) == set(range(5))
-    assert not run("M-P1", sets, "tiny", 1, 5, tmp_path, progress=False).has_arrays()
+    assert not run("M-P1", sets, "tiny", 1, 5, tmp_path).has_arrays()
 
 
 def test_a_recorded_run_is_loaded_not_repeated(sets, tmp_path):
-    first = run("B0", sets, "tiny", 0, 10, tmp_path, progress=False)
+    first = run("B0", sets, "tiny", 0, 10, tmp_path)
     stamp = first.path.stat().st_mtime_ns
-    again = run("B0", sets, "tiny", 0, 10, tmp_path, progress=False)
+    again = run("B0", sets, "tiny", 0, 10, tmp_path)
     assert again == first
     assert first.path.stat().st_mtime_ns == stamp
-    run("B0", sets, "tiny", 0, 10, tmp_path, progress=False, again=True)
+    run("B0", sets, "tiny", 0, 10, tmp_path, again=True)
     assert first.path.stat().st_mtime_ns > stamp
 
 
-def test_study_runs_what_is_missing_and_stops_at_the_budget(tmp_path, monkeypatch):
+def test_an_outcome_says_whether_the_record_is_new(sets, tmp_path):
+    request = Request("pca", "tiny", results=tmp_path, progress=False)
+    first, second = runner.run(request, sets), runner.run(request, sets)
+    assert (first.is_new, second.is_new) == (True, False)
+    assert first.record == second.record
+
+
+def asked(cells, seeds, folder, k=10, **how):
+    how = {"preset": "tiny", "results": folder, "progress": False, **how}
+    return plan(cells, seeds, [k], **how)
+
+
+def test_study_runs_what_is_missing_and_stops_at_the_budget(sets, tmp_path, monkeypatch):
     calls = []
-    real = runner.run_or_load
+    real = runner.run
 
-    def counted(*arguments, **options):
-        calls.append(arguments[0])
-        return real(*arguments, **options)
+    def counted(request, images):
+        calls.append(request.cell)
+        return real(request, images)
 
-    sizes = {"train": 600, "val": 60, "test": 200}
-    monkeypatch.setattr("contrastive_tutorial.data.shapes.SIZES", sizes)
-    monkeypatch.setattr(runner, "run_or_load", counted)
-    done = list(study(["B0", "S-P1"], [0, 1], "shapes", "tiny", results=tmp_path, progress=False))
+    monkeypatch.setattr(runner, "run", counted)
+    runs = asked(["B0", "S-P1"], [0, 1], tmp_path)
+    done = list(study(runs, sets))
     assert [(r.cell, r.seed) for r in done] == [("B0", 0), ("S-P1", 0), ("B0", 1), ("S-P1", 1)]
-    assert list(study(["B0", "S-P1"], [0, 1], "shapes", "tiny", results=tmp_path)) == []
+    assert list(study(runs, sets)) == []
     assert len(calls) == 4
-    assert list(study(["B2"], [0], "shapes", "tiny", results=tmp_path, budget=-1.0)) == []
-    shards = [
-        [(r.cell, r.seed) for r in study(
-            ["B2", "W-bn"], [0], "shapes", "tiny", results=tmp_path, shard=(i, 2), progress=False
-        )]
-        for i in range(2)
+    assert list(study(asked(["B2"], [0], tmp_path), sets, budget=-1.0)) == []
+    runs = asked(["B2", "W-bn"], [0], tmp_path)
+    shards = [[record.cell for record in study(runs[i::2], sets)] for i in range(2)]
+    assert shards == [["B2"], ["W-bn"]]
+    assert list(study([], sets)) == []
+
+
+def test_one_runner_for_both_studies(sets, tmp_path):
+    from contrastive_tutorial.study import norms
+
+    runs = norms.plan(["bn"], ["shifted"], [64], [0], results=tmp_path, progress=False)
+    runs += asked(["pca"], [0], tmp_path)
+    assert [(r.cell, r.preset) for r in study(runs, sets)] == [
+        ("bn-shifted-b64", "norm"), ("pca", "tiny"),
     ]  # fmt: skip
-    assert shards[0] == [("B2", 0)]
-    assert shards[1] == [("W-bn", 0)]
+    assert list(study(runs, sets)) == []
 
 
 @pytest.mark.parametrize(("cells", "k"), [(["B0"], 0), (["B0", "S-P1"], 7)])
 def test_a_plan_that_cannot_be_carried_out_is_refused_at_once(cells, k):
     with pytest.raises(InputError, match=rf"num_subsets.*{k}|K = {k}"):
-        runner.plan(cells, [0], [10, k], "tiny")
+        plan(cells, [0], [10, k], preset="tiny")
 
 
-def test_what_another_study_recorded_meanwhile_is_not_counted_twice(sets, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "load_splits", lambda *_: sets)
-    mine = study(["B0", "S-P1"], [0], "shapes", "tiny", (5,), tmp_path, progress=False)
+def test_what_another_study_recorded_meanwhile_is_not_counted_twice(sets, tmp_path):
+    runs = asked(["B0", "S-P1"], [0], tmp_path, 5)
+    mine, other = study(runs, sets), study(runs, sets)
     assert next(mine).cell == "B0"
-    other = study(["B0", "S-P1"], [0], "shapes", "tiny", (5,), tmp_path, progress=False)
     assert [record.cell for record in other] == ["S-P1"]
     assert list(mine) == []
 
 
 def test_a_record_of_other_images_is_not_taken_for_this_run(sets, tmp_path):
-    first = run("B0", sets, "tiny", 0, 5, tmp_path, progress=False, arrays=False)
+    first = run("B0", sets, "tiny", 0, 5, tmp_path, arrays=False)
     others = (data.load("shapes", "train", num_images=400), *sets[1:])
     with pytest.raises(InputError, match="other images named 'shapes'"):
-        run("B0", others, "tiny", 0, 5, tmp_path, progress=False)
-    runs = runner.plan(["B0", "S-P1"], [0], [5], "tiny")
-    assert runner.missing_runs(runs, tmp_path, sets[0]) == runs[1:]
+        run("B0", others, "tiny", 0, 5, tmp_path)
+    runs = asked(["B0", "S-P1"], [0], tmp_path, 5)
+    assert runner.missing(runs, sets[0]) == runs[1:]
     with pytest.raises(InputError, match="other images named 'shapes'"):
-        runner.missing_runs(runs, tmp_path, others[0])
+        runner.missing(runs, others[0])
     assert load_records(tmp_path) == [first]
 
 
 def test_a_run_that_another_process_holds_is_left_to_it(sets, tmp_path):
     from filelock import FileLock
 
-    target = Run("B0", "tiny", 0, 10).file(tmp_path, "shapes")
-    target.parent.mkdir(parents=True)
+    target = Request("B0", "tiny", results=tmp_path).file("shapes")
+    (target.parent / ".locks").mkdir(parents=True)
     with FileLock(target.parent / ".locks" / f"{target.name}.lock"):
-        assert run("B0", sets, "tiny", 0, 10, tmp_path, progress=False) is None
-    assert run("B0", sets, "tiny", 0, 10, tmp_path, progress=False) is not None
+        assert run("B0", sets, "tiny", 0, 10, tmp_path) is None
+    assert run("B0", sets, "tiny", 0, 10, tmp_path) is not None
 
 
 _STUDY = """
@@ -163,13 +178,13 @@ from contrastive_tutorial import data
 from contrastive_tutorial.study.cells import PRESETS
 from contrastive_tutorial.study.runner import run
 sys.path.insert(0, sys.argv[2])
-from tiny import TINY
+from tiny import TINY, files_in, run
 PRESETS["tiny"] = TINY
 sizes = {"train": 600, "val": 60, "test": 200}
 sets = tuple(data.load("shapes", s, num_images=n) for s, n in sizes.items())
 print("ready", flush=True)
 for cell in ("B0", "S-P1"):
-    run(cell, sets, "tiny", 0, 5, sys.argv[1], progress=False, arrays=False)
+    run(cell, sets, "tiny", 0, 5, sys.argv[1], arrays=False)
 """
 
 
@@ -209,10 +224,11 @@ def test_kill_9_loses_nothing_and_two_processes_do_each_run_once(tmp_path):
     ],
 )
 def test_bad_input_leaves_nothing_behind(arguments, message, sets, tmp_path):
-    given = {"cell": "S-P1", "images": sets, "preset": "tiny", "results": tmp_path} | arguments
+    given = {"cell": "S-P1", "preset": "tiny", "results": tmp_path, "progress": False} | arguments
+    images = given.pop("images", sets)
     with pytest.raises(InputError, match=message):
-        run(**given, progress=False)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+        runner.run(Request(**given), images)
+    assert files_in(tmp_path) == []
 
 
 def test_a_full_disk_leaves_no_record(sets, tmp_path, monkeypatch):
@@ -228,11 +244,11 @@ def test_a_full_disk_leaves_no_record(sets, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         with pytest.raises(InputError, match="disk is full"):
-            run("B0", sets, "tiny", 0, 5, tmp_path, progress=False, arrays=False)
+            run("B0", sets, "tiny", 0, 5, tmp_path, arrays=False)
     assert list(tmp_path.rglob("*.json")) == []
     # the checkpoint is still there: the second try evaluates without training again
-    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".checkpoint"]
-    assert run("B0", sets, "tiny", 0, 5, tmp_path, progress=False) is not None
+    assert [path.suffix for path in files_in(tmp_path)] == [".checkpoint"]
+    assert run("B0", sets, "tiny", 0, 5, tmp_path) is not None
 
 
 @pytest.mark.parametrize(

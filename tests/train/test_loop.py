@@ -16,8 +16,6 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.train.loop import (
     History,
     TrainConfig,
-    device_name,
-    resolve_device,
     step_seed,
     train,
 )
@@ -271,17 +269,3 @@ def test_step_seeds_differ():
 def test_bad_configurations(options, message):
     with pytest.raises(InputError, match=message):
         TrainConfig(**options)
-
-
-def test_devices():
-    assert resolve_device("cpu").type == "cpu"
-    with pytest.raises(InputError, match="is not there"):
-        resolve_device("cuda:63")
-    with pytest.raises(InputError, match="expected 'cpu'"):
-        resolve_device("tpu3000")
-
-
-def test_the_name_of_a_cpu_tells_its_instructions_and_threads():
-    name = device_name(torch.device("cpu"))
-    assert torch.backends.cpu.get_cpu_capability() in name
-    assert name.endswith(f"({torch.get_num_threads()} threads)")

@@ -5,11 +5,12 @@ from dataclasses import asdict
 import pytest
 import torch
 from images import files, write_folder
+from tiny import run
 
 from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.study.runner import Experiment, run
-from contrastive_tutorial.train.presets import PRESETS, Preset, preset
+from contrastive_tutorial.study.experiment import Experiment
+from contrastive_tutorial.train.presets import PRESETS, Preset, changed, preset
 
 # What the records in results/ were made with. A new field must leave these values alone.
 CPU = {
@@ -44,7 +45,7 @@ def test_the_resnet_presets_follow_the_published_recipe(epochs, lr):
 
 def test_a_name_carries_changes():
     found = preset("resnet-100+batch_size=64+steps=3+grayscale=none+lr=1e-3+compile=no")
-    assert found.name == "resnet-100+batch_size=64+steps=3+grayscale=none+lr=1e-3+compile=no"
+    assert found.name == "resnet-100+batch_size=64+compile=no+grayscale=none+lr=0.001+steps=3"
     assert (found.batch_size, found.steps, found.grayscale, found.lr) == (64, 3, None, 1e-3)
     assert found.weight_decay == PRESETS["resnet-100"].weight_decay
 
@@ -74,11 +75,34 @@ def test_a_name_carries_changes():
         ("cpu+steps=-1", "steps: expected 0 to"),
         ("cpu+batch_size=1", "batch_size: a contrastive batch needs at least 2 images, got 1"),
         ("cpu+optimizer=lion", "optimizer: expected one of"),
+        ("cpu+encoder=../../../escaped", "encoder: expected one of two_conv, two_conv_strided"),
+        ("cpu+steps=2+steps=3", r"each field once, got \+steps=3"),
     ],
 )
 def test_bad_names(name, message):
     with pytest.raises(InputError, match=message):
         preset(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cpu+batch_size=250+lr=2e-3",
+        "cpu+lr=0.0020+batch_size=250",
+        "cpu+batch_size=250+lr=.002+steps=300",
+    ],
+)
+def test_what_says_the_same_has_one_name(name):
+    assert preset(name) == changed("cpu", lr="0.002", batch_size=250)
+    assert preset(name).name == "cpu+batch_size=250+lr=0.002"
+    assert preset(preset(name).name) == preset(name)
+    assert preset("cpu+steps=300") == PRESETS["cpu"]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a b", "a\\b"])
+def test_a_name_that_cannot_be_a_folder_is_no_preset(name):
+    with pytest.raises(InputError, match="preset: expected a name of letters"):
+        Preset(name, "two_conv", steps=1)
 
 
 def test_every_preset_says_what_it_is():
@@ -92,10 +116,10 @@ def test_the_command_for_a_gpu_works_in_small(tmp_path):
         tmp_path / "pictures", files(120, top="train/") + files(15, top="test/")
     )
     name = (
-        "resnet-100+encoder=two_conv_strided+steps=3+batch_size=8+bank=210+menu_bank=210"
-        "+kmeans_restarts=1+knn_every=2"
+        "resnet-100+bank=210+batch_size=8+encoder=two_conv_strided+kmeans_restarts=1+knn_every=2"
+        "+menu_bank=210+steps=3"
     )
-    record = run("B0", pictures, name, 0, 2, tmp_path, "cpu", progress=False, arrays=False)
+    record = run("B0", pictures, name, 0, 2, tmp_path, "cpu", arrays=False)
     assert record.preset == name
     assert record.path.parent.name == name
     assert [step for step, _, _ in record.knn_curve] == [2, 3]

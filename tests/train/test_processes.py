@@ -15,10 +15,12 @@ from contrastive_tutorial.losses import nt_xent
 from contrastive_tutorial.norm import convert_norm
 from contrastive_tutorial.records import load_records
 from contrastive_tutorial.study.cells import CELLS, Preset
-from contrastive_tutorial.study.runner import Experiment, run
+from contrastive_tutorial.study.experiment import Experiment
+from contrastive_tutorial.study.request import Request
+from contrastive_tutorial.study.runner import run
 from contrastive_tutorial.study.views import Layout, layout
-from contrastive_tutorial.train.processes import SyncedBatchNorm2d, World, processes
-from contrastive_tutorial.train.sharding import Share, adapt_norms, share
+from contrastive_tutorial.train.processes import ProcessGroup, SyncedBatchNorm2d, processes
+from contrastive_tutorial.train.sharding import Shard, adapt_norms, shard
 
 SMALL = Preset(
     "small", "two_conv_strided", steps=3, batch_size=24, bank=240, kmeans_restarts=1,
@@ -64,11 +66,11 @@ def one_step(experiment):
     experiment.trained.train()
     loss = experiment.loss(0, torch.Generator().manual_seed(5))
     loss.backward()
-    experiment.world.average_gradients(experiment.trained)
+    experiment.group.average_gradients(experiment.trained)
     return loss.detach(), gradients(experiment.trained)
 
 
-def in_two_goes(cell, images, world, batch_norm, stop, checkpoint):
+def in_two_goes(cell, images, group, batch_norm, stop, checkpoint):
     """Final weights and statistics of five steps, begun anew after ``stop`` of them."""
 
     class Stop(Exception):
@@ -81,11 +83,15 @@ def in_two_goes(cell, images, world, batch_norm, stop, checkpoint):
     preset = replace(SMALL, steps=5, knn_every=0)
     if stop is not None:
         with pytest.raises(Stop):
-            Experiment(cell, images, preset, 0, 4, "cpu", world, batch_norm).train(
-                checkpoint, False, interrupt
-            )
+            Experiment(
+                Request(cell, preset, 0, 4, device="cpu", batch_norm=batch_norm),
+                images,
+                group=group,
+            ).train(checkpoint, False, interrupt)
         dist.barrier()
-    experiment = Experiment(cell, images, preset, 0, 4, "cpu", world, batch_norm)
+    experiment = Experiment(
+        Request(cell, preset, 0, 4, device="cpu", batch_norm=batch_norm), images, group=group
+    )
     experiment.train(checkpoint, False)
     return dict(experiment.model.state_dict())
 
@@ -96,33 +102,34 @@ def worker(rank, folder):
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
     )
-    world, found = World(rank, 2), {}
+    group, found = ProcessGroup(rank, 2), {}
     model = network()
     synced = SyncedBatchNorm2d(5).double()
     synced.load_state_dict(model[1].state_dict())
     model[1] = synced
     z = model(torch.cat([pictures(rank, 0), pictures(rank, 1)]))
-    z0, z1 = (world.gather(part) for part in z.split(5))
+    z0, z1 = (group.gather(part) for part in z.split(5))
     loss = nt_xent(z0, z1)
     loss.backward()
-    world.average_gradients(model)
+    group.average_gradients(model)
     found["bare"] = (loss.detach(), gradients(model))
     found["bare state"] = dict(model.state_dict())
 
     images = sets()
     for name, (cell, preset) in CASES.items():
-        found[name] = one_step(Experiment(cell, images, preset, 0, 4, "cpu", world))
-    local = Experiment("B0", images, SMALL, 0, 4, "cpu", world, batch_norm="local")
+        found[name] = one_step(Experiment(cell, images, preset, 0, 4, "cpu", group=group))
+    local = Experiment(
+        Request("B0", SMALL, 0, 4, device="cpu", batch_norm="local"), images, group=group
+    )
     found["local"] = one_step(local)
-    whole = Experiment("S-P1", images, SMALL, 0, 4, "cpu", world)
+    whole = Experiment("S-P1", images, SMALL, 0, 4, "cpu", group=group)
     whole.train(progress=False)
     found["trained"] = dict(whole.model.state_dict())
-    run("B0", images, replace(SMALL).name, 0, 4, f"{folder}/results", "cpu", progress=False,
-        world=world)  # fmt: skip
+    run(Request("B0", SMALL, 0, 4, f"{folder}/results", "cpu", progress=False), images, group)
     for name, cell, norm in (("B0", "B0", "local"), ("S-P1", "S-P1", "sync")):
         for stop in (None, 3):
             label = f"{name} {'whole' if stop is None else 'resumed'}"
-            found[label] = in_two_goes(cell, images, world, norm, stop, f"{folder}/{label}")
+            found[label] = in_two_goes(cell, images, group, norm, stop, f"{folder}/{label}")
     torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -180,7 +187,7 @@ def test_local_bn_is_bn_split_by_process(remote):
     images = sets()
     whole = Experiment("B0", images, SMALL, 0, 4, "cpu")
     convert_norm(whole.trained.encoder, "split", 2)
-    parts = [share(whole.order, World(rank, 2)) for rank in range(2)]
+    parts = [shard(whole.order, ProcessGroup(rank, 2)) for rank in range(2)]
     views = whole.views(0, torch.Generator().manual_seed(5))
     z = whole.trained(torch.cat([views[part.rows] for part in parts]))[1][parts[0].back]
     z0, z1 = whole.order.views(z)
@@ -225,7 +232,7 @@ def test_two_processes_that_were_interrupted_end_with_the_same_bits(remote, cell
 @pytest.mark.parametrize("size", [2, 5])
 def test_shares_are_a_partition_and_gathering_undoes_them(cell, size):
     order = layout(CELLS[cell], 200, 10)
-    parts = [share(order, World(rank, size)) for rank in range(size)]
+    parts = [shard(order, ProcessGroup(rank, size)) for rank in range(size)]
     rows = torch.cat([part.rows for part in parts])
     assert sorted(rows.tolist()) == list(range(400))
     back = parts[0].back
@@ -238,11 +245,11 @@ def test_shares_are_a_partition_and_gathering_undoes_them(cell, size):
 
 def test_alone_nothing_changes():
     order = Layout(8, 2)
-    assert share(order, World()).rows is None
-    assert share(order, World()).order is order
+    assert shard(order, ProcessGroup()).rows is None
+    assert shard(order, ProcessGroup()).order is order
     x = torch.ones(2, 2)
-    assert World().gather(x) is x
-    assert World().from_first(lambda: 3) == 3
+    assert ProcessGroup().gather(x) is x
+    assert ProcessGroup().from_first(lambda: 3) == 3
 
 
 @pytest.mark.parametrize(
@@ -276,14 +283,22 @@ def test_a_study_is_not_for_torchrun(monkeypatch, capsys, tmp_path):
 
 def test_a_norm_that_no_process_can_compute_alone_is_refused():
     with pytest.raises(InputError, match="SubsetAffineBatchNorm2d"):
-        Experiment("M-aff", sets(), SMALL, 0, 4, "cpu", World(0, 2))
+        Experiment("M-aff", sets(), SMALL, 0, 4, "cpu", group=ProcessGroup(0, 2))
     with pytest.raises(InputError, match="BatchRenorm2d: it normalises with running statistics"):
-        Experiment(replace(CELLS["B0"], norm="renorm"), sets(), SMALL, 0, 4, "cpu", World(0, 2))
+        Experiment(
+            replace(CELLS["B0"], norm="renorm"),
+            sets(),
+            SMALL,
+            0,
+            4,
+            "cpu",
+            group=ProcessGroup(0, 2),
+        )
 
 
 def test_a_cell_that_is_measured_while_it_trains_is_refused():
     with pytest.raises(InputError, match=r"B0-ema: .* run it without torchrun"):
-        Experiment("B0-ema", sets(), SMALL, 0, 4, "cpu", World(0, 2))
+        Experiment("B0-ema", sets(), SMALL, 0, 4, "cpu", group=ProcessGroup(0, 2))
 
 
 def test_one_device_for_all_processes_is_refused(monkeypatch):
@@ -304,8 +319,8 @@ def test_processes_talk_in_the_way_of_their_device(monkeypatch, device, backend)
     monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
     monkeypatch.setattr(dist, "get_rank", lambda: 1)
     monkeypatch.setattr(dist, "get_world_size", lambda: 2)
-    with processes(device) as world:
-        assert world == World(1, 2)
+    with processes(device) as group:
+        assert group == ProcessGroup(1, 2)
     assert asked == ([1, backend] if backend == "nccl" else [backend])
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     if backend == "nccl":
@@ -319,7 +334,7 @@ def test_a_momentum_of_zero_is_not_none(kind: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(dist, "all_reduce", lambda tensor: None)
     layer = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, momentum=0.0))
     model = convert_norm(layer, kind, 2)
-    adapt_norms(model, Share(None, Layout(4, 2), None, (0, 2)), "sync")
+    adapt_norms(model, Shard(None, Layout(4, 2), None, (0, 2)), "sync")
     assert kind == "split" or type(model[1]) is SyncedBatchNorm2d
     model(torch.randn(8, 3, 4, 4) + 5)
     assert torch.equal(model[1].running_mean, torch.zeros_like(model[1].running_mean))

@@ -1,0 +1,69 @@
+"""Where a run computes: the device asked for, its name, and whether bfloat16 pays there."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+from contrastive_tutorial.errors import InputError
+
+
+def resolve_device(device: str | torch.device | None = None) -> torch.device:
+    """The device asked for, or the best there is (CUDA, then CPU).
+
+    Raises:
+        InputError: if the device asked for is not there.
+    """
+    if device is None or device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"device: expected 'cpu', 'cuda' or 'cuda:N', got {device!r}") from error
+    if wanted.type == "cuda" and (
+        not torch.cuda.is_available() or (wanted.index or 0) >= torch.cuda.device_count()
+    ):
+        raise InputError(
+            f"device: {device!r} is not there ({torch.cuda.device_count()} CUDA devices found); "
+            "use --device cpu"
+        )
+    return wanted
+
+
+def supports_bf16(device: torch.device) -> bool:
+    """Whether ``device`` is a GPU that computes in bfloat16.
+
+    Older ones (before compute capability 8, such as the T4 of free notebooks) only emulate it, and
+    are faster in float32; torch counts the emulation as support unless told otherwise.
+    """
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def device_name(device: torch.device) -> str:
+    """A readable name: the GPU's, or the CPU's model, instruction set and number of threads.
+
+    Virtual machines shorten the model to a family whose members compute with other instructions,
+    and so add numbers up in another order.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return f"{_cpu_model()}, {instructions} ({torch.get_num_threads()} threads)"
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "CPU"
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given, so that a clock tells the truth."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
