@@ -11,7 +11,7 @@ from tiny import TINY
 
 from contrastive_tutorial import cli, study
 from contrastive_tutorial.cli import commands
-from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.errors import InputError, MissingExtraError
 from contrastive_tutorial.study.cells import CELLS, PRESETS
 
 
@@ -58,7 +58,7 @@ def test_norms_then_report(tmp_path, capsys):
     assert call(*command, "--dry-run", folder=tmp_path) == 0
     out = capsys.readouterr().out
     assert out.splitlines() == [
-        "2 runs, 2 of them not recorded yet", "bn-shifted-b64 seed 0", "split-shifted-b64 seed 0",
+        "2 runs, 2 of them not recorded yet", "bn-shifted-b64 K=4 seed 0", "split-shifted-b64 K=4 seed 0",
     ]  # fmt: skip
     assert call(*command, "--quiet", "--budget", "10m", folder=tmp_path) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "0 runs left"
@@ -80,13 +80,8 @@ def test_report_orders_cells_and_shows_intervals(tmp_path, capsys):
     assert "0.200 ± 0.248" in lines[0]
 
 
-def test_data_is_listed(capsys):
-    assert call("data", "shapes") == 0
-    assert "shapes train: 600 images, 10 classes" in capsys.readouterr().out
-
-
 def test_doctor_reports_and_succeeds_whatever_is_missing(tmp_path, capsys):
-    assert call("doctor", folder=tmp_path / "nowhere") == 0
+    assert call("doctor", "--dev", folder=tmp_path / "nowhere") == 0
     out = capsys.readouterr().out
     for topic in ("package", "device", "gpu", "data", "book", "colab", "tests"):
         assert f"\n{topic}\n" in f"\n{out}"
@@ -132,7 +127,8 @@ def test_bad_input_is_one_line_and_status_2(arguments, message, tmp_path, capsys
     assert re.search(message, captured.err)
     assert captured.err.count("\n") == 1
     assert captured.err.startswith("contrastive-tutorial: ")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in left if path.parent.name != ".locks"] == []
 
 
 def test_a_damaged_record_is_named(tmp_path, capsys):
@@ -224,3 +220,40 @@ def test_help_is_complete_and_the_module_runs():
     done = subprocess.run([*command, "run", "B9"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_a_list_takes_commas_spaces_or_both(tmp_path, capsys):
+    lists = (["B0,S-P1", "M-P1"], ["B0", "S-P1", "M-P1"], ["B0, S-P1,M-P1"])
+    for cells in lists:
+        command = ["study", "--cells", *cells, "--seeds", "0", "--preset", "tiny", "--dry-run"]
+        assert cli.main([*command, "--subsets", "5", "--results", str(tmp_path)]) == 0
+        assert re.findall(r"^([\w-]+) K=5 seed 0$", capsys.readouterr().out, re.M) == [
+            "B0", "S-P1", "M-P1",
+        ]  # fmt: skip
+
+
+def test_data_says_what_was_understood(capsys):
+    assert cli.main(["data", "shapes"]) == 0
+    out = capsys.readouterr().out
+    assert "shapes test: 200 images of 32 x 32 pixels" in out
+    assert re.search(r"10 classes: circle \d+, ring \d+", out)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_that_cannot_write_a_name_still_gets_its_line(encoding, tmp_path):
+    command = [sys.executable, "-m", "contrastive_tutorial", "data", str(tmp_path / "图片")]
+    done = subprocess.run(
+        command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding}, check=False
+    )
+    assert done.returncode == 2
+    assert rb"\u56fe\u7247" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_missing_extra_is_one_line(monkeypatch, capsys):
+    def missing(_options):
+        raise MissingExtraError("not installed: scipy; pip install 'contrastive-tutorial[study]'")
+
+    monkeypatch.setitem(commands._COMMANDS, "cells", missing)
+    assert cli.main(["cells"]) == 2
+    assert "contrastive-tutorial[study]" in capsys.readouterr().err
