@@ -44,7 +44,9 @@ colab: $(VENV)/.book
 
 # Surprises of other people's libraries, each shown in an environment of its own that is thrown away
 # (findings/README.md). One alone: findings/NAME.sh. All of them download some gigabytes once.
+findings: export PATH := $(CURDIR)/_build/environments/uv/bin:$(PATH)
 findings:
+	@$(PYTHON) -m venv _build/environments/uv && _build/environments/uv/bin/pip install --quiet uv
 	@failed=0; for script in findings/*.sh; do started=$$(date +%s); \
 	  if said=$$("$$script" 2>&1); then result=holds; else result=CHANGED; failed=1; fi; \
 	  printf '%-8s %5ds  %s\n' $$result $$(($$(date +%s) - started)) "$$(basename "$$script" .sh)"; \

@@ -4,8 +4,8 @@ A row is a function that runs a library and returns what it saw (`row.py`); the 
 module for each table. What they saw once is in `recorded.json`, with versions, so that the page
 can show a row whose library is not installed. From the folder `book`:
 
-    python -m guide            run every row that can be run here and say which no longer hold
-    python -m guide --record   keep what they saw
+    python -m guide [NAME ...]            run every row, or some, and say which no longer hold
+    python -m guide [NAME ...] --record   keep what they saw
 """
 
 from . import norms, losses, clustering, images, machinery  # noqa: I001 - the order of the page

@@ -419,3 +419,143 @@ def umap_stretches_its_start() -> Seen:
     places = umap.UMAP(init=start, n_epochs=0, random_state=0).fit_transform(rows)
     width, height = np.ptp(places, axis=0)
     return {"width": float(width), "height": float(height)}
+
+
+@row(
+    TABLE,
+    "Normalise float16 features with scikit-learn",
+    libraries="scikit-learn",
+    expect="Unit rows, with three digits.",
+    happens="Rows of 32 values of 60 come out with norm **{half:.0f}**; in float32 with "
+    "{full:.0f}. The sum of squares passes 65,504, the largest float16.",
+    cost="Stored features of an encoder become zero rows, and ties decide every kNN.",
+    instead="Convert to float32 first. [[metrics.knn_accuracy]] and [[metrics.cluster]] "
+    "normalise for you.",
+    holds=lambda seen: seen["half"] == 0 and seen["full"] > 0.99,
+)
+def normalize_float16_rows() -> Seen:
+    from sklearn.preprocessing import normalize
+
+    rows = np.full((2, 32), 60, dtype=np.float16)
+    return {
+        "half": float(np.linalg.norm(normalize(rows)[0].astype(float))),
+        "full": float(np.linalg.norm(normalize(rows.astype(np.float32))[0])),
+    }
+
+
+@row(
+    TABLE,
+    "lightly's `knn_predict` on features as they come",
+    libraries="lightly",
+    expect="It normalises: the vote is by cosine similarity at temperature 0.1.",
+    happens="It takes raw dot products, and their exponentials overflow. Ten well separated "
+    "classes, features of length 20: accuracy **{given:.2f}**; normalised first, {unit:.2f}.",
+    cost="A good encoder scores at chance, and a change of the norm layer that changes the length "
+    "of features looks like a change of their quality.",
+    instead="[[metrics.knn_accuracy]] normalises both sides.",
+    holds=lambda seen: seen["given"] < 0.3 and seen["unit"] > 0.95,
+)
+def knn_predict_of_lightly() -> Seen:
+    import torch
+    from lightly.utils.benchmarking import knn_predict
+
+    labels = torch.arange(100) % 10
+    rows = torch.randn(10, 16)[labels] + 0.3 * torch.randn(100, 16)
+
+    def accuracy(features: torch.Tensor) -> float:
+        ranked = knn_predict(features, features.T, labels, num_classes=10, knn_k=20, knn_t=0.1)
+        return float((ranked[:, 0] == labels).float().mean())
+
+    return {
+        "given": accuracy(5 * rows),
+        "unit": accuracy(torch.nn.functional.normalize(rows, dim=1)),
+    }
+
+
+@row(
+    TABLE,
+    "The Dunn index of torchmetrics",
+    libraries="torchmetrics",
+    expect="The textbook's: smallest distance between clusters over the largest diameter.",
+    happens="Distances of centroids instead. For points 0, 4 and 10, 14 it is {seen:.1f}; by the "
+    "definition 1.5.",
+    cost="The index hardly sees clusters that touch, and a value beside one from a paper means "
+    "nothing.",
+    instead="[[metrics.cluster_accuracy]] where there are labels.",
+    holds=lambda seen: abs(seen["seen"] - 5) < 1e-6,
+)
+def dunn_index_of_torchmetrics() -> Seen:
+    import torch
+    from torchmetrics.functional.clustering import dunn_index
+
+    points = torch.tensor([[0.0], [4.0], [10.0], [14.0]])
+    return {"seen": float(dunn_index(points, torch.tensor([0, 0, 1, 1])))}
+
+
+@row(
+    TABLE,
+    "Calinski-Harabasz score of a perfect clustering",
+    libraries="scikit-learn",
+    expect="Infinity, or the largest value of all.",
+    happens="{perfect:.0f}, next to the worst. With noise of 0.001 on the same clusters: "
+    "{noisy:.0e}.",
+    cost="An encoder that maps every class onto one point (neural collapse) looks like chance.",
+    instead="[[metrics.cluster_accuracy]] or [[metrics.nmi]]; use indices without labels only for "
+    "features that spread.",
+    holds=lambda seen: seen["perfect"] == 1 and seen["noisy"] > 1e6,
+)
+def calinski_harabasz_of_perfect_clusters() -> Seen:
+    from sklearn.metrics import calinski_harabasz_score
+
+    rows, clusters = np.repeat([[0.0, 0.0], [5.0, 5.0]], 10, axis=0), np.arange(20) // 10
+    noise = 1e-3 * np.random.default_rng(0).normal(size=rows.shape)
+    perfect, noisy = (calinski_harabasz_score(x, clusters) for x in (rows, rows + noise))
+    return {"perfect": float(perfect), "noisy": float(noisy)}
+
+
+@row(
+    TABLE,
+    "Two-stage corrections for many tests",
+    libraries="statsmodels",
+    expect="A corrected p-value is at least as large as the raw one.",
+    happens="`fdr_tsbh` turns 0.80 into {strict:.2f} at level 0.05 and into {loose:.2f} at level "
+    "0.2: the level is part of the number. `fdr_bh` leaves 0.80.",
+    cost="Corrected values that were computed at one level and read at another reject too much.",
+    instead="Holm or `fdr_bh`, as in [chapter 10](10-verdicts.html), or read the booleans only.",
+    holds=lambda seen: seen["loose"] < seen["strict"] < 0.8,
+)
+def two_stage_corrections() -> Seen:
+    from statsmodels.stats.multitest import multipletests
+
+    values = [0.001, 0.01, 0.02, 0.04, 0.3, 0.8]
+    strict, loose = (multipletests(values, level, "fdr_tsbh")[1][-1] for level in (0.05, 0.2))
+    return {"strict": float(strict), "loose": float(loose)}
+
+
+@row(
+    TABLE,
+    "`UMAP.transform` of new rows, one by one or together",
+    libraries="umap-learn",
+    expect="The same places: only the fitted rows matter.",
+    happens="Of 40 new rows {moved} land more than 1 away, on a group {width:.0f} wide, when each "
+    "is transformed alone; the same call twice gives the same places.",
+    cost="A reader's own image, added to a map of the test set, lands by the company it came in.",
+    instead="Transform in one call, or read neighbours off the features: "
+    "[[metrics.nearest_neighbours]].",
+    holds=lambda seen: seen["moved"] >= 3,
+    slow=True,
+)
+def umap_transform_alone_or_together() -> Seen:
+    import umap
+
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(300, 16)).astype(np.float32)
+    new = np.random.default_rng(1).normal(size=(40, 16)).astype(np.float32)
+    rows[:150] += 6
+    model = umap.UMAP(random_state=0).fit(rows)
+    together = model.transform(new)
+    alone = np.vstack([model.transform(row[None]) for row in new])
+    return {
+        "moved": int((np.linalg.norm(together - alone, axis=1) > 1).sum()),
+        "width": float(np.ptp(model.embedding_[:150, 0])),
+    }

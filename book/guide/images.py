@@ -292,3 +292,30 @@ def sixteen_bit_gray() -> Seen:
 
     tensor = to_tensor(Image.fromarray(np.array([[65535, 32768]], dtype=np.uint16)))
     return {"white": int(tensor[0, 0, 0]), "half": int(tensor[0, 0, 1])}
+
+
+@row(
+    TABLE,
+    "kornia's single colour operations beside its `ColorJitter`",
+    libraries="kornia torchvision",
+    expect="One factor, one result.",
+    happens="For factor 1.5 `ColorJitter` agrees with torchvision; alone, `RandomBrightness` is "
+    "off by {brightness:.2f} of the range (it adds 0.5), `RandomContrast` by {contrast:.2f} and "
+    "`RandomSaturation` by {saturation:.2f}.",
+    cost="A recipe that is spelled out operation by operation is not the recipe of the paper.",
+    instead="[[augment.apply]] has one arithmetic, checked against torchvision.",
+    holds=lambda seen: seen["jitter"] < 1e-3 and min(seen["brightness"], seen["saturation"]) > 0.1,
+)
+def single_colour_operations_in_kornia() -> Seen:
+    import kornia.augmentation as K
+    from torchvision.transforms import functional as F
+
+    images, factor = 0.5 * torch.rand(1, 3, 32, 32), (1.5, 1.5)
+    seen = {"jitter": 0.0}
+    for name in ("brightness", "contrast", "saturation"):
+        right = getattr(F, f"adjust_{name}")(images, 1.5)
+        jitter = K.ColorJitter(**{name: factor}, p=1.0)(images)
+        alone = getattr(K, f"Random{name.title()}")(**{name: factor}, p=1.0)(images)
+        seen["jitter"] = max(seen["jitter"], float((jitter - right).abs().max()))
+        seen[name] = float((alone - right).abs().max())
+    return seen

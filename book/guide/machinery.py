@@ -386,3 +386,99 @@ def book_of_version_one_under_two() -> Seen:
         )  # fmt: skip
         pages = sum(1 for path in folder.rglob("*.html"))
     return {"status": done.returncode, "pages": pages}
+
+
+@row(
+    TABLE,
+    "timm's cosine schedule with a warm-up",
+    libraries="timm",
+    expect="Up to the rate that was asked for, then the cosine down from it.",
+    happens="The largest rate is {usual:.2f} of it (10 epochs, 3 of warm-up): the cosine has been "
+    "running since epoch 0. With `warmup_prefix=True` it is {prefix:.2f}.",
+    cost="Two arms with different warm-ups also have different rates, and neither has the one that "
+    "is in the paper.",
+    instead="`warmup_prefix=True`, and plot the rate before the run.",
+    holds=lambda seen: seen["usual"] < 0.9 and seen["prefix"] == 1,
+)
+def warmup_of_timm() -> Seen:
+    from timm.scheduler import CosineLRScheduler
+
+    def largest(prefix: bool) -> float:
+        optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        schedule = CosineLRScheduler(
+            optimiser, t_initial=10, warmup_t=3, warmup_lr_init=0.1, warmup_prefix=prefix
+        )
+        rates = []
+        for epoch in range(10):
+            schedule.step(epoch)
+            rates.append(optimiser.param_groups[0]["lr"])
+        return max(rates)
+
+    return {"usual": largest(False), "prefix": largest(True)}
+
+
+@row(
+    TABLE,
+    "The order of tensors in a safetensors file",
+    libraries="safetensors",
+    expect="As they were saved, as in a dictionary.",
+    happens="Names come back sorted as text: saved {saved}, loaded {loaded}.",
+    cost="Code that zips the values with a model's parameters swaps layers of equal shape, with no "
+    "error.",
+    instead="Load by name: `load_state_dict`.",
+    holds=lambda seen: seen["saved"] != seen["loaded"],
+)
+def order_of_tensors_in_safetensors() -> Seen:
+    from safetensors.torch import load_file, save_file
+
+    saved = {name: torch.zeros(1) for name in ("layer2", "layer10")}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        save_file(saved, path)
+        return {"saved": ", ".join(saved), "loaded": ", ".join(load_file(path))}
+
+
+@row(
+    TABLE,
+    "A fenced example in a Markdown cell, through jupytext's MyST format",
+    libraries="jupytext nbformat",
+    expect="Text stays text.",
+    happens="A Markdown cell that shows a `code-cell` fence comes back as a **{kind}** cell, and "
+    "runs. One with a line `+++` comes back as {cells} cells.",
+    cost="A page about MyST executes its own examples after a round trip.",
+    instead="Indent such examples, or pair with `py:percent`.",
+    holds=lambda seen: seen["kind"] == "code" and seen["cells"] == 2,
+)
+def fenced_example_becomes_code() -> Seen:
+    import jupytext
+    from nbformat.v4 import new_markdown_cell, new_notebook
+
+    def back(text: str) -> list:
+        book = new_notebook(cells=[new_markdown_cell(text)])
+        return jupytext.reads(jupytext.writes(book, fmt="md:myst"), fmt="md:myst").cells
+
+    return {
+        "kind": back("```{code-cell}\nprint(1)\n```")[0].cell_type,
+        "cells": len(back("one\n\n+++\n\ntwo")),
+    }
+
+
+@row(
+    TABLE,
+    "Cache features of tensors with joblib",
+    libraries="joblib torch",
+    expect="Equal tensors have equal hashes, as NumPy arrays have.",
+    happens="A tensor and the equal first half of a longer one have {tensors} hashes; the same "
+    "pair of arrays has {arrays}.",
+    cost="`joblib.Memory` computes again what it has, and its folder fills.",
+    instead="Hash `tensor.numpy()`.",
+    holds=lambda seen: seen["tensors"] == 2 and seen["arrays"] == 1,
+)
+def hashes_of_equal_tensors() -> Seen:
+    import joblib
+
+    pair = torch.arange(6.0), torch.arange(12.0)[:6]
+    return {
+        "tensors": len({joblib.hash(x) for x in pair}),
+        "arrays": len({joblib.hash(x.numpy()) for x in pair}),
+    }

@@ -517,3 +517,36 @@ def export_in_training_mode() -> Seen:
         "to_eval": float((torch.from_numpy(out) - model.eval()(images)).abs().max()),
         "to_train": float((torch.from_numpy(out) - in_training).abs().max()),
     }
+
+
+@row(
+    TABLE,
+    "The averaged teacher of ema-pytorch",
+    libraries="ema-pytorch",
+    expect="In evaluation mode: it uses averaged running statistics and does not change.",
+    happens="It stays in training mode ({training}): images of mean 100 come out at {out:.1f}, and "
+    "50 such calls move its running mean from {before:.0f} to {after:.0f}.",
+    cost="A BYOL-style teacher normalises by its batch and learns statistics from whatever it is "
+    "asked, test images too.",
+    instead="Call `.ema_model.eval()`, then [[norm.precise_bn]] before scoring.",
+    holds=lambda seen: seen["training"] and seen["after"] > 10 * seen["before"],
+)
+def teacher_of_ema_pytorch() -> Seen:
+    from ema_pytorch import EMA
+
+    online = nn.BatchNorm1d(2)
+    average = EMA(online, beta=0.9)
+    for _ in range(300):
+        online(torch.randn(8, 2) + 5)
+        average.update()
+    teacher = average.ema_model
+    before = float(teacher.running_mean.mean())
+    out = float(average(torch.randn(64, 2) + 100).mean())
+    for _ in range(50):
+        average(torch.randn(64, 2) + 100)
+    return {
+        "training": teacher.training,
+        "out": abs(round(out, 3)),
+        "before": before,
+        "after": float(teacher.running_mean.mean()),
+    }

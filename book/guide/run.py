@@ -100,10 +100,11 @@ def describe(seen: Seen) -> str:
 
 
 def main(rows: dict[str, Row], arguments: list[str]) -> int:
-    """Run every row that can be run here, print a line for each; 1 if a row has changed."""
+    """Run the named rows, or every row that can be run here; 1 if a row has changed."""
+    named = [word for word in arguments if not word.startswith("-")]
     keep = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.is_file() else {}
     bad = 0
-    for row in rows.values():
+    for row in [rows[key] for key in named] or rows.values():
         if installed(row) is None:
             print(f"missing  {row.key}: needs {', '.join(row.libraries)}")
             continue
