@@ -8,7 +8,7 @@ a result. seaborn draws dots, means and intervals; numbers come from
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,22 +178,26 @@ def loss_curves(records: Sequence[Record]) -> Figure:
 
 
 def metric_dots(
-    records: Sequence[Record], names: Sequence[str], references: Sequence[Record] = ()
+    records: Sequence[Record],
+    names: Sequence[str] | Mapping[str, str],
+    references: Sequence[Record] = (),
 ) -> Figure:
     """Every seed as a dot, with mean and 95% t interval: one panel a metric, one row a cell.
 
+    ``names`` are metrics as in :func:`contrastive_tutorial.records.value`, or metrics and labels.
     ``references`` (raw pixels, PCA, untrained) are vertical lines, each with a stroke of its own,
     at the mean over their seeds. The axis says what guessing scores, where that is known.
     """
     import matplotlib.pyplot as plt
 
     setting, cells = one_setting(records), _ordered(records)
-    table = frame(records, names)
+    labels = names if isinstance(names, Mapping) else {n: metric(n).label for n in names}
+    table = frame(records, list(labels))
     fig, axes = plt.subplots(
         1, len(names), sharey=True, squeeze=False,
         figsize=(min(3.2 * len(names), 7.2), 0.42 * len(cells) + 1.9),
     )  # fmt: skip
-    for ax, name in zip(axes[0], names, strict=True):
+    for ax, (name, label) in zip(axes[0], labels.items(), strict=True):
         seeds_and_mean(ax, table[table.metric == name], "cell", cells, looks(len(cells))[0])
         for reference, stroke in zip(_ordered(references), _STROKES, strict=False):
             known = [r for r in references if r.cell == reference and name in r.metrics]
@@ -203,7 +207,7 @@ def metric_dots(
         classes = class_names(records[0].data, records[0].class_names)
         chance = metric(name).guessed(len(classes)) if classes else None
         guessing = "" if chance is None else f"\n(guessing scores {chance:.3g})"
-        ax.set_xlabel(plain(metric(name).label) + guessing, fontsize=9)
+        ax.set_xlabel(label + guessing, fontsize=9)
     axes[0][0].set_yticks(range(len(cells)), [cell_label(cell) for cell in cells])
     axes[0][0].set_ylim(len(cells) - 0.5, -0.6)
     lines = {

@@ -6,8 +6,7 @@ Nothing here computes a result of its own; means and intervals come from
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from contrastive_tutorial.errors import InputError
@@ -31,21 +30,20 @@ if TYPE_CHECKING:
 MISSING = "no record yet"
 
 
-def relabel(records: Sequence[Record], metrics: Mapping[str, str]) -> list[Record]:
-    """The records that have all of these metrics, with nothing but these, under their labels.
+def having(records: Sequence[Record], metrics: Iterable[str]) -> list[Record]:
+    """The records that have all of these metrics.
 
     Args:
         records: any.
-        metrics: ``{"knn200": "kNN accuracy", "extra.<key>": ...}``: keys as
-            :func:`contrastive_tutorial.verdicts.value` reads them, and what a figure calls them.
+        metrics: as in :func:`contrastive_tutorial.records.value`.
     """
     kept = []
     for record in records:
         try:
-            found = {label: value(record, metric) for metric, label in metrics.items()}
+            [value(record, metric) for metric in metrics]
         except NotRecordedError:
             continue
-        kept.append(replace(record, metrics=found, extra={}))
+        kept.append(record)
     return kept
 
 
@@ -54,8 +52,8 @@ def summary(records: Sequence[Record], cell: str, metric: str) -> Summary | None
 
     The records must be of one data set, preset and number of subsets.
     """
-    chosen = relabel([r for r in records if r.cell == cell], {metric: metric})
-    return Summary.of(r.metrics[metric] for r in chosen) if chosen else None
+    chosen = having([r for r in records if r.cell == cell], [metric])
+    return Summary.of(value(r, metric) for r in chosen) if chosen else None
 
 
 def cell_table(
@@ -66,7 +64,7 @@ def cell_table(
     Args:
         records: of one data set, preset and number of subsets.
         cells: rows in order; those without a record stay, and say so.
-        metrics: columns as in :func:`relabel`.
+        metrics: columns, as in :func:`contrastive_tutorial.records.value`, and their headings.
     """
     import pandas as pd
 

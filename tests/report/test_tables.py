@@ -22,11 +22,8 @@ def records():
     ]
 
 
-def test_relabel_keeps_the_records_that_have_everything():
-    found = tables.relabel(records(), METRICS)
-    assert [(r.cell, r.seed, r.metrics) for r in found] == [
-        ("B0", 0, {"kNN": 0.4, "retrieval": 0.2})
-    ]
+def test_records_that_have_everything():
+    assert tables.having(records(), METRICS) == records()[:1]
 
 
 def test_summary_counts_the_seeds_that_have_the_metric():
