@@ -151,8 +151,9 @@ def _overridden(pairs: Iterable[tuple[nn.Module, _Forward | None]]) -> Iterator[
     try:
         for layer, forward in pairs:
             if forward is not None:
+                whole = _whole(layer, forward)
                 changed.append((layer, layer.__dict__.get("forward")))
-                layer.__dict__["forward"] = _whole(layer, forward)
+                layer.__dict__["forward"] = whole
         yield
     finally:
         for layer, before in reversed(changed):

@@ -1,0 +1,444 @@
+"""Other people's tools meet the layers: each works, refuses, or says so. One test a row."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from contrastive_tutorial import norm
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm import GhostBatchNorm2d, SplitBatchNorm2d, convert_norm
+
+OURS = ("renorm", "ghost", "split", "dsbn", "affine")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a tool does to a model: ``outcome`` is works, refuses, or says so."""
+
+    tool: str
+    on: str
+    outcome: str
+    test: Callable[[], None]
+
+    def __str__(self) -> str:
+        return f"{self.tool}, {self.on}: {self.outcome}"
+
+
+ROWS: list[Row] = []
+
+
+def row(tool: str, on: str, outcome: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    def add(test: Callable[[], None]) -> Callable[[], None]:
+        ROWS.append(Row(tool, on, outcome, test))
+        return test
+
+    return add
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()),
+        *(nn.Linear(64, 5), nn.BatchNorm1d(5)),
+    )
+
+
+def ours(kind: str) -> nn.Sequential:
+    """Converted, after three training steps."""
+    model = convert_norm(network(), kind, 2, total_steps=100, grouping=None)
+    for batch in batches():
+        model(batch)
+    return model
+
+
+def batches() -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randn(8, 3, 6, 6, generator=generator) * (i + 1) + i for i in range(3)]
+
+
+def timm_network() -> nn.Module:
+    """An activation inside one norm, none in the other."""
+    layers = pytest.importorskip("timm.layers")
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), layers.BatchNormAct2d(4, act_layer=nn.SiLU)),
+        *(nn.Conv2d(4, 4, 3), layers.BatchNormAct2d(4, apply_act=False)),
+    )
+    for batch in batches():
+        model(batch)
+    return model
+
+
+def statistics(model: nn.Module) -> dict[str, Tensor]:
+    return {n: b.clone() for n, b in model.named_buffers() if b.is_floating_point()}
+
+
+def refused(call: Callable[[], object], *words: str) -> None:
+    with pytest.raises(InputError) as raised:
+        call()
+    for word in words:
+        assert word in str(raised.value)
+
+
+# Statistics.
+
+
+@row("swa_utils.update_bn", "every layer of ours", "works, as precise_bn")
+def update_bn() -> None:
+    for kind in OURS:
+        model = ours(kind)
+        expected = copy.deepcopy(model)
+        torch.optim.swa_utils.update_bn(batches(), model)
+        norm.precise_bn(expected, batches())
+        # The first layer's input does not depend on statistics; update_bn averages variances and
+        # precise_bn pools them.
+        torch.testing.assert_close(model[1].running_mean, expected[1].running_mean)
+        assert (model[1].momentum, int(model[1].num_batches_tracked)) == (0.1, 3)
+
+
+@row("a loop that freezes _BatchNorm", "every layer of ours", "works")
+def freeze_loop() -> None:
+    for kind in OURS:
+        model = ours(kind)
+        before = statistics(model)
+        for module in model.train().modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        model(batches()[0])
+        for name, value in statistics(model).items():
+            assert torch.equal(value, before[name]), (kind, name)
+
+
+@row("AveragedModel(use_buffers=True)", "every layer of ours", "works")
+def averaged_model() -> None:
+    from torch.optim.swa_utils import AveragedModel
+
+    for kind in OURS:
+        model = ours(kind)
+        average = AveragedModel(model, use_buffers=True)
+        first = statistics(model)
+        average.update_parameters(model)
+        model(batches()[0] + 3)
+        average.update_parameters(model)
+        for name, value in statistics(model).items():
+            torch.testing.assert_close(average.module.get_buffer(name), (first[name] + value) / 2)
+
+
+@row("timm ModelEmaV3", "every layer of ours", "works")
+def timm_ema() -> None:
+    utils = pytest.importorskip("timm.utils")
+    for kind in OURS:
+        model = ours(kind)
+        ema = utils.ModelEmaV3(model, decay=0.5)
+        first = statistics(model)
+        model(batches()[0] + 3)
+        ema.update(model)
+        for name, value in statistics(model).items():
+            torch.testing.assert_close(ema.module.get_buffer(name), (first[name] + value) / 2)
+
+
+@row("an average of parameters only (torch_ema)", "any running statistics", "says so (audit)")
+def parameters_only() -> None:
+    for kind in ("bn", *OURS):
+        assert any("torch_ema" in line for line in norm.audit(ours(kind)).findings)
+    assert not any("torch_ema" in line for line in norm.audit(nn.GroupNorm(1, 3)).findings)
+
+
+@row("torch.utils.checkpoint", "split", "works, and counts a step once")
+def checkpointed() -> None:
+    model = ours("split")
+    x = batches()[0].requires_grad_()
+    torch.utils.checkpoint.checkpoint(model, x, use_reentrant=False).sum().backward()
+    assert int(model[1].num_batches_tracked) == 4
+
+
+# Conversions by others.
+
+
+@row("SyncBatchNorm.convert_sync_batchnorm", "every layer of ours", "refuses")
+def torch_sync() -> None:
+    for kind in OURS:
+        refused(lambda k=kind: nn.SyncBatchNorm.convert_sync_batchnorm(ours(k)), "SyncBatchNorm")
+    plain = convert_norm(ours("split"), "bn")
+    assert type(nn.SyncBatchNorm.convert_sync_batchnorm(plain)[1]) is nn.SyncBatchNorm
+
+
+@row("timm convert_sync_batchnorm, convert_splitbn_model", "every layer of ours", "refuses")
+def timm_converters() -> None:
+    layers = pytest.importorskip("timm.layers")
+    for kind in OURS:
+        refused(lambda k=kind: layers.convert_sync_batchnorm(ours(k)), "timm")
+        refused(lambda k=kind: layers.convert_splitbn_model(ours(k), 2), "timm")
+
+
+@row("timm freeze_batch_norm_2d", "split", "leaves them: freeze by _BatchNorm instead")
+def timm_freeze() -> None:
+    freeze = pytest.importorskip("timm.utils.model").freeze_batch_norm_2d
+    assert type(freeze(ours("split"))[1]) is SplitBatchNorm2d
+
+
+@row("torch.func.replace_all_batch_norm_modules_", "every layer of ours", "refuses")
+def functorch_replacement() -> None:
+    for kind in OURS:
+        refused(lambda k=kind: torch.func.replace_all_batch_norm_modules_(ours(k)), "torch.func")
+
+
+# Folding and exporting.
+
+
+@row("fuse_conv_bn_eval", "ghost, or any kind after convert_norm(model, 'bn')", "works")
+def fuse() -> None:
+    x = batches()[0]
+    for model in (ours("ghost"), *(convert_norm(ours(kind), "bn") for kind in OURS)):
+        model.eval()
+        fused = nn.utils.fusion.fuse_conv_bn_eval(model[0], model[1])
+        torch.testing.assert_close(fused(x), model[1](model[0](x)), atol=1e-5, rtol=1e-4)
+
+
+@row("fuse_conv_bn_eval", "renorm, split, dsbn, affine", "refuses (an error about shapes)")
+def fuse_ours() -> None:
+    for kind in ("renorm", "split", "dsbn", "affine"):
+        model = ours(kind).eval()
+        with pytest.raises((RuntimeError, AttributeError)):
+            nn.utils.fusion.fuse_conv_bn_eval(model[0], model[1])
+
+
+@row("torch.export", "every layer of ours, both modes", "works")
+def export() -> None:
+    x = batches()[0]
+    for kind in OURS:
+        for training in (True, False):
+            model = ours(kind).train(training)
+            expected = copy.deepcopy(model)
+            module = torch.export.export(model, (x,)).module()
+            torch.testing.assert_close(module(x), expected(x))
+            for name, value in statistics(expected).items():
+                torch.testing.assert_close(module.get_buffer(name), value)
+
+
+@row("torch.onnx.export", "every layer of ours in evaluation", "works")
+def onnx_export() -> None:
+    pytest.importorskip("onnxscript", reason="onnx and onnxscript are not installed")
+    reference = pytest.importorskip("onnx.reference")
+    x = batches()[0]
+    for kind in OURS:
+        model = ours(kind).eval()
+        proto = torch.onnx.export(model, (x,), dynamo=True, verbose=False).model_proto
+        (y,) = reference.ReferenceEvaluator(proto).run(None, {proto.graph.input[0].name: x.numpy()})
+        torch.testing.assert_close(torch.tensor(y), model(x).detach(), atol=1e-5, rtol=1e-4)
+
+
+@row("torch.jit.trace and script", "every layer of ours", "refuses")
+def jit() -> None:
+    for kind in OURS:
+        refused(lambda k=kind: torch.jit.trace(ours(k).eval(), batches()[0]), "torch.jit")
+        model = convert_norm(ours(kind), "bn").eval()
+        traced = torch.jit.trace(model, batches()[0])
+        torch.testing.assert_close(traced(batches()[1]), model(batches()[1]))
+
+
+@row("pickle and copy.deepcopy", "every layer of ours", "works")
+def copies() -> None:
+    for kind in OURS:
+        model = ours(kind)
+        for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+            x = batches()[0]
+            torch.testing.assert_close(other(x), copy.deepcopy(model)(x))
+
+
+# Weight decay.
+
+
+@row("timm param_groups_weight_decay", "dsbn, affine", "says so (audit), and gives the names")
+def timm_weight_decay() -> None:
+    filters = pytest.importorskip("timm.optim")
+    for kind in ("dsbn", "affine"):
+        model = ours(kind)
+        found = norm.audit(model)
+        assert all(any("(K, C)" in note for note in layer.notes) for layer in found.layers)
+
+        def decayed(model: nn.Module = model, **kwargs: object) -> set[str]:
+            groups = filters.param_groups_weight_decay(model, 0.1, **kwargs)
+            kept = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
+            return {n for n, p in model.named_parameters() if id(p) in kept}
+
+        assert decayed() == {"0.weight", "1.weight", "4.weight", "5.weight"}
+        assert decayed(no_weight_decay_list=found.spare) == {"0.weight", "4.weight"}
+
+
+@row("lightly get_weight_decay_parameters", "every layer of ours", "works")
+def lightly_weight_decay() -> None:
+    utils = pytest.importorskip("lightly.models.utils")
+    for kind in OURS:
+        model = ours(kind)
+        decayed, _ = utils.get_weight_decay_parameters([model])
+        found = {n for n, p in model.named_parameters() if any(p is q for q in decayed)}
+        assert found == {"0.weight", "4.weight"}, kind
+
+
+# Our conversion meets other people's layers.
+
+
+@row("convert_norm", "timm BatchNormAct2d", "works, and keeps the activation")
+def activation_inside() -> None:
+    x = batches()[0]
+    model = timm_network().eval()
+    expected = model(x)
+    for kind in norm.KINDS:
+        converted = convert_norm(copy.deepcopy(model), kind, 2, total_steps=100)
+        if kind not in ("gn", "none"):
+            torch.testing.assert_close(converted(x), expected, msg=kind)
+        there_and_back = convert_norm(copy.deepcopy(converted), "ghost", 2)
+        torch.testing.assert_close(
+            there_and_back[1](x[:, :1].repeat(1, 4, 1, 1)) < -0.3, torch.zeros(8, 4, 6, 6) > 0
+        )  # SiLU ends at -0.28
+        assert set(model.state_dict()) >= set(convert_norm(converted, "bn").state_dict())
+    split = convert_norm(copy.deepcopy(model), "split", 2)
+    with norm.evaluation_statistics(split, "mean") as forward:
+        assert forward(x).shape == expected.shape
+        assert float(split[1](torch.randn(8, 4, 6, 6) * 9).detach().min()) > -0.3
+
+
+@row("evaluation_statistics, precise_bn", "timm BatchNormAct2d", "works, and keeps the activation")
+def statistics_with_activation() -> None:
+    model, x = timm_network().eval(), batches()[0]
+    plain = convert_norm(copy.deepcopy(model), "bn")
+    for measured in (model, plain):
+        norm.precise_bn(measured, batches())
+        norm.reestimate(measured, batches())
+    for name, value in statistics(plain).items():
+        torch.testing.assert_close(model.get_buffer(name), value)
+    for how in ("test-batch", "reestimated"):
+        with (
+            norm.evaluation_statistics(model, how) as first,
+            norm.evaluation_statistics(plain, how) as second,
+        ):
+            torch.testing.assert_close(first(x), second(x))
+
+
+class Activated(nn.BatchNorm2d):
+    """A subclass whose forward does more, of nobody's library."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).relu()
+
+
+def parametrised() -> nn.Module:
+    class Double(nn.Module):
+        def forward(self, weight: Tensor) -> Tensor:
+            return 2 * weight
+
+    layer = nn.BatchNorm2d(4)
+    nn.utils.parametrize.register_parametrization(layer, "weight", Double())
+    return layer
+
+
+LEFTOVERS: dict[str, Callable[[], nn.Module]] = {
+    "a BatchNorm subclass": lambda: Activated(4),
+    "BatchNorm3d": lambda: nn.BatchNorm3d(4),
+    "SyncBatchNorm": lambda: nn.SyncBatchNorm(4),
+    "InstanceNorm2d": lambda: nn.InstanceNorm2d(4),
+    "a lazy BatchNorm": lambda: nn.LazyBatchNorm2d(),
+    "a parametrised BatchNorm": parametrised,
+    "torchvision FrozenBatchNorm2d": lambda: pytest.importorskip(
+        "torchvision.ops"
+    ).FrozenBatchNorm2d(4),
+    "timm SplitBatchNorm2d": lambda: pytest.importorskip("timm.layers").SplitBatchNorm2d(4),
+    "lightly SplitBatchNorm": lambda: pytest.importorskip(
+        "lightly.models.batchnorm"
+    ).SplitBatchNorm(4, 2),
+}
+
+
+def leftover(make: Callable[[], nn.Module]) -> Callable[[], None]:
+    def test() -> None:
+        model = nn.Sequential(nn.BatchNorm2d(4), make())
+        before = list(model.modules())
+        refused(lambda: convert_norm(model, "split", 2), "1 (", "partial=True")
+        assert list(model.modules()) == before
+        inside = list(model[1].modules())
+        convert_norm(model, "split", 2, partial=True)
+        assert type(model[0]) is SplitBatchNorm2d
+        assert list(model[1].modules()) == inside
+
+    return test
+
+
+for _name, _make in LEFTOVERS.items():
+    row("convert_norm", _name, "refuses; with partial=True leaves it whole")(leftover(_make))
+
+
+@row("evaluation_statistics", "a BatchNorm subclass", "refuses where it would replace the forward")
+def statistics_of_a_subclass() -> None:
+    model, x = nn.Sequential(Activated(3)), torch.randn(4, 3, 2, 2)
+    with norm.evaluation_statistics(model, "running") as forward:
+        assert forward(x).min() >= 0
+    refused(lambda: norm.precise_bn(model, [x]), "Activated")
+    refused(lambda: norm.evaluation_statistics(model, "test-batch").__enter__(), "Activated")
+
+
+@row("convert_norm", "a layer with hooks, or with another forward", "refuses")
+def hooks() -> None:
+    for add in (
+        lambda layer: layer.register_forward_hook(lambda *args: None),
+        lambda layer: layer.register_forward_pre_hook(lambda *args: None),
+        lambda layer: layer.register_full_backward_hook(lambda *args: None),
+        lambda layer: layer.__dict__.update(forward=lambda x: x),
+    ):
+        model = network()
+        add(model[5])
+        refused(lambda m=model: convert_norm(m, "split", 2), "layer 5")
+        assert type(model[1]) is nn.BatchNorm2d
+
+
+@row("convert_norm", "a model in DistributedDataParallel", "refuses")
+def wrapped() -> None:
+    model = DistributedDataParallel.__new__(DistributedDataParallel)
+    nn.Module.__init__(model)
+    model.module = network()
+    refused(lambda: convert_norm(nn.Sequential(model), "split", 2), "DistributedDataParallel")
+
+
+@row("an optimiser made before convert_norm", "any", "says so: the map old -> new")
+def optimiser() -> None:
+    model = network()
+    old = dict(model.named_modules())
+    replaced: dict[nn.Module, nn.Module] = {}
+    convert_norm(model, "split", 2, replaced=replaced)
+    assert replaced == {old[name]: model.get_submodule(name) for name in ("1", "5")}
+
+
+@row("timm forward, after convert_norm", "efficientnet_b0", "works")
+def whole_timm_model() -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    model = timm.create_model("efficientnet_b0", num_classes=3).eval()
+    x = torch.randn(4, 3, 32, 32)
+    with torch.no_grad():
+        expected = model(x)
+        convert_norm(model, "split", 2)
+        torch.testing.assert_close(model(x), expected, atol=1e-4, rtol=1e-3)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+    model.train()(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize("case", ROWS, ids=str)
+def test_other_tools(case: Row) -> None:
+    case.test()
+
+
+def test_ghost_is_still_plain_to_a_state_dict() -> None:
+    layer = GhostBatchNorm2d(4, 2)
+    layer.load_state_dict(nn.BatchNorm2d(4).state_dict())
+    nn.BatchNorm2d(4).load_state_dict(layer.state_dict())
+    without_versions = dict(SplitBatchNorm2d(4, 2).state_dict())
+    SplitBatchNorm2d(4, 2).load_state_dict(without_versions)
