@@ -16,6 +16,7 @@ from torch import nn
 from contrastive_tutorial import __version__, augment, norm
 from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, partition
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import shown
 from contrastive_tutorial.records import Record, git_commit, versions
 from contrastive_tutorial.study.cells import Cell, Preset
 from contrastive_tutorial.study.cells import cell as get_cell
@@ -361,6 +362,7 @@ class Experiment:
             train_seconds=round(history.seconds, 3),
             evaluate_seconds=round(evaluate_seconds, 3),
             images_per_second=round(history.images_per_second, 1),
+            class_names=[shown(name) for name in self.train_set.class_names],
             device=device_name(self.device),
             versions=versions(),
             package_version=__version__,

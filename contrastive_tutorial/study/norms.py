@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from contrastive_tutorial import __version__
 from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import shown
 from contrastive_tutorial.norm import convert_norm, evaluation_statistics, precise_bn
 from contrastive_tutorial.records import Record, git_commit, versions
 from contrastive_tutorial.study.request import NORM_PRESET, Request
@@ -300,6 +301,7 @@ class Trial:
             train_seconds=round(history.seconds, 3),
             evaluate_seconds=round(time.perf_counter() - started, 3),
             images_per_second=round(history.images_per_second, 1),
+            class_names=[shown(name) for name in self.train_set.class_names],
             device=device_name(self.device),
             versions=versions(),
             package_version=__version__,

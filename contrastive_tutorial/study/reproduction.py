@@ -18,12 +18,10 @@ import torch
 
 from contrastive_tutorial.data import load_splits
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.metrics import METRICS
 from contrastive_tutorial.records import Record, load_record, load_records
 from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.runner import run
-
-#: Metrics that are compared with the spread over seeds, where bits differ.
-COMPARED = ("cluster_accuracy", "nmi", "knn200", "knn10", "linear_probe", "test_accuracy")
 
 
 @dataclass(frozen=True)
@@ -137,8 +135,8 @@ def compare(record: Record, again: Record, family: Sequence[Record]) -> Reproduc
     """Compare a rerun with its record; ``family`` are the recorded runs of the same cell."""
     peers = [r for r in family if r.data_hash == record.data_hash]
     differences = []
-    for metric in COMPARED:
-        if metric not in record.metrics or metric not in again.metrics:
+    for metric, registered in METRICS.items():
+        if not registered.reported or not {metric} <= set(record.metrics) & set(again.metrics):
             continue
         values = [r.metrics[metric] for r in peers if metric in r.metrics]
         low, high = (min(values), max(values)) if len(values) > 1 else (None, None)
