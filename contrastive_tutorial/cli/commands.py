@@ -217,6 +217,18 @@ def build_parser() -> argparse.ArgumentParser:
     images.add_argument(
         "--size", type=int, default=32, metavar="PIXELS", help="side to resize to (default: 32)"
     )
+    looked_at = commands.add_parser(
+        "audit",
+        help="say which statistics every norm layer of a model uses",
+        description="Build a PyTorch model and say which norm layers it has, which statistics each "
+        "uses in training and in evaluation, and what common tools do to it.",
+    )
+    looked_at.add_argument(
+        "model", metavar="MODULE:FACTORY", help="such as torchvision.models:resnet18, timm:resnet50"
+    )
+    looked_at.add_argument(
+        "--batch-size", type=int, metavar="N", help="rows of a training batch, to be divided"
+    )
     doctor = commands.add_parser(
         "doctor",
         parents=[common],
@@ -444,6 +456,13 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
+def _audit(options: argparse.Namespace) -> int:
+    from contrastive_tutorial.norm import audit_target
+
+    print(audit_target(options.model, options.batch_size))
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from contrastive_tutorial.cli import doctor
 
@@ -461,5 +480,6 @@ _COMMANDS = {
     "report": _report,
     "cells": _cells,
     "data": _data,
+    "audit": _audit,
     "doctor": _doctor,
 }

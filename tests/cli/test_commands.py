@@ -257,3 +257,13 @@ def test_a_missing_extra_is_one_line(monkeypatch, capsys):
     monkeypatch.setitem(commands._COMMANDS, "cells", missing)
     assert cli.main(["cells"]) == 2
     assert "contrastive-tutorial[study]" in capsys.readouterr().err
+
+
+def test_audit_names_layers_and_bad_targets(capsys):
+    assert cli.main(["audit", "torchvision.models:resnet18", "--batch-size", "10"]) == 0
+    out = capsys.readouterr().out
+    assert "layer1.0.bn1" in out
+    assert "BatchNorm2d" in out
+    for target in ("resnet18", "no.such.module:f", "torchvision.models:nothing", "os:getcwd"):
+        assert cli.main(["audit", target]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
