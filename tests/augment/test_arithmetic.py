@@ -92,7 +92,7 @@ def by_torchvision(images, params, antialias=False):
     return torch.cat(views)
 
 
-def assert_close_but_for_solarize(ours, theirs, params, tolerance=1e-5):
+def assert_close_but_for_solarize(ours, theirs, params, tolerance=1e-5, of_all=1e-3):
     """Solarisation jumps at its threshold: a value within rounding of it may fall on either side,
     and then the two results are mirror images of each other."""
     error = (ours - theirs).abs()
@@ -100,7 +100,7 @@ def assert_close_but_for_solarize(ours, theirs, params, tolerance=1e-5):
     at_threshold |= (1 - theirs - params.threshold[:, None, None, None]).abs() < tolerance
     at_threshold &= params.solarize[:, None, None, None]
     assert float(error[~at_threshold].max()) < tolerance
-    assert float(at_threshold.float().mean()) < 1e-3
+    assert float(at_threshold.float().mean()) < of_all
 
 
 # ------------------------------------------------------------------------ against torchvision
@@ -291,17 +291,19 @@ def test_any_policy_gives_valid_crops_and_views(policies, size, count, dtype, se
     dtype=st.sampled_from([torch.uint8, torch.float32]),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_policy_is_torchvisions(policies, size, dtype, seed):
-    policies = [dataclasses.replace(policy, noise=0.0) for policy in policies]
+    # A threshold that no plain value hits, as 0 would on black: rounding would decide.
+    policies = [
+        dataclasses.replace(policy, noise=0.0, threshold=0.1234567 + 0.75 * policy.threshold)
+        for policy in policies
+    ]
     images = pictures(8, size, seed, dtype)
     ids = torch.randint(len(policies), (8,), generator=seeded(seed))
     params = sample(policies, ids, seeded(seed), size=size)
-    ours, theirs = apply(images, params), by_torchvision(images, params)
-    error = (ours - theirs).abs()
-    # At the threshold of a solarisation, and where a hue has no chroma, rounding decides.
-    assert float(error.flatten(1).median(1).values.max()) < 1e-4
-    assert float((error > 1e-3).float().mean()) < 0.01
+    assert_close_but_for_solarize(
+        apply(images, params), by_torchvision(images, params), params, 1e-3, of_all=0.05
+    )
 
 
 @given(hue=st.floats(-0.5, 0.5), pixel=st.tuples(*[st.integers(0, 255)] * 3))
