@@ -13,7 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from contrastive_tutorial.files import (
     is_image_name,
     members,
     shown,
+    suffix_of,
 )
 
 #: The class of images that have none.
@@ -99,7 +100,7 @@ def read(
 
     def skip(name: Name) -> bool:
         if over := passed_over(name):
-            stray[PurePosixPath(name[-1]).suffix.lower()] += 1
+            stray[suffix_of(name)] += 1
         return over
 
     found = _without_annotations(members(path, limits, skip, remarks.append), annotated)
@@ -112,7 +113,7 @@ def read(
             if isinstance(pixels, np.ndarray):
                 names.append(name)
                 decoded.append(pixels)
-            elif not pixels.is_image and not PurePosixPath(name[-1]).suffix:
+            elif not pixels.is_image and not suffix_of(name):
                 stray["without suffix"] += 1
             else:
                 unusable.append(pixels)
@@ -129,13 +130,10 @@ def read(
     remarks += layout.remarks
     order = sorted(layout.kept, key=names.__getitem__)
     images = np.empty((len(order), 3, side, side), np.uint8)
-    shift = _excess_bits([pixels for pixels in decoded if pixels.dtype != np.uint8], remarks)
+    shift = _excess_bits([pixels for pixels in decoded if pixels.ndim == 2], remarks)
     for row, i in enumerate(order):
         pixels = decoded[i]
-        if pixels.dtype == np.uint8:
-            images[row] = pixels.transpose(2, 0, 1)
-        else:
-            images[row] = pixels >> shift
+        images[row] = pixels >> shift if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     places = [layout.kept[i] for i in order]
     return Decoded(
         images, [label for _, label in places], [split for split, _ in places], tuple(remarks)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from contrastive_tutorial.data.folders import UNLABELLED
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import SIDE, fit, safe_name
+from contrastive_tutorial.files import SIDE, fit, safe_name, shown
 
 SPLITS = ("train", "val", "test")
 _THUMBNAILS = 10
@@ -189,9 +189,7 @@ def _pixels(images: Any, size: int | None) -> Tensor:
     if isinstance(images, Tensor):
         found = images.detach()
     else:
-        array = np.asarray(images)
-        if array.dtype.kind not in "ufib":
-            raise InputError(f"images: expected numbers, got {array.dtype}")
+        array = _array("images", images)
         found = torch.from_numpy(np.ascontiguousarray(array))
         if found.ndim == 3:
             found = found[..., None]
@@ -221,11 +219,25 @@ def _pixels(images: Any, size: int | None) -> Tensor:
     return torch.from_numpy(fitted).permute(0, 3, 1, 2).contiguous().to(found.device)
 
 
+def _array(name: str, given: Any) -> np.ndarray:
+    try:
+        array = np.asarray(given)
+    except (ValueError, TypeError, RuntimeError) as error:  # rows of different lengths
+        raise InputError(f"{name}: expected one array of numbers ({shown(error)})") from error
+    if array.dtype.kind not in "ufib":
+        raise InputError(f"{name}: expected an array of numbers, got {array.dtype}")
+    if array.dtype in (np.uint16, np.uint32, np.uint64):  # which torch hardly knows
+        array = array.astype(np.int64)
+    return array.astype(array.dtype.newbyteorder("="))
+
+
 def _labels(
     labels: Any, count: int, class_names: Sequence[str] | None
 ) -> tuple[Tensor, tuple[str, ...]]:
     """int64 ``(N,)`` and the class names."""
-    index = torch.as_tensor(labels)
+    index = labels
+    if not isinstance(labels, Tensor):
+        index = torch.from_numpy(np.ascontiguousarray(_array("labels", labels)))
     if index.shape != (count,) or index.is_floating_point() or index.is_complex():
         raise InputError(
             f"labels: expected {count} integers, got {index.dtype} of shape {tuple(index.shape)}"

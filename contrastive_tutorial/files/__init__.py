@@ -13,6 +13,7 @@ from contrastive_tutorial.files.decoding import (
     decode_all,
     fit,
     is_image_name,
+    suffix_of,
 )
 from contrastive_tutorial.files.lock import exclusive
 from contrastive_tutorial.files.names import clean, safe_name, shown
@@ -37,4 +38,5 @@ __all__ = [
     "safe_name",
     "save_arrays",
     "shown",
+    "suffix_of",
 ]

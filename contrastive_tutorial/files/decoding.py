@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -36,6 +36,7 @@ _OTHERS = (
     (4, b"JXL ", "JPEG XL"), (0, b"\xff\x0a", "JPEG XL"),
 )  # fmt: skip
 _ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
+_TELLING = {*_ORIENTED, "transparency"}
 _SMALL = 1 << 16  # bytes of a file
 _WEBP_PIXELS = 32_000_000  # its decoder holds five pictures of four bytes a pixel
 _SLOW_PIXELS = 2_000_000  # what Pillow decodes in Python takes microseconds a pixel
@@ -50,8 +51,12 @@ Pixels = np.ndarray
 
 def is_image_name(name: Name) -> bool:
     """Whether a file must be an image: by its suffix, or because it has none."""
-    suffix = PurePosixPath(name[-1]).suffix.lower()
-    return not suffix or suffix in _IMAGES
+    return (suffix := suffix_of(name)) in _IMAGES or not suffix
+
+
+def suffix_of(name: Name) -> str:
+    """The suffix of a file's name in small letters, with its dot; "" if there is none."""
+    return os.path.splitext(name[-1])[1].lower()
 
 
 class ImageError(InputError):
@@ -175,6 +180,9 @@ def _too_large(path: Path, name: Name, extent: str, limit: int) -> ImageError:
 
 
 def _pixels(path: Path, name: Name, image: Image.Image, side: int) -> Pixels:
+    told = image.info.keys() & _TELLING if image.info else ()
+    if image.mode == "RGB" and image.size == (side, side) and image.format != "PNG" and not told:
+        return np.asarray(image)
     if image.format in ("JPEG", "MPO") and min(image.size) >= 8 * side:
         image.draft(None, (4 * side, 4 * side))  # the decoder shrinks by 2, 4 or 8 at no cost
     image.load()  # in a PNG, orientation and transparency may stand behind the pixels

@@ -37,7 +37,7 @@ import torch
 
 from contrastive_tutorial import cli, data
 from contrastive_tutorial.records import load_records, provenance
-from contrastive_tutorial.study import runner
+from contrastive_tutorial.study import experiment, runner
 from contrastive_tutorial.study.cells import PRESETS, Preset
 from contrastive_tutorial.study.scoring import Scores, features
 from contrastive_tutorial.train import devices
@@ -95,11 +95,12 @@ def _scores(experiment: runner.Experiment, with_arrays: bool) -> Scores:
 def prepared() -> Iterator[None]:
     """The command line runs the small study on images that are drawn once."""
     torch.set_num_threads(1)
-    whole = data.load
-    drawn = {split: whole("shapes", split, num_images=n) for split, n in SIZES.items()}
+    drawn = tuple(data.load("shapes", split, num_images=n) for split, n in SIZES.items())
     with (
         mock.patch.dict(PRESETS, {"tiny": SMALL}),
-        mock.patch.object(data, "load", lambda _name, split="train", *_, **__: drawn[split]),
+        mock.patch.object(data, "load", return_value=drawn[0]),
+        mock.patch.object(runner, "load_splits", return_value=drawn),
+        mock.patch.object(experiment, "load_splits", return_value=drawn),
         mock.patch.object(runner.Experiment, "evaluate", _scores),
     ):
         _load_everything()
@@ -110,9 +111,9 @@ def _load_everything() -> None:
     """Import what a study imports late. No backward pass: its threads would not survive a fork."""
     for name in ("filelock", "torch._dynamo"):
         importlib.import_module(name)
-    experiment = runner.Experiment("B0", preset="tiny", num_subsets=5, device="cpu")
-    torch.optim.Adam(experiment.model.parameters(), fused=True).step()
-    experiment.evaluate(True)
+    made = runner.Experiment("B0", preset="tiny", num_subsets=5, device="cpu")
+    torch.optim.Adam(made.model.parameters(), fused=True).step()
+    made.evaluate(True)
     provenance.git_commit(), provenance.versions()
     devices.device_name(torch.device("cpu"))
 
@@ -186,11 +187,13 @@ def results(folder: Path) -> list[object]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Files that are neither records nor their arrays."""
+    """Files that are neither records nor their arrays, nor empty locks."""
     return sorted(
         path.name
         for path in folder.rglob("*")
-        if path.is_file() and path.suffix not in (".json", ".npz")
+        if path.is_file()
+        and path.suffix not in (".json", ".npz")
+        and not (path.suffix == ".lock" and path.parent.name == ".locks")
     )
 
 

@@ -36,6 +36,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 import fuzz_readers
 import fuzz_seeds
 import images
+import numpy as np
+import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -226,6 +228,69 @@ def array_files(draw: st.DrawFn) -> bytes:
     return buffer.getvalue()
 
 
+# -- names, layouts, own tensors, folders ----------------------------------------------------------
+
+
+@st.composite
+def named_zips(draw: st.DrawFn) -> bytes:
+    """A zip whose names are in one code or in several, marked as UTF-8 or not, spoiled or not."""
+    codes = ("gbk", "cp932", "big5", "cp437", "utf-8", "cp949", "latin-1")
+    code = draw(st.sampled_from(codes))
+    names = []
+    for _ in range(draw(st.integers(1, 4))):
+        words = st.sampled_from(
+            ["猫", "狗", "犬", "ねこ", "表", "Bär", "train", "é", "고양이", "a/b"]
+        )
+        name = draw(st.one_of(st.lists(words, min_size=1, max_size=3).map("/".join), st.text()))
+        other = draw(st.sampled_from((code, code, code, *codes)))
+        raw = draw(st.one_of(st.just(name.encode(other, "ignore")), st.binary(max_size=12)))
+        names.append(raw[:60] or b"x")
+    made = fuzz_seeds.zip_of_names(names, draw(st.sampled_from((0, 0, 0, 0x800))))
+    return draw(spoiled(st.just(made))) if draw(st.integers(0, 3)) == 0 else made
+
+
+PARTS = st.one_of(
+    st.sampled_from(
+        ["train", "test", "val", "Train", "seg_train", "training_set", "validation", "images",
+         "cat", "dog", "Cat", "\u00e9", "e\u0301", "photos", " ", "con", "train\u200b", "\x07",
+         "\udcff"]
+    ),
+    st.text(min_size=1, max_size=4),
+)  # fmt: skip
+PATHS = st.lists(PARTS, min_size=0, max_size=3).map(tuple)
+FILE_NAMES = st.sampled_from(["1.png", "2.png", "3.jpg", "x"])
+LAYOUTS = st.tuples(
+    st.lists(
+        st.builds(lambda path, file: (*path, file), PATHS, FILE_NAMES), min_size=1, max_size=9
+    ),
+    st.lists(PATHS.filter(bool), max_size=4),
+)
+
+
+@st.composite
+def own_sets(draw: st.DrawFn) -> tuple[Any, Any, Any]:
+    """Images, labels and class names of any type and shape, more often good ones."""
+    count = draw(st.integers(0, 4))
+    good = (count, draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(st.sampled_from((1, 3))))
+    shape = draw(st.one_of(st.just(good), st.lists(st.integers(0, 4), max_size=5).map(tuple)))
+    kind = draw(st.sampled_from(("u1", "u1", "f4", "f8", "i8", "?", "c8", "f2", "U1", "O")))
+    pixels: Any = np.zeros(shape, kind)
+    if kind[0] == "f":
+        pixels += draw(st.sampled_from((0, 0.5, 1, 1.5, -1, np.nan, np.inf)))
+    if draw(st.booleans()) and kind not in ("U1", "O") and pixels.ndim == 4:
+        pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    elif draw(st.integers(0, 9)) == 0:
+        pixels = draw(st.sampled_from([None, "x", [], [[1, 2], [3]], {"a": 1}, 7]))
+    many = st.integers(-1, 3)
+    labels = draw(
+        st.one_of(
+            st.none(), st.lists(many, min_size=count, max_size=count), st.lists(many),
+            st.sampled_from([[0.5] * count, "x", [None], [2**70] * count, {"a": 1}]),
+        )
+    )  # fmt: skip
+    return pixels, labels, draw(st.one_of(st.none(), st.lists(st.text(max_size=3), max_size=4)))
+
+
 # -- the run ---------------------------------------------------------------------------------------
 
 FILES: dict[str, st.SearchStrategy[Any]] = {
@@ -235,6 +300,10 @@ FILES: dict[str, st.SearchStrategy[Any]] = {
     "arrays": array_files(),
     "checkpoint": spoiled(st.deferred(lambda: st.just(fuzz_readers.valid_checkpoint()))),
     "cache": spoiled(st.deferred(lambda: st.just(fuzz_readers.valid_cache()))),
+    "names": named_zips(),
+    "layout": LAYOUTS,
+    "own": own_sets(),
+    "folder": st.lists(st.tuples(st.integers(0, 30), st.integers(0, 99)), max_size=3),
 }
 
 

@@ -11,6 +11,7 @@ import struct
 import tarfile
 import tempfile
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,18 @@ def valid_archive(kind: str) -> bytes:
     """Six images for training and two for the test of each of two classes."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         return images.write(Path(folder) / kind, images.split_files(6, 2)).read_bytes()
+
+
+def zip_of_names(names: list[bytes], flags: int = 0) -> bytes:
+    """A zip of one-byte files with these very names, and this general purpose flag."""
+    body, directory = b"", b""
+    for name in names:
+        about = struct.pack("<HHHHIIIHH", flags, 0, 0, 33, zlib.crc32(b"x"), 1, 1, len(name), 0)
+        directory += b"PK\x01\x02" + struct.pack("<HH", 20, 20) + about
+        directory += struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name
+        body += b"PK\x03\x04" + struct.pack("<H", 20) + about + name + b"x"
+    counts = (0, 0, len(names), len(names), len(directory), len(body), 0)
+    return body + directory + b"PK\x05\x06" + struct.pack("<HHHHIIH", *counts)
 
 
 # -- records and arrays ----------------------------------------------------------------------------

@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+READERS = (
+    "image", "archive", "record", "arrays", "checkpoint", "cache", "names", "layout", "own",
+    "folder",
+)  # fmt: skip
+#: What is wrong there is made anew: nothing is refused.
+FORGIVING = ("cache", "folder")
 CASES = os.environ.get("CONTRASTIVE_TUTORIAL_FUZZ", "150")
 
 
-@pytest.mark.parametrize("reader", ["image", "archive", "record", "arrays", "checkpoint", "cache"])
+@pytest.mark.parametrize("reader", READERS)
 def test_no_traceback_no_hang_no_gigabyte(reader):
     """In a process of its own: what torch and the tests take would hide what a reader takes."""
     command = [sys.executable, HERE / "fuzz.py", "--json", "--cases", CASES, reader]
@@ -22,4 +28,4 @@ def test_no_traceback_no_hang_no_gigabyte(reader):
     assert outcome["failures"] == []
     assert outcome["cases"] >= int(CASES) // 2
     assert outcome["accepted"] > 0
-    assert (outcome["refused"] > 0) != (reader == "cache")  # what is wrong there is made anew
+    assert (outcome["refused"] > 0) != (reader in FORGIVING)

@@ -23,7 +23,7 @@ from contrastive_tutorial.widgets import fragment, player
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(contrastive_tutorial.__file__).parent
 SOURCES = sorted(
-    [*PACKAGE.glob("*.py"), *ROOT.glob("book/*.py"), *ROOT.glob("book/_ext/*.py"),
+    [*PACKAGE.rglob("*.py"), *ROOT.glob("book/*.py"), *ROOT.glob("book/_ext/*.py"),
      *ROOT.glob("benchmarks/*.py")]
 )  # fmt: skip
 #: Modules that load pickles, and functions that run text.
