@@ -14,6 +14,7 @@ COLUMNS = ("What happens", "One would expect", "What it costs", "Instead")
 STYLE = """
 <style>
 .guide-filter { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: end; margin: 1rem 0; }
+.guide-filter[hidden] { display: none; }
 .guide-filter label { display: block; font-weight: 600; }
 .guide-filter input, .guide-filter select { font: inherit; padding: .3rem .5rem; max-width: 100%;
   color: inherit; background: transparent; border: 1px solid currentColor; border-radius: .25rem; }

@@ -16,6 +16,7 @@ import guide
 import pytest
 from bs4 import BeautifulSoup
 from guide import page, run
+from headless import needs_chromium, opened
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 ROWS = list(guide.ROWS.values())
@@ -81,6 +82,62 @@ def test_a_missing_library_leaves_the_recorded_row_with_its_version(nothing_inst
             assert all(f"{k} {v}" in words for k, v in kept["versions"].items())
             assert element["data-libraries"].split() == list(row.libraries)
             assert [td["data-label"] for td in element.select("td")] == list(page.COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """All tables and the filter in one file, every row as recorded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "installed", lambda row: None)
+        parts = [page.controls().html, *(page.table(name).html for name in guide.TABLES)]
+    path = tmp_path_factory.mktemp("guide") / "guide.html"
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Guide</title>'
+    path.write_text(f"{head}<main>{''.join(parts)}</main></html>", encoding="utf-8")
+    return path
+
+
+@needs_chromium
+@pytest.mark.browser
+def test_the_filter_is_worked_by_keyboard(saved):
+    with opened(saved) as browser:
+        assert browser.inner_text("#guide-count") == f"{len(ROWS)} of {len(ROWS)} rows"
+        browser.keyboard.press("Tab")
+        browser.keyboard.type("which statistics split")
+        assert browser.locator("table.guide tbody tr:visible").first.get_attribute("id") == (
+            ROWS[0].key
+        )
+        browser.keyboard.press("Control+A")
+        browser.keyboard.press("Delete")
+        browser.keyboard.press("Tab")
+        browser.keyboard.type("kornia")
+        kornia = sum("kornia" in row.libraries for row in ROWS)
+        assert browser.locator("table.guide tbody tr:visible").count() == kornia
+        assert browser.inner_text("#guide-count") == f"{kornia} of {len(ROWS)} rows"
+
+
+@needs_chromium
+@pytest.mark.browser
+def test_without_javascript_every_row_is_there_and_no_control(saved):
+    with opened(saved, java_script_enabled=False) as browser:
+        assert browser.locator("table.guide tbody tr:visible").count() == len(ROWS)
+        assert not browser.locator(".guide-filter").is_visible()
+
+
+@needs_chromium
+@pytest.mark.browser
+def test_a_row_is_a_card_on_a_phone(saved):
+    with opened(saved, viewport={"width": 390, "height": 844}) as browser:
+        width = browser.evaluate("document.documentElement.scrollWidth")
+        places = [cell.bounding_box() for cell in browser.locator(f"#{ROWS[0].key} > *").all()]
+        labels = browser.evaluate(
+            "(id) => [...document.getElementById(id).querySelectorAll('td')]"
+            ".map((cell) => getComputedStyle(cell, '::before').content)",
+            ROWS[0].key,
+        )
+    assert width <= 390
+    assert [box["x"] for box in places] == [places[0]["x"]] * 5
+    assert [box["y"] for box in places] == sorted(box["y"] for box in places)
+    assert labels == [f'"{column}"' for column in page.COLUMNS]
 
 
 def one_row(monkeypatch, observe):
