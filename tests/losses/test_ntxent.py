@@ -333,6 +333,8 @@ def test_nt_xent_compiles_into_one_graph():
     z0, z1 = draw(6, 4, seed=21), draw(6, 4, seed=22)
     compiled = torch.compile(nt_xent, backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(z0, z1), nt_xent(z0, z1))
+    learned = torch.tensor(0.3, requires_grad=True)
+    torch.testing.assert_close(compiled(z0, z1, learned), nt_xent(z0, z1, learned))
 
 
 @pytest.mark.skipif(
