@@ -11,44 +11,35 @@ import base64
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from contrastive_tutorial import report
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.metrics import metric
-from contrastive_tutorial.records import Summary
 from contrastive_tutorial.report import INK, MARKERS, PALETTE
 from contrastive_tutorial.study import CELLS, THREE
 from contrastive_tutorial.widgets import fragment
+from contrastive_tutorial.widgets.packing import Pool, factors, frame, pack12, spread, thumbnails
+from contrastive_tutorial.widgets.runs import (
+    check_arrays,
+    check_same_points,
+    check_together,
+    ignores_subsets,
+    names_of,
+    numbers,
+    read,
+    select_cells,
+    summaries,
+)
 
 #: Metrics beside the plot, by their name in records.
 SHOWN = ("cluster_accuracy", "knn200", "linear_probe", "nmi")
 MAX_BYTES = 400_000
-MAX_VALUES = 256  # of a label or subset: one byte a point
 _MAX_CATEGORIES = 20
-
-
-@dataclass
-class _Run:
-    """One run, whether it comes from a record or was trained a moment ago."""
-
-    cell: str
-    num_subsets: int
-    seed: int
-    setting: tuple[str, str]
-    evaluation: str
-    metrics: dict[str, float]
-    class_names: tuple[str, ...] = ()
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.cell} at K = {self.num_subsets}, seed {self.seed}"
 
 
 class EmbeddingExplorer:
@@ -101,25 +92,25 @@ class EmbeddingExplorer:
         intro: str | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        runs = [_read(record, number) for number, record in enumerate(records)]
-        _check_together(runs)
-        runs, self.cells = _select_cells(runs, cells)
+        runs = [read(record, number) for number, record in enumerate(records)]
+        check_together(runs)
+        runs, self.cells = select_cells(runs, cells)
         self._runs = {(r.cell, r.num_subsets, r.seed): r for r in runs if "embedding" in r.arrays}
         self.title = fragment.clean(title)
         named = metrics if isinstance(metrics, Mapping) else {m: metric(m).short for m in metrics}
         self._metrics = {str(name): fragment.clean(str(text)) for name, text in named.items()}
-        self.summaries = _summaries(runs, self._metrics)
-        self.class_names = _class_names(class_names, runs)
+        self.summaries = summaries(runs, self._metrics)
+        self.class_names = names_of(class_names, runs)
         for run in self._runs.values():
-            _check_arrays(run, len(self.class_names))
+            check_arrays(run, len(self.class_names))
         recorded = sorted({run.seed for run in self._runs.values()})
         if seeds is not None:
             missing = sorted(set(seeds) - set(recorded))
             if missing or not seeds:
                 raise InputError(f"seeds: embeddings are recorded for {recorded}, got {seeds}")
             recorded = list(seeds)
-        total = _check_same_points(self._runs)
-        self._points = _spread(total, max_points)
+        total = check_same_points(self._runs)
+        self._points = spread(total, max_points)
         intro = intro or (
             "Every dot is a test image, placed by UMAP of what the encoder learned; the same image "
             "has the same colour and shape in every panel. Move K: which experiment pulls the "
@@ -144,7 +135,7 @@ class EmbeddingExplorer:
                     "or max_points"
                 )
         if images is not None:
-            state["data"]["thumbs"] = _thumbnails(images, total, self._points)
+            state["data"]["thumbs"] = thumbnails(images, total, self._points)
             self.html = fragment.fragment("explorer", state, self.summary)
         self._first = state
         self._png: bytes | None = None
@@ -203,9 +194,9 @@ class EmbeddingExplorer:
 
     def _state(self) -> dict[str, Any]:
         runs = {key: run for key, run in self._runs.items() if key[2] in self.seeds}
-        pool = _Pool()
+        pool = Pool()
         ks = sorted({k for _, k, _ in runs} | {k for _, k in self.summaries})
-        low, span = _frame(list(runs.values()))
+        low, span = frame(list(runs.values()))
         packed: dict[str, dict[str, int]] = {}
         subsets: dict[tuple[int, int], int] = {}
         for (_, k, seed), run in runs.items():
@@ -216,10 +207,10 @@ class EmbeddingExplorer:
             for name, array in (("clean", "embedding"), ("own", "embedding_subset")):
                 if array in run.arrays:
                     points = (run.arrays[array][self._points] - low) / span
-                    entry[name] = pool.add(_pack12(points))
+                    entry[name] = pool.add(pack12(points))
             packed[f"{cell}|{k}|{seed}"] = entry
         values = {
-            f"{cell}|{k}": {name: _numbers(summary) for name, summary in found.items()}
+            f"{cell}|{k}": {name: numbers(summary) for name, summary in found.items()}
             for (cell, k), found in self.summaries.items()
         }
         recorded = sorted(values)
@@ -260,7 +251,7 @@ class EmbeddingExplorer:
             "labels": {
                 seed: pool.add(run.arrays["labels"][self._points]) for seed, run in per_seed.items()
             },
-            "factors": self._factors(per_seed, pool),
+            "factors": factors(per_seed, self._points, pool),
             "own": any(entry["own"] >= 0 for entry in packed.values()),
             "subsets": bool(subsets),
         }
@@ -275,7 +266,7 @@ class EmbeddingExplorer:
         subsets: dict[tuple[int, int], int],
     ) -> None:
         """A cell with one policy, one BN and all negatives is the same run at every K."""
-        if not _ignores_subsets(cell):
+        if not ignores_subsets(cell):
             return
         for seed in self.seeds:
             known = [k for k in ks if f"{cell}|{k}|{seed}" in packed]
@@ -302,38 +293,6 @@ class EmbeddingExplorer:
             "about": known.summary if known else "",
             "evaluation": ", ".join(sorted(evaluation - {""})),
         }
-
-    def _factors(self, per_seed: Mapping[int, _Run], pool: _Pool) -> dict[str, Any]:
-        names = [
-            name for name in next(iter(per_seed.values())).arrays if name.startswith("factor_")
-        ]
-        factors: dict[str, Any] = {}
-        for name in names:
-            found = {
-                seed: np.asarray(run.arrays[name])[self._points]
-                for seed, run in per_seed.items()
-                if name in run.arrays
-            }
-            if len(found) < len(per_seed):
-                continue
-            everything = np.concatenate(list(found.values()))
-            levels = np.unique(everything)
-            if len(levels) <= _MAX_CATEGORIES and (levels == np.round(levels)).all():
-                factor: dict[str, Any] = {
-                    "kind": "category",
-                    "names": [f"{level:g}" for level in levels.astype(float)],
-                }
-                coded = {seed: np.searchsorted(levels, value) for seed, value in found.items()}
-            else:
-                low, high = float(everything.min()), float(everything.max())
-                factor = {"kind": "range", "low": low, "high": high}
-                coded = {
-                    seed: np.round(255 * (value.astype(float) - low) / ((high - low) or 1))
-                    for seed, value in found.items()
-                }
-            factor["values"] = {seed: pool.add(value) for seed, value in coded.items()}
-            factors[fragment.clean(name.removeprefix("factor_"))] = factor
-        return factors
 
     # ---- words and pictures ------------------------------------------------------------------
 
@@ -367,7 +326,7 @@ class EmbeddingExplorer:
         import matplotlib.pyplot as plt
 
         cells, ks, seed = self.cells[:3], self._first["data"]["ks"], self.seeds[0]
-        low, span = _frame([run for run in self._runs.values() if run.seed in self.seeds])
+        low, span = frame([run for run in self._runs.values() if run.seed in self.seeds])
         # Names come from readers' folders: they are text, not mathematics, whatever they hold.
         with matplotlib.rc_context({"text.parse_math": False}):
             figure, grid = plt.subplots(
@@ -386,16 +345,16 @@ class EmbeddingExplorer:
                 if row == 0:
                     axes.set_title(f"K = {k}", fontsize=9, color=INK)
                 if column == 0:
-                    axes.set_ylabel(_drawable(THREE.get(cell, cell)), fontsize=9, color=INK)
+                    axes.set_ylabel(drawable(THREE.get(cell, cell)), fontsize=9, color=INK)
                 run = self._runs.get((cell, k, seed))
                 if run is None:
-                    words = "same at every K" if _ignores_subsets(cell) else "not recorded"
+                    words = "same at every K" if ignores_subsets(cell) else "not recorded"
                     axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color=INK)
                     continue
                 points = (run.arrays["embedding"][self._points] - low) / span
                 labels = run.arrays["labels"][self._points]
                 for number in np.unique(labels):
-                    name = _drawable(self.class_names[number])
+                    name = drawable(self.class_names[number])
                     handles[name] = axes.scatter(
                         *points[labels == number].T,
                         s=3,
@@ -424,264 +383,6 @@ class EmbeddingExplorer:
         return buffer.getvalue()
 
 
-class _Pool:
-    """Byte arrays, equal ones once."""
-
-    def __init__(self) -> None:
-        self.items: list[str] = []
-        self._known: dict[str, int] = {}
-
-    def add(self, values: np.ndarray) -> int:
-        text = base64.b64encode(np.asarray(values).astype(np.uint8).tobytes()).decode("ascii")
-        if text not in self._known:
-            self._known[text] = len(self.items)
-            self.items.append(text)
-        return self._known[text]
-
-
-def _ignores_subsets(cell: str) -> bool:
-    known = CELLS.get(cell)
-    return (
-        known is not None
-        and not known.balanced
-        and known.policy == "P0"
-        and known.only_subset is None
-    )
-
-
-def _read(record: Any, number: int) -> _Run:
-    """One run of a record or of a dict; attributes are trusted no further than they are used."""
-    where = f"records[{number}]"
-    if isinstance(record, Mapping):
-        content = dict(record)
-    else:
-        names = (
-            "cell", "num_subsets", "seed", "metrics", "data", "preset", "evaluation", "class_names",
-        )  # fmt: skip
-        content = {name: getattr(record, name) for name in names if hasattr(record, name)}
-    for name in ("cell", "num_subsets", "metrics"):
-        if name not in content:
-            raise InputError(f"{where}: expected a record or a dict with {name!r}, got neither")
-    try:
-        run = _Run(
-            cell=str(content["cell"]),
-            num_subsets=int(content["num_subsets"]),
-            seed=int(content.get("seed", 0)),
-            setting=(str(content.get("data", "")), str(content.get("preset", ""))),
-            evaluation=str(content.get("evaluation", "")),
-            metrics={str(name): float(value) for name, value in dict(content["metrics"]).items()},
-            class_names=tuple(str(name) for name in content.get("class_names", ())),
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: cell, num_subsets, seed or metrics: {error}") from error
-    if run.num_subsets < 1 or run.seed < 0:
-        raise InputError(f"{where}: expected num_subsets >= 1 and seed >= 0, got {run}")
-    arrays = content.get("arrays", {})
-    if not isinstance(record, Mapping):
-        has = getattr(record, "has_arrays", None)
-        arrays = record.arrays() if has is None or has() else {}
-    try:
-        run.arrays = {str(name): np.asarray(value) for name, value in dict(arrays).items()}
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where} ({run}): arrays: {error}") from error
-    return run
-
-
-def _check_together(runs: Sequence[_Run]) -> None:
-    if not runs:
-        raise InputError("records: expected at least one, got none")
-    settings = sorted({run.setting for run in runs})
-    if len(settings) > 1:
-        raise InputError(
-            f"records: expected one data set and preset, got {settings}; select one, e.g. "
-            f"load_records(path, data={settings[0][0]!r}, preset={settings[0][1]!r})"
-        )
-    seen = set()
-    for run in runs:
-        key = (run.cell, run.num_subsets, run.seed)
-        if key in seen:
-            raise InputError(f"records: two records of {run}")
-        seen.add(key)
-
-
-def _select_cells(runs: list[_Run], cells: Sequence[str] | None) -> tuple[list[_Run], list[str]]:
-    drawn = list(dict.fromkeys(run.cell for run in runs if "embedding" in run.arrays))
-    if not drawn:
-        raise InputError(
-            "records: none has an embedding; record features with --arrays, then run "
-            "`contrastive-tutorial embed`"
-        )
-    if cells is None:
-        chosen = [cell for cell in THREE if cell in drawn] or drawn[:3]
-    else:
-        chosen = list(dict.fromkeys(cells))
-        missing = [cell for cell in chosen if cell not in drawn]
-        if missing or not chosen:
-            raise InputError(f"cells: embeddings are recorded for {drawn}, got {list(cells)}")
-    return [run for run in runs if run.cell in chosen], chosen
-
-
-def _class_names(class_names: Sequence[str] | None, runs: Sequence[_Run]) -> tuple[str, ...]:
-    if class_names is not None:
-        if isinstance(class_names, str) or not len(class_names):
-            raise InputError(f"class_names: expected a list of names, got {class_names!r}")
-        return tuple(fragment.clean(str(name)) for name in class_names)
-    said = max((run.class_names for run in runs), key=len)
-    known = report.class_names(runs[0].setting[0], said)
-    most = 0
-    for run in runs:
-        labels = run.arrays.get("labels")
-        if labels is not None and labels.size and labels.dtype.kind in "iu":
-            most = max(most, min(int(labels.max()), MAX_VALUES - 1))
-    return tuple(fragment.clean(n) for n in known) or tuple(f"class {k}" for k in range(most + 1))
-
-
-def _check_arrays(run: _Run, num_classes: int) -> None:
-    n = len(_integers(run, "labels", num_classes, "class names"))
-    if "subsets" in run.arrays and len(_integers(run, "subsets", run.num_subsets, "subsets")) != n:
-        raise InputError(f"{run}: subsets: expected {n} values, one per label")
-    for name in ("embedding", "embedding_subset"):
-        if name in run.arrays:
-            points = run.arrays[name]
-            if points.shape != (n, 2) or points.dtype.kind not in "fiu":
-                raise InputError(
-                    f"{run}: {name}: expected numbers of shape ({n}, 2), got {points.dtype} of "
-                    f"shape {points.shape}"
-                )
-            run.arrays[name] = points = points.astype(np.float64)
-            bad = int((~np.isfinite(points)).any(axis=1).sum())
-            if bad:
-                raise InputError(
-                    f"{run}: {name}: {bad} of {n} points are NaN or infinite; the features of a "
-                    "run that diverged cannot be shown"
-                )
-    for name, values in run.arrays.items():
-        if name.startswith("factor_") and (
-            values.shape != (n,) or values.dtype.kind not in "biuf" or not np.isfinite(values).all()
-        ):
-            raise InputError(f"{run}: {name}: expected {n} finite numbers")
-
-
-def _integers(run: _Run, name: str, limit: int, what: str) -> np.ndarray:
-    values = run.arrays.get(name)
-    if values is None:
-        raise InputError(f"{run}: array {name!r} is missing beside the embedding")
-    if values.ndim != 1 or not len(values) or values.dtype.kind not in "iu":
-        raise InputError(
-            f"{run}: {name}: expected whole numbers of shape (n,) with n >= 1, got {values.dtype} "
-            f"of shape {values.shape}"
-        )
-    if values.max() >= MAX_VALUES:
-        raise InputError(
-            f"{run}: {name}: at most {MAX_VALUES} of them can be shown, got ids up to "
-            f"{int(values.max())}"
-        )
-    if values.min() < 0 or values.max() >= limit:
-        raise InputError(
-            f"{run}: {name}: {limit} {what} allow 0 to {limit - 1}, got {int(values.min())} to "
-            f"{int(values.max())}"
-        )
-    return values
-
-
-def _check_same_points(runs: Mapping[Any, _Run]) -> int:
-    """Linked hover says "the same test image": labels and factors must agree between panels."""
-    first: dict[int, _Run] = {}
-    total = 0
-    for run in runs.values():
-        reference = first.setdefault(run.seed, run)
-        total = total or len(run.arrays["labels"])
-        if len(run.arrays["labels"]) != total or not np.array_equal(
-            run.arrays["labels"], reference.arrays["labels"]
-        ):
-            raise InputError(f"{run} and {reference} show different test images")
-    return total
-
-
-def _spread(total: int, max_points: int | None) -> np.ndarray:
-    if max_points is None or max_points >= total:
-        return np.arange(total)
-    if max_points < 1:
-        raise InputError(f"max_points: expected at least 1, got {max_points}")
-    return np.linspace(0, total - 1, max_points).round().astype(int)
-
-
-def _summaries(
-    runs: Sequence[_Run], metrics: Mapping[str, str]
-) -> dict[tuple[str, int], dict[str, Summary]]:
-    """Mean and 95% t interval over seeds of every metric, by cell and K."""
-    groups: dict[tuple[str, int], list[_Run]] = {}
-    for run in runs:
-        groups.setdefault((run.cell, run.num_subsets), []).append(run)
-    return {
-        key: {
-            name: Summary.of(values)
-            for name in metrics
-            if (
-                values := [
-                    run.metrics[name]
-                    for run in members
-                    if name in run.metrics and np.isfinite(run.metrics[name])
-                ]
-            )
-        }
-        for key, members in groups.items()
-    }
-
-
-def _numbers(summary: Summary) -> list[float | None]:
-    low, high = summary.interval or (None, None)
-    rounded = [None if x is None else round(x, 6) for x in (summary.mean, low, high)]
-    return [*rounded, summary.n]
-
-
-def _frame(runs: Sequence[_Run]) -> tuple[np.ndarray, float]:
-    """Corner and side of the square that holds every embedding: one frame for all panels and K."""
-    points = np.concatenate(
-        [
-            run.arrays[name]
-            for run in runs
-            for name in ("embedding", "embedding_subset")
-            if name in run.arrays
-        ]
-    )
-    low, high = points.min(0), points.max(0)
-    span = float((high - low).max()) or 1.0
-    return (low + high) / 2 - span / 2, span
-
-
-def _pack12(points: np.ndarray) -> np.ndarray:
-    """``(n, 2)`` in [0, 1] as three bytes a point: 12 bits of x, then 12 bits of y."""
-    x, y = np.round(np.clip(points, 0, 1) * 4095).astype(np.uint32).T
-    return np.stack([x & 255, (x >> 8) | ((y & 15) << 4), y >> 4], axis=1)
-
-
-def _drawable(name: str) -> str:
+def drawable(name: str) -> str:
     """A name that matplotlib can write: one short line without control characters."""
     return "".join(letter if letter.isprintable() else " " for letter in name)[:30]
-
-
-def _thumbnails(images: Any, total: int, points: np.ndarray) -> dict[str, Any]:
-    """One WebP with all images, 64 a row."""
-    from PIL import Image
-
-    if hasattr(images, "cpu"):
-        images = images.cpu()
-    pixels = np.asarray(images)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[:2] != (total, 3):
-        raise InputError(
-            f"images: expected uint8 of shape ({total}, 3, H, W), one per point, got "
-            f"{pixels.dtype} of shape {pixels.shape}"
-        )
-    size, columns = 32, 64
-    rows = -(-len(points) // columns)
-    atlas = Image.new("RGB", (size * columns, size * rows))
-    for place, index in enumerate(points):
-        image = Image.fromarray(pixels[index].transpose(1, 2, 0).copy())
-        if image.size != (size, size):
-            image = image.resize((size, size))
-        atlas.paste(image, (size * (place % columns), size * (place // columns)))
-    buffer = io.BytesIO()
-    atlas.save(buffer, "webp", quality=70)
-    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return {"source": f"data:image/webp;base64,{encoded}", "size": size, "columns": columns}

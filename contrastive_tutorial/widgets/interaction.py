@@ -11,18 +11,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from contrastive_tutorial.widgets.capture import captured, figure_text
 from contrastive_tutorial.widgets.controls import Control, read_choices
 from contrastive_tutorial.widgets.drag import read_drag
 from contrastive_tutorial.widgets.exercises import check_function, check_number
 from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
-from contrastive_tutorial.widgets.player import (
-    MAX_BYTES,
-    MAX_FRAMES,
-    Player,
-    captured,
-    figure_text,
-    record,
-)
+from contrastive_tutorial.widgets.player import MAX_BYTES, MAX_FRAMES, Player, record
 
 __all__ = ["EmbeddingExplorer", "Player", "check_function", "check_number", "interact"]
 

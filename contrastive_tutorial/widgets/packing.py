@@ -1,0 +1,118 @@
+"""Numbers of the explorer as few bytes: coordinates in 12 bits, equal arrays once, one atlas."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.widgets import fragment
+from contrastive_tutorial.widgets.runs import Run
+
+_MAX_CATEGORIES = 20
+
+
+class Pool:
+    """Byte arrays, equal ones once."""
+
+    def __init__(self) -> None:
+        self.items: list[str] = []
+        self._known: dict[str, int] = {}
+
+    def add(self, values: np.ndarray) -> int:
+        text = base64.b64encode(np.asarray(values).astype(np.uint8).tobytes()).decode("ascii")
+        if text not in self._known:
+            self._known[text] = len(self.items)
+            self.items.append(text)
+        return self._known[text]
+
+
+def spread(total: int, max_points: int | None) -> np.ndarray:
+    if max_points is None or max_points >= total:
+        return np.arange(total)
+    if max_points < 1:
+        raise InputError(f"max_points: expected at least 1, got {max_points}")
+    return np.linspace(0, total - 1, max_points).round().astype(int)
+
+
+def frame(runs: Sequence[Run]) -> tuple[np.ndarray, float]:
+    """Corner and side of the square that holds every embedding: one frame for all panels and K."""
+    points = np.concatenate(
+        [
+            run.arrays[name]
+            for run in runs
+            for name in ("embedding", "embedding_subset")
+            if name in run.arrays
+        ]
+    )
+    low, high = points.min(0), points.max(0)
+    span = float((high - low).max()) or 1.0
+    return (low + high) / 2 - span / 2, span
+
+
+def pack12(points: np.ndarray) -> np.ndarray:
+    """``(n, 2)`` in [0, 1] as three bytes a point: 12 bits of x, then 12 bits of y."""
+    x, y = np.round(np.clip(points, 0, 1) * 4095).astype(np.uint32).T
+    return np.stack([x & 255, (x >> 8) | ((y & 15) << 4), y >> 4], axis=1)
+
+
+def factors(per_seed: Mapping[int, Run], points: np.ndarray, pool: Pool) -> dict[str, Any]:
+    """What else is known of the images, as categories or as a range, by name."""
+    names = [name for name in next(iter(per_seed.values())).arrays if name.startswith("factor_")]
+    factors: dict[str, Any] = {}
+    for name in names:
+        found = {
+            seed: np.asarray(run.arrays[name])[points]
+            for seed, run in per_seed.items()
+            if name in run.arrays
+        }
+        if len(found) < len(per_seed):
+            continue
+        everything = np.concatenate(list(found.values()))
+        levels = np.unique(everything)
+        if len(levels) <= _MAX_CATEGORIES and (levels == np.round(levels)).all():
+            factor: dict[str, Any] = {
+                "kind": "category",
+                "names": [f"{level:g}" for level in levels.astype(float)],
+            }
+            coded = {seed: np.searchsorted(levels, value) for seed, value in found.items()}
+        else:
+            low, high = float(everything.min()), float(everything.max())
+            factor = {"kind": "range", "low": low, "high": high}
+            coded = {
+                seed: np.round(255 * (value.astype(float) - low) / ((high - low) or 1))
+                for seed, value in found.items()
+            }
+        factor["values"] = {seed: pool.add(value) for seed, value in coded.items()}
+        factors[fragment.clean(name.removeprefix("factor_"))] = factor
+    return factors
+
+
+def thumbnails(images: Any, total: int, points: np.ndarray) -> dict[str, Any]:
+    """One WebP with all images, 64 a row."""
+    from PIL import Image
+
+    if hasattr(images, "cpu"):
+        images = images.cpu()
+    pixels = np.asarray(images)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[:2] != (total, 3):
+        raise InputError(
+            f"images: expected uint8 of shape ({total}, 3, H, W), one per point, got "
+            f"{pixels.dtype} of shape {pixels.shape}"
+        )
+    size, columns = 32, 64
+    rows = -(-len(points) // columns)
+    atlas = Image.new("RGB", (size * columns, size * rows))
+    for place, index in enumerate(points):
+        image = Image.fromarray(pixels[index].transpose(1, 2, 0).copy())
+        if image.size != (size, size):
+            image = image.resize((size, size))
+        atlas.paste(image, (size * (place % columns), size * (place // columns)))
+    buffer = io.BytesIO()
+    atlas.save(buffer, "webp", quality=70)
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return {"source": f"data:image/webp;base64,{encoded}", "size": size, "columns": columns}
