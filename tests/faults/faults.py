@@ -30,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -178,7 +179,10 @@ def start(folder: Path, around: Callable[[], object] | None = None, *options: st
 
 def results(folder: Path) -> list[object]:
     """The records without what may differ between two runs; raises if one is half-written."""
-    timeless = {"train_seconds": 0.0, "evaluate_seconds": 0.0, "images_per_second": 0.0}
+    timeless: dict[str, Any] = dict.fromkeys(
+        ("train_seconds", "evaluate_seconds", "images_per_second"), 0.0
+    )
+    timeless["git_commit"] = None  # somebody may commit meanwhile
     found = load_records(folder) if folder.exists() else []
     for record in found:
         if record.has_arrays():
