@@ -16,6 +16,9 @@ from contrastive_tutorial.train import Preset
 SEEDLESS = ("raw-pixels", "pca")
 _WORDS = ("summary", "article")  # of a cell or preset; they change nothing
 
+#: What all runs of a comparison share, and what a record means that does not say it.
+_USUAL = {"definition": 1, "encoder": "that of the preset", "batch_norm": "sync"}
+
 Table = dict[str, dict[int, Record]]
 
 
@@ -40,7 +43,8 @@ def by_seed(
         _alike(named, name, chosen, operator.attrgetter(name))
     # Names stay when what they stand for is edited; the record knows what it was.
     _alike(named, "versions of a preset (other steps, batch size, ...)", chosen, _preset)
-    _alike(named, "definitions", chosen, lambda r: r.hyperparameters.get("definition", 1))
+    for name, usual in _USUAL.items():
+        _alike(named, name, chosen, lambda r, n=name, u=usual: r.hyperparameters.get(n, u))
     table: Table = {cell: {} for cell in cells}
     for record in chosen:
         if record.seed in table[record.cell]:

@@ -34,7 +34,9 @@ def test_other_cells_presets_data_and_subset_counts_are_left_out():
         ({"hyperparameters": {"preset": {"steps": 9}}}, "mix versions of a preset"),
         ({"evaluation": "pooled"}, "B0 mix evaluation statistics: pooled, running"),
         ({"hyperparameters": {"cell": {"temperature": 0.1}}}, "B0 mix versions of the cell"),
-        ({"hyperparameters": {"definition": 2}}, "B0 mix definitions: 1, 2"),
+        ({"hyperparameters": {"definition": 2}}, "B0 mix definition: 1, 2"),
+        ({"hyperparameters": {"encoder": "Mine()"}}, "B0 mix encoder: Mine"),
+        ({"hyperparameters": {"batch_norm": "local"}}, "B0 mix batch_norm: local, sync"),
         ({"hyperparameters": {"policies": "ab"}}, "B0 mix policies: ab, cd"),
         ({"seed": 0}, "B0: seed 0 is recorded twice with K = 10"),
     ],
@@ -94,7 +96,7 @@ def test_cells_may_differ_in_their_policies_and_definitions_may_not():
     runs = [make_record("A", 0), make_record("B", 0, hyperparameters={"policies": "ab"})]
     by_seed(runs, ["A", "B"], *SCOPE)
     runs[1] = make_record("B", 0, hyperparameters={"definition": 2})
-    with pytest.raises(InputError, match="A, B mix definitions"):
+    with pytest.raises(InputError, match="A, B mix definition"):
         by_seed(runs, ["A", "B"], *SCOPE)
 
 
