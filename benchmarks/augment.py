@@ -1,4 +1,4 @@
-"""Views a second of the batched augmentation against lightly's and kornia's, in one run.
+"""Views a second of the batched augmentation against those of other libraries, in one run.
 
     python benchmarks/augment.py [--views 1000] [--rounds 9] [--cpu-time] [--json FILE]
 
@@ -11,7 +11,9 @@ memory, and has every core of the machine:
 * lightly: `SimCLRTransform` on PIL images in as many processes as there are cores, results thrown
   away where they were made (no transport, no collation: the transform alone);
 * lightly, loader: the same transform in a DataLoader with as many workers (how it is used);
-* kornia: its batched transforms with its own per-image parameters, from uint8, torch's threads.
+* kornia: its batched transforms with its own per-image parameters, from uint8, torch's threads;
+* kornia, compiled: the same under `torch.compile`, which takes minutes before the first round;
+* stable-pretraining: its GPU transforms, on the CPU (where it compiles nothing), if installed.
 
 The contestants take turns, round by round. Figures are medians over rounds; a ratio is the median
 of the rounds' ratios, with its quartiles. Warm-up (process start included) is not counted.
@@ -30,6 +32,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -48,16 +51,30 @@ def ours(images: Tensor, policies: tuple) -> Callable[[], object]:
     return lambda: apply(images, sample(policies, ids, generator))
 
 
-def kornias(images: Tensor) -> Callable[[], object]:
+def kornias(images: Tensor, compiled: bool) -> Callable[[], object]:
     import kornia.augmentation as K
 
-    transform = torch.nn.Sequential(
+    transform: Callable = torch.nn.Sequential(
         K.RandomResizedCrop((32, 32), scale=SCALE),
         K.RandomHorizontalFlip(),
         K.ColorJitter(*JITTER, p=JITTER_PROBABILITY),
         K.RandomGrayscale(p=GRAY_PROBABILITY),
     )
+    if compiled:
+        transform = torch.compile(transform)
     return lambda: transform(images.float() / 255)
+
+
+def stable_pretrainings(images: Tensor) -> Callable[[], object]:
+    from stable_pretraining.data import gpu_transforms as gpu
+
+    transform = gpu.GPUCompose([
+        gpu.GPURandomResizedCrop(32, scale=SCALE),
+        gpu.GPURandomHorizontalFlip(),
+        gpu.GPUColorJitter(*JITTER, p=JITTER_PROBABILITY),
+        gpu.GPURandomGrayscale(p=GRAY_PROBABILITY),
+    ])  # fmt: skip
+    return lambda: transform({"image": images.float() / 255})
 
 
 class LightlyViews(torch.utils.data.Dataset):
@@ -146,21 +163,26 @@ def main() -> None:
         jobs["lightly, loader"] = lightlys_in_a_loader(images, workers)
     jobs["ours"] = ours(twice, (DEFAULT_POLICY,))
     jobs["ours, P1"] = ours(twice, POLICIES)
-    jobs["kornia"] = kornias(twice)
+    jobs["kornia"] = kornias(twice, compiled=False)
+    jobs["kornia, compiled"] = kornias(twice, compiled=True)
+    libraries = ["lightly", "kornia"]
+    if find_spec("stable_pretraining"):
+        jobs["stable-pretraining"] = stable_pretrainings(twice)
+        libraries.append("stable-pretraining")
     clock = time.thread_time if options.cpu_time else time.perf_counter
     taken = take_turns(jobs, options.rounds, clock)
 
     where = {
-        "title": "Augmentation beside lightly's and kornia's",
+        "title": "Augmentation beside that of other libraries",
         "machine": device_name(torch.device("cpu")),
         "load_average": os.getloadavg()[0],
-        "versions": {**versions(), "lightly": version("lightly"), "kornia": version("kornia")},
+        "versions": {**versions(), **{name: version(name) for name in libraries}},
         "commit": git_commit(),
     }
     what = "processor time of one thread" if options.cpu_time else f"{workers} cores"
     print(f"{where['machine']}, {what}, load average {where['load_average']:.1f}")
     print(f"{len(twice)} views a round, median of {options.rounds} rounds\n")
-    print(f"{'':16} {'ms':>8} {'views/s':>9}   ours is faster by (quartiles)")
+    print(f"{'':18} {'ms':>8} {'views/s':>9}   ours is faster by (quartiles)")
     figures = {}
     for name, seconds in taken.items():
         middle = statistics.median(seconds)
@@ -173,7 +195,7 @@ def main() -> None:
             "over_ours_quartiles": [low, high],
         }
         print(
-            f"{name:16} {1e3 * middle:8.1f} {len(twice) / middle:9,.0f}   "
+            f"{name:18} {1e3 * middle:8.1f} {len(twice) / middle:9,.0f}   "
             f"{ratio:6.2f} ({low:.2f}-{high:.2f})"
         )
     if options.json:
