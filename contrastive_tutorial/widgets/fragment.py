@@ -58,7 +58,9 @@ const found = beside && beside.matches(mark) ? [beside] : [...document.querySele
   root.dataset.ctReady = "1";
   const state = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
   const el = document.createElement("div");
-  root.querySelector(".ct-fallback").replaceWith(el);
+  const fallback = root.querySelector(".ct-fallback");
+  el.textContent = fallback.textContent; // until the widget has drawn, and if it cannot
+  fallback.replaceWith(el);
   afm.render({ model: makeModel(state), el });
 });
 })();"""
@@ -124,7 +126,7 @@ def fragment(name: str, state: dict[str, Any], fallback: str) -> str:
         f'<div class="ct-widget" data-ct-widget="{key}">'
         f'<p class="ct-fallback">{html.escape(clean(fallback))}</p>'
         f'<script type="application/json">{data}</script></div>\n'
-        f"<script>{_HOST % {'module': module, 'key': key}}</script>"
+        f"<script>{squeezed(_HOST) % {'module': module, 'key': key}}</script>"
     )
 
 

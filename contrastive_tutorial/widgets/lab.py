@@ -236,7 +236,6 @@ class Lab:
         return {
             "packed": {"letters": _letters(packed), "size": len(packed)},
             "settings": self._given,
-            "summary": self.summary,
             "records": RECORDS if interaction.in_book() else None,
             "address": not interaction.is_live(),  # a notebook's address is its own
         }

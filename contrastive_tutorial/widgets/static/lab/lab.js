@@ -41,11 +41,10 @@ function render({ model, el }) {
       close = window.ctLab.render({ model, el, content });
       if (linked) el.scrollIntoView();
     } catch (error) {
-      el.textContent = `${model.get("summary")} (This browser cannot unpack it: ${error.message}.)`;
+      el.append(` (This browser cannot unpack it: ${error.message}.)`);
     }
   }, { rootMargin: "25%" });
   el.style.minHeight = "30rem"; // so that little moves when it comes
-  el.textContent = "Unpacking the lab…";
   if (linked) el.scrollIntoView();
   sight.observe(el);
   return () => close();
