@@ -9,7 +9,7 @@ from contrastive_tutorial.errors import require_extra
 
 require_extra("study", "sklearn", "scipy")
 
-from contrastive_tutorial.study.cells import CELLS, THREE, Cell, cell
+from contrastive_tutorial.study.cells import CELLS, DEFINITION, THREE, Cell, cell
 from contrastive_tutorial.study.diagnostics import first_norm_shift
 from contrastive_tutorial.study.embedding import embed_records
 from contrastive_tutorial.study.experiment import Experiment
@@ -23,6 +23,7 @@ from contrastive_tutorial.study.views import contrastive_loss
 __all__ = [
     "CELLS",
     "CONDITIONS",
+    "DEFINITION",
     "NORMS",
     "NORM_PRESET",
     "THREE",

@@ -14,6 +14,18 @@ from contrastive_tutorial.train import PRESETS, Preset, preset
 
 __all__ = ["CELLS", "PRESETS", "THREE", "Cell", "Preset", "cell", "preset"]
 
+#: Which computation a record's numbers come from; records of different ones are never mixed. A
+#: record without the entry is of definition 1.
+#:
+#: 2  A warm-up takes whole steps and never passes the peak rate. Weight decay spares every norm
+#:    layer (before, not the affines per subset of dsbn and affine cells). Batches of test-batch
+#:    statistics are shuffled (they were of one or two classes). Precise BN, re-estimation and
+#:    contrastive accuracy use batches apart from each other and from training. Random numbers of
+#:    the evaluation come from a hash of seed and purpose. The own-branch probe is left out where
+#:    policies have no branch of their own (it repeated the headline). loss_final of the
+#:    normalisation study is measured after training, as in the other. Renorm cells renormalise.
+DEFINITION = 2
+
 POLICY_RULES = ("P0", "P1", "P-rand", "P-img", "P0-shared", "P1c", "P1j")
 NEGATIVES = ("cross", "within")
 
@@ -36,7 +48,8 @@ class Cell:
         balanced: batches hold equally many images of every subset, in subset order.
         only_subset: train on this subset alone.
         group_size: images per normalisation group, for the grouping-leak study.
-        shuffle_views: second views are normalised among other images than the first ones.
+        shuffle_views: second views are normalised among other images than the first ones: those of
+            a group move together, half a batch away.
         reference: a row to compare with that involves no training: ``"raw-pixels"``, ``"pca"``
             or ``"untrained"``.
         normalize: l2-normalise z in the loss; without it, similarities are raw dot products.
@@ -184,7 +197,7 @@ def _cells() -> dict[str, Cell]:
             ),
             plain(
                 f"ghost-shuffle-{size}", "P0", "cross", "ghost",
-                f"BN in groups of {size} random images, second views in other groups.",
+                f"BN in groups of {size} random images, second views half a batch away.",
                 group_size=size, shuffle_views=True,
             ),
         ]  # fmt: skip

@@ -67,7 +67,8 @@ def umap_embed(
     start does on disconnected neighbour graphs. 2,000 points take a few seconds.
 
     Args:
-        features: ``(n, d)``, or a sequence of arrays with the same ``n`` points in the same order.
+        features: array or tensor ``(n, d)``, or a sequence of them with the same ``n`` points in
+            the same order.
         seed: of UMAP; on one machine the same seed gives the same picture.
         n_neighbors, min_dist: see ``umap.UMAP``.
         metric: of the neighbours, one of :data:`METRICS`. The features that a record keeps were
@@ -82,7 +83,7 @@ def umap_embed(
         InputError: for NaN, fewer than 4 or ``n_neighbors + 1`` points, runs of unequal length,
             an unknown metric, ``min_dist`` outside [0, 1], or a seed that numpy does not take.
     """
-    single = isinstance(features, np.ndarray) and features.ndim == 2
+    single = getattr(features, "ndim", 0) == 2
     listed: Sequence[Any] = [features] if single else list(features)
     runs = [_matrix("features", run) for run in listed]
     if not runs:
@@ -104,14 +105,19 @@ def umap_embed(
             f"n_neighbors: expected 2 to {len(runs[0]) - 1} for {len(runs[0])} points, got "
             f"{n_neighbors}"
         )
+    # UMAP goes through the rows in order, and shows that order where distances are equal or
+    # nearly so: image sets are stored by class, and noise would look like classes.
+    order = np.random.default_rng(seed).permutation(len(runs[0]))
+    back = np.argsort(order)
     placed: list[np.ndarray] = []
-    for run in runs:
+    for run in (run[order] for run in runs):
         start = placed[-1] if placed else _normalized(_two_columns(_principal(run, 2)))
         # A smaller learning rate lets a later run move where its features moved, and settle there
         # as well: full steps first throw the points about, and parts land mirrored.
         rate = 0.3 if placed else 1.0
         found = _normalized(_umap(run, start, seed, n_neighbors, min_dist, metric, rate))
         placed.append(_turned(found, placed[0]) if placed else found)
+    placed = [points[back] for points in placed]
     return placed[0] if single else placed
 
 
@@ -208,6 +214,7 @@ def embed_records(records: Sequence[Any], seed: int = 0) -> Iterator[Path]:
                 ("embedding", "features"),
                 ("embedding_subset", "features_subset"),
             )
+            if all(source in array for array in arrays)
         }
         for index, record in enumerate(members):
             yield record.save_embedding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,11 +17,13 @@ from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
 from contrastive_tutorial.study.cells import Cell, Preset
 from contrastive_tutorial.study.diagnostics import cluster_protocols, first_norm_shift
 from contrastive_tutorial.study.scoring import (
+    NEIGHBOURS,
     Forward,
     Scores,
     downstream,
     features,
     sample,
+    shuffled,
     to_float,
     training_views,
 )
@@ -31,7 +34,7 @@ from contrastive_tutorial.study.views import (
     policy_ids,
     project,
 )
-from contrastive_tutorial.train import ContrastiveModel, supports_bf16
+from contrastive_tutorial.train import ContrastiveModel, step_seed, supports_bf16
 
 SHOWN_IMAGES = 2_000
 _PROBE_IMAGES = 1_000
@@ -67,6 +70,7 @@ class Evaluator:
         self.train, self.val, self.test = train, val, test
         self.subset_ids, self.num_subsets = subset_ids, num_subsets
         self.batches, self.order = batches, order
+        self.labelled = train.labelled and test.labelled
         # A fixed, class-balanced sample: the archive and the generator store images by class.
         stride = sample(len(train), preset.bank)
         self.bank_images, self.bank_labels = train.images[stride], train.labels[stride]
@@ -77,25 +81,30 @@ class Evaluator:
         found, extra = self._training_mode(model)
         self.make_exact(model.encoder)
         found["contrastive_eval"] = self._contrastive(model)
-        norm.reestimate(model.encoder, self._clean_batches())
+        self.reestimate(model.encoder)
         with norm.evaluation_statistics(model.encoder, headline) as forward:
             bank, test = features(forward, self.bank_images), features(forward, self.test.images)
-            found |= downstream(
-                bank, self.bank_labels, test, self.test.labels, len(self.test.class_names),
-                self.seed, self.preset.kmeans_restarts,
-            )  # fmt: skip
+            if _collapsed(test):
+                extra["collapsed"] = 1.0
+                warnings.warn(
+                    f"{self.cell.name}: collapsed: all test images have the same features, so "
+                    "clusters and neighbours mean nothing", stacklevel=2,
+                )  # fmt: skip
+            if self.labelled:
+                found |= downstream(
+                    bank, self.bank_labels, test, self.test.labels, len(self.test.class_names),
+                    self.seed, self.preset.kmeans_restarts,
+                )  # fmt: skip
             found |= self._projections(forward, model)
             probes, own = self._policy_probes(forward, model)
-            if self.cell.score_protocols:
+            if self.cell.score_protocols and self.labelled:
                 extra |= self._protocols(model, bank, test)
         found |= probes
         extra |= own
         if self.cell.has_branches and self.num_subsets > 1:
             extra |= self._between_branches(model)
-        evaluations = {
-            how: self._menu_entry(model.encoder, how) for how in self._menu() if how != headline
-        }
-        evaluations[headline] = self._menu_entry(model.encoder, headline)
+        menu = [*(how for how in self._menu() if how != headline), headline]
+        evaluations = {how: self._menu_entry(model.encoder, how) for how in menu if self.labelled}
         arrays = self._arrays(model, bank) if with_arrays else {}
         return Scores(headline, found, evaluations, extra, arrays)
 
@@ -104,11 +113,16 @@ class Evaluator:
     def _views(self, steps: range) -> Iterator[Tensor]:
         return training_views(
             self.cell, self.order, self.batches, self.train.images, self.subset_ids, steps,
-            self.seed + 1,
+            self.seed,
         )  # fmt: skip
 
+    def _generator(self, purpose: str) -> torch.Generator:
+        """One for each use of random numbers, on the device of the images."""
+        generator = torch.Generator(device=self.train.images.device)
+        return generator.manual_seed(step_seed(self.seed, purpose))
+
     def _clean_batches(self) -> Iterator[Tensor]:
-        for step in range(20_000, 20_020):
+        for step in self.preset.held_out("clean"):
             index = self.batches.indices(step).to(self.train.images.device)
             yield to_float(self.train.images[index])
 
@@ -121,18 +135,23 @@ class Evaluator:
         return ["mean", "pooled", "reestimated", "test-batch", "ensemble", *branches]
 
     def _menu_entry(self, encoder: nn.Module, how: str) -> dict[str, float]:
-        """kNN and clustering of one checkpoint under one choice of statistics, on a small bank."""
+        """kNN and clustering of one checkpoint under one choice of statistics, on a small bank.
+
+        No kNN where fewer than its 200 neighbours can vote.
+        """
         index = sample(len(self.bank_images), self.preset.menu_bank)
         with norm.evaluation_statistics(encoder, how) as forward:
-            bank = features(forward, self.bank_images[index])
+            images = self.bank_images[index]
+            bank = features(forward, images, shuffled(how, images, self.seed))
             test_index = sample(len(self.test), self.preset.menu_bank // 2)
-            test = features(forward, self.test.images[test_index])
+            images = self.test.images[test_index]
+            test = features(forward, images, shuffled(how, images, self.seed))
         labels, test_labels = self.bank_labels[index], self.test.labels[test_index]
         clusters = metrics.cluster(bank, test, len(self.test.class_names), self.seed, n_init=2)
-        return {
-            "knn200": metrics.knn_accuracy(bank, labels, test, test_labels),
-            "cluster_accuracy": metrics.cluster_accuracy(test_labels, clusters),
-        }
+        found = {"cluster_accuracy": metrics.cluster_accuracy(test_labels, clusters)}
+        if len(bank) >= NEIGHBOURS:
+            found = {"knn200": metrics.knn_accuracy(bank, labels, test, test_labels)} | found
+        return found
 
     @torch.no_grad()
     def _training_mode(self, model: ContrastiveModel) -> tuple[dict[str, float], dict[str, float]]:
@@ -141,11 +160,12 @@ class Evaluator:
         twin.train()
         accuracy, own, losses = [], [], []
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            for step, views in enumerate(self._views(range(10_000, 10_004))):
+            torch.manual_seed(step_seed(self.seed, "layers in training mode"))
+            steps = self.preset.held_out("scored")
+            for step, views in zip(steps, self._views(steps), strict=True):
                 z = project(twin, views, self.order, self.preset.passes).float()
                 z0, z1 = self.order.views(z)
-                subsets = self.subset_ids[self.batches.indices(10_000 + step)]
+                subsets = self.subset_ids[self.batches.indices(step)]
                 accuracy.append(metrics.contrastive_accuracy(z0, z1, self.cell.normalize))
                 losses.append(
                     float(contrastive_loss(z, self.cell, self.order, self.preset.temperature))
@@ -163,7 +183,7 @@ class Evaluator:
         """Contrastive accuracy of training views in evaluation mode, each through its branch."""
         accuracy, how = [], "oracle" if self.cell.has_branches else "running"
         with norm.evaluation_statistics(model.encoder, how) as forward:
-            for views in self._views(range(10_000, 10_004)):
+            for views in self._views(self.preset.held_out("scored")):
                 z0, z1 = self.order.views(model.head(forward(views)).float())
                 accuracy.append(metrics.contrastive_accuracy(z0, z1, self.cell.normalize))
         return float(np.mean(accuracy))
@@ -171,7 +191,7 @@ class Evaluator:
     @torch.no_grad()
     def _projections(self, forward: Forward, model: ContrastiveModel) -> dict[str, float]:
         """Similarity, alignment and uniformity of z on two default views of test images."""
-        generator = torch.Generator(device=self.test.images.device).manual_seed(self.seed + 2)
+        generator = self._generator("projections")
         images = self.test.images[sample(len(self.test), SHOWN_IMAGES)]
         ids = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         z = []
@@ -200,7 +220,7 @@ class Evaluator:
         there also the recall of every policy and, for cells with one policy per subset, how far
         it shifts the input of the first norm layer.
         """
-        generator = torch.Generator(device=self.val.images.device).manual_seed(self.seed + 3)
+        generator = self._generator("policy probes")
         images = self.val.images[sample(len(self.val), _PROBE_IMAGES)]
         count, n = len(POLICIES), len(images)
         ids = torch.arange(count, device=images.device).repeat_interleave(n)
@@ -216,7 +236,9 @@ class Evaluator:
 
         on_h, on_z, recalls = probe(features(forward, views))
         found = {"policy_probe_h": on_h, "policy_probe_z": on_z}
-        if self.cell.has_branches and self.num_subsets >= count and self.cell.policy == "P1":
+        if self.cell.has_branches:
+            if self.cell.policy != "P1" or self.num_subsets < count:
+                return found, {}  # not every policy has a branch that was trained on it
             own = []
             for k, part in enumerate(views.split(n)):
                 with norm.evaluation_statistics(model.encoder, f"branch:{k}") as through_branch:
@@ -255,7 +277,11 @@ class Evaluator:
 
     def make_exact(self, encoder: nn.Module) -> None:
         """Precise BN: running statistics measured on batches as training makes them."""
-        norm.precise_bn(encoder, self._views(range(10_000, 10_020)))
+        norm.precise_bn(encoder, self._views(self.preset.held_out("precise")))
+
+    def reestimate(self, encoder: nn.Module) -> None:
+        """Statistics of clean training images, for ``"reestimated"``."""
+        norm.reestimate(encoder, self._clean_batches())
 
     @torch.no_grad()
     def _between_branches(self, model: ContrastiveModel) -> dict[str, float]:
@@ -269,7 +295,7 @@ class Evaluator:
         images = self.test.images[sample(len(self.test), _PROBE_IMAGES)]
         index = sample(len(self.train), self.preset.menu_bank)
         subsets = self.subset_ids[index]
-        generator = torch.Generator(device=images.device).manual_seed(self.seed + 5)
+        generator = self._generator("between branches")
         ids, _ = policy_ids(self.cell, subsets, generator)
         params = augment.sample(policies(self.cell), ids, generator)
         views = augment.apply(self.train.images[index], params)
@@ -284,15 +310,15 @@ class Evaluator:
             for j in range(self.num_subsets)
             if i != j
         ]
+        found = {"cross_branch_top1": float(np.mean(pairs))}
+        if not self.labelled:  # nobody knows how many clusters
+            return found
         members = torch.cat([subsets[subsets == k] for k in range(self.num_subsets)])
         everything = torch.cat(own)
         clusters = metrics.cluster(
             everything, everything, len(self.test.class_names), self.seed, n_init=2
         )
-        return {
-            "cross_branch_top1": float(np.mean(pairs)),
-            "nmi_cluster_subset": metrics.nmi(members, clusters),
-        }
+        return found | {"nmi_cluster_subset": metrics.nmi(members, clusters)}
 
     @torch.no_grad()
     def _arrays(self, model: ContrastiveModel, bank: Tensor) -> dict[str, np.ndarray]:
@@ -304,7 +330,7 @@ class Evaluator:
         subsets = partition(labels, self.num_subsets, seed=0)
         with norm.evaluation_statistics(model.encoder, self.cell.headline_statistics) as forward:
             clean = features(forward, images)
-        generator = torch.Generator(device=images.device).manual_seed(self.seed + 4)
+        generator = self._generator("shown images")
         ids, _ = policy_ids(self.cell, subsets, generator)
         views = augment.apply(images, augment.sample(policies(self.cell), ids, generator))
         trained = torch.empty_like(clean)
@@ -325,3 +351,9 @@ class Evaluator:
                 if values.ndim == 1:
                     arrays[f"factor_{name}"] = values[index].cpu().numpy()
         return arrays
+
+
+def _collapsed(features: Tensor) -> bool:
+    """Whether all rows ``(N, D)`` point in one direction, as far as float32 tells."""
+    unit = F.normalize(features.float(), dim=1)
+    return float((unit - unit[0]).abs().max()) < 1e-5

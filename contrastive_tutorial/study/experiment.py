@@ -18,14 +18,21 @@ from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, part
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import shown
 from contrastive_tutorial.records import Record, git_commit, versions
-from contrastive_tutorial.study.cells import Cell, Preset
+from contrastive_tutorial.study.cells import DEFINITION, Cell, Preset
 from contrastive_tutorial.study.cells import cell as get_cell
 from contrastive_tutorial.study.cells import preset as get_preset
 from contrastive_tutorial.study.diagnostics import EarlyAccuracy
 from contrastive_tutorial.study.evaluator import Evaluator
 from contrastive_tutorial.study.request import Request
-from contrastive_tutorial.study.scoring import Scores, features, training_views
-from contrastive_tutorial.study.views import Layout, contrastive_loss, layout, make_views, project
+from contrastive_tutorial.study.scoring import Scores, features, shuffled
+from contrastive_tutorial.study.views import (
+    Layout,
+    contrastive_loss,
+    layout,
+    make_views,
+    policies_hash,
+    project,
+)
 from contrastive_tutorial.train import (
     ContrastiveModel,
     History,
@@ -36,6 +43,7 @@ from contrastive_tutorial.train import (
     device_name,
     memory,
     resolve_device,
+    save_encoder,
     seeded,
     shard,
     supports_bf16,
@@ -282,6 +290,8 @@ class Experiment:
         return {
             "cell": asdict(self.cell),
             "preset": asdict(self.preset),
+            "definition": DEFINITION,
+            "policies": policies_hash(self.cell),
             **self._own_encoder(),
             "num_subsets": self.num_subsets,
             "data_hash": self.train_set.content_hash,
@@ -306,20 +316,31 @@ class Experiment:
             images: any image set.
             how: other evaluation statistics, by name.
         """
-        norm.precise_bn(
-            self.model.encoder,
-            training_views(
-                self.cell, self.order, self.batches, self.train_set.images, self.subset_ids,
-                range(10_000, 10_010), self.seed + 1,
-            ),
-        )  # fmt: skip
         how = how or self.cell.headline_statistics
-        with norm.evaluation_statistics(self.model.encoder, how) as forward:
-            return features(forward, images.images.to(self.device))
+        evaluator = self._evaluator()
+        encoder = copy.deepcopy(self.model.encoder)  # the model's own statistics stay
+        evaluator.make_exact(encoder)
+        if how == "reestimated":
+            evaluator.reestimate(encoder)
+        rows = images.images.to(self.device)
+        with norm.evaluation_statistics(encoder, how) as forward:
+            return features(forward, rows, shuffled(how, rows, self.seed))
+
+    def save_encoder(self, path: Path) -> None:
+        """Write the encoder, with precise BN; :func:`~contrastive_tutorial.train.load_encoder`."""
+        encoder = copy.deepcopy(self.model.encoder)
+        self._evaluator().make_exact(encoder)
+        groups = self.order.groups if self.cell.norm == "ghost" else self.num_subsets
+        name = "" if self._encoder is not None else self.preset.encoder
+        save_encoder(
+            path, encoder, encoder=name, norm=self.cell.norm, num_subsets=groups,
+            cell=self.cell.name, preset=self.preset.name, seed=self.seed, data=self.train_set.name,
+            statistics=self.cell.headline_statistics,
+        )  # fmt: skip
 
     def evaluate(self, with_arrays: bool = False) -> Scores:
         """Every metric of the trained model; see :mod:`contrastive_tutorial.study.scoring`."""
-        scores = self._evaluator()(self.model, with_arrays)
+        scores = self._evaluator()(copy.deepcopy(self.model), with_arrays)
         scores.extra.update(self.early)
         return scores
 
@@ -352,6 +373,8 @@ class Experiment:
             hyperparameters={
                 "cell": asdict(self.cell) | {"early_steps": list(self.cell.early_steps)},
                 "preset": asdict(self.preset),
+                "definition": DEFINITION,
+                "policies": policies_hash(self.cell),
                 **self._own_encoder(),
                 "train_images": len(self.train_set),
                 "test_images": len(self.test_set),

@@ -34,6 +34,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import shown
 from contrastive_tutorial.norm import convert_norm, evaluation_statistics, precise_bn
 from contrastive_tutorial.records import Record, git_commit, versions
+from contrastive_tutorial.study.cells import DEFINITION
 from contrastive_tutorial.study.request import NORM_PRESET, Request
 from contrastive_tutorial.train import (
     History,
@@ -268,13 +269,20 @@ class Trial:
         others["precise"] = score(precise, setting.evaluation)
         return found, {how: {"test_accuracy": value} for how, value in others.items()}
 
+    @torch.no_grad()
+    def _final_loss(self) -> float:
+        """Mean loss in training mode, on batches (4 or more) that no training step saw."""
+        twin = copy.deepcopy(self.model).train()  # moves the running statistics
+        count = max(4, _EVALUATION_ROWS // self.setting.batch_size)
+        batches = (self.batch(self.steps + i) for i in range(count))
+        return sum(float(F.cross_entropy(twin(x), labels)) for x, labels in batches) / count
+
     def record(self, progress: bool | str = False, menu: bool = True) -> Record:
         """Train, evaluate (see there for ``menu``), and describe the run."""
         setting = self.setting
         history = self.train(progress)
         started = time.perf_counter()
         scores, evaluations = self.evaluate(menu)
-        tail = history.losses[-max(1, self.steps // 10) :]
         return Record(
             cell=setting.cell,
             preset=NORM_PRESET,
@@ -283,13 +291,14 @@ class Trial:
             data=self.train_set.name,
             data_hash=self.train_set.content_hash,
             evaluation=setting.evaluation,
-            metrics={**scores, "loss_final": float(tail.mean())},
+            metrics={**scores, "loss_final": self._final_loss()},
             evaluations=evaluations,
             hyperparameters={
                 "norm": setting.norm,
                 "condition": setting.condition,
                 "batch_size": setting.batch_size,
                 "steps": self.steps,
+                "definition": DEFINITION,
                 "lr": self.config.lr,
                 "optimizer": "sgd, momentum 0.9, cosine decay",
                 "warmup": self.config.warmup,

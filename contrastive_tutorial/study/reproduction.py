@@ -21,7 +21,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import METRICS
 from contrastive_tutorial.records import Record, load_record, load_records
 from contrastive_tutorial.study.request import Request
-from contrastive_tutorial.study.runner import run
+from contrastive_tutorial.study.runner import require_definition, run
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,11 @@ def reproduce(
         progress: draw a progress bar.
 
     Raises:
-        InputError: for a record that cannot be read, or data with another content.
+        InputError: for a record that cannot be read or is of another definition of the cells, or
+            data with another content.
     """
     record = load_record(path)
+    require_definition(record, "reproduce it with that commit")
     sets = load_splits(images)
     if sets[0].content_hash != record.data_hash:
         raise InputError(

@@ -31,6 +31,8 @@ class Request:
         progress: draw a progress bar.
         batch_norm: with several processes, whether plain BN uses the statistics of all of them
             (``"sync"``) or of each alone (``"local"``).
+        keep_weights: leave the trained encoder beside the record, as ``<stem>.safetensors``; see
+            :func:`contrastive_tutorial.train.load_encoder`.
     """
 
     cell: str | Cell
@@ -43,6 +45,7 @@ class Request:
     again: bool = False
     progress: bool = True
     batch_norm: str = "sync"
+    keep_weights: bool = False
 
     @property
     def cell_name(self) -> str:

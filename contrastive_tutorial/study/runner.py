@@ -18,6 +18,7 @@ from contrastive_tutorial.data import ImageSet, load_splits
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import exclusive
 from contrastive_tutorial.records import Record, load_record
+from contrastive_tutorial.study.cells import DEFINITION
 from contrastive_tutorial.study.cells import cell as get_cell
 from contrastive_tutorial.study.cells import preset as get_preset
 from contrastive_tutorial.study.experiment import Experiment
@@ -125,26 +126,47 @@ def _finish(
     else:
         scores = experiment.evaluate(request.keeps_arrays)
     record = experiment.record(history, scores, time.perf_counter() - started)
+    weights = target.with_suffix(".safetensors")
+    weights.unlink(missing_ok=True)  # of an earlier run
+    if request.keep_weights and reference not in ("raw-pixels", "pca"):
+        experiment.save_encoder(weights)
     record.save(request.results, scores.arrays)
     checkpoint.unlink(missing_ok=True)
 
 
 def _found(target: Path, train_set: ImageSet) -> Record:
-    """A record that is there; refused if other images of the same name made it."""
+    """A record that is there; refused if it is no record of this very run."""
     record = load_record(target)
     if record.data_hash != train_set.content_hash:
         raise InputError(
             f"{target}: was recorded on other images named {train_set.name!r}; choose another "
             "folder with --results, or rename the data"
         )
+    require_definition(record, "use --again or another folder with --results")
     return record
+
+
+def require_definition(record: Record, remedy: str) -> None:
+    """Refuse a record of another definition of the cells than the one that this package computes.
+
+    Raises:
+        InputError: naming both, and ``remedy``.
+    """
+    found = record.hyperparameters.get("definition", 1)
+    if found != DEFINITION:
+        raise InputError(
+            f"{record.path}: was recorded by definition {found} of the cells (package "
+            f"{record.package_version}, commit {(record.git_commit or 'unknown')[:12]}), this "
+            f"package computes definition {DEFINITION}; {remedy}"
+        )
 
 
 def missing(requests: Sequence[Request], train_set: ImageSet) -> list[Request]:
     """Those that have no record yet, in order.
 
     Raises:
-        InputError: for a record that is damaged, or that was made on other images of that name.
+        InputError: for a record that is damaged, that was made on other images of that name, or by
+            another definition of the cells.
     """
     files = [(request, request.file(train_set.name)) for request in requests]
     for _, file in files:

@@ -7,8 +7,10 @@ the norm layers rely on; for a plain cell there is one group.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 from torch import Tensor
@@ -62,6 +64,12 @@ def policies(cell: Cell) -> tuple[Policy, ...]:
     if cell.grayscale is None:
         return (DEFAULT_POLICY,)
     return (replace(DEFAULT_POLICY, grayscale=cell.grayscale),)
+
+
+def policies_hash(cell: Cell) -> str:
+    """Of every value in the table of policies that a cell draws from: 16 hexadecimal digits."""
+    text = json.dumps([asdict(policy) for policy in policies(cell)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def policy_ids(

@@ -13,8 +13,11 @@ from contrastive_tutorial.errors import InputError
 def resolve_device(device: str | torch.device | None = None) -> torch.device:
     """The device asked for, or the best there is (CUDA, then CPU).
 
+    Others that torch knows (``"mps"``, ``"xpu"``) are taken where they can compute and draw random
+    numbers; nothing here was measured on them.
+
     Raises:
-        InputError: if the device asked for is not there.
+        InputError: if the device asked for is not there, or cannot compute.
     """
     if device is None or device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -26,9 +29,18 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
         not torch.cuda.is_available() or (wanted.index or 0) >= torch.cuda.device_count()
     ):
         raise InputError(
-            f"device: {device!r} is not there ({torch.cuda.device_count()} CUDA devices found); "
-            "use --device cpu"
+            f"device: {str(device)!r} is not there ({torch.cuda.device_count()} CUDA devices "
+            "found); use --device cpu"
         )
+    try:
+        torch.Generator(device=wanted)
+        float(torch.zeros(1, device=wanted).sum())
+    except Exception as error:  # every kind of device fails in its own way
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"device: {str(device)!r} cannot be used here ({type(error).__name__}: {reason:.120}); "
+            "use --device cpu"
+        ) from error
     return wanted
 
 
@@ -49,6 +61,8 @@ def device_name(device: torch.device) -> str:
     """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return f"{_cpu_model()}, {device.type}"
     instructions = torch.backends.cpu.get_cpu_capability()
     return f"{_cpu_model()}, {instructions} ({torch.get_num_threads()} threads)"
 
@@ -65,5 +79,5 @@ def _cpu_model() -> str:
 
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock tells the truth."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type in ("cuda", "mps", "xpu"):
+        getattr(torch, device.type).synchronize()

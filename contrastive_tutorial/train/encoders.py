@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.norm import convert_norm
 
 
 class TwoConv(nn.Module):
@@ -198,3 +201,62 @@ def seeded(
                 f"encoder: expected a module or a function that makes one, got {type(made)}"
             )
         return with_head(made, size)
+
+
+def save_encoder(path: Path, network: nn.Module, **made: object) -> None:
+    """Write an encoder's weights and running statistics as safetensors, atomically.
+
+    Args:
+        path: of the file.
+        network: what :func:`load_encoder` is to give back.
+        made: how it was made: ``encoder`` (a name of :data:`ENCODERS`, or empty for one of your
+            own), ``norm``, ``num_subsets``, and what else a reader may want to know.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    from safetensors.torch import save
+
+    tensors = {name: value.detach().cpu().contiguous().clone()
+               for name, value in network.state_dict().items()}  # fmt: skip
+    atomic_write(path, save(tensors, {name: str(value) for name, value in made.items()}))
+
+
+def load_encoder(path: str | Path, encoder: nn.Module | None = None) -> nn.Module:
+    """A trained encoder that a run kept (``--keep-weights``), in evaluation mode, on the CPU.
+
+    Args:
+        path: ``<cell>-K<num_subsets>-s<seed>.safetensors``, beside its record.
+        encoder: for a network of your own, one built like the one that was trained.
+
+    Returns:
+        Maps float images ``(N, 3, S, S)`` in [0, 1] to features ``(N, D)``. With statistics per
+        subset, say which to use: :func:`contrastive_tutorial.norm.evaluation_statistics`.
+
+    Raises:
+        InputError: for a file that is none of these, or that belongs to another network.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            made = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{path}: no weights of an encoder ({' '.join(str(error).split()):.120}); make them "
+            "with `run CELL --keep-weights`"
+        ) from error
+    name, kind, k = made.get("encoder", ""), made.get("norm", ""), made.get("num_subsets", "")
+    if encoder is None and name not in ENCODERS:
+        raise InputError(f"{path}: holds a network of your own; give one built like it as encoder=")
+    network = build(name).encoder if encoder is None else encoder
+    try:
+        if kind != "bn":
+            grouping = "contiguous" if kind == "ghost" else None
+            network = convert_norm(network, kind, int(k), grouping=grouping, total_steps=1)
+        network.load_state_dict(tensors)
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: holds weights of another network ({reason:.120})") from error
+    return network.eval()

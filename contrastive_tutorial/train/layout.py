@@ -20,8 +20,10 @@ class Layout:
     Attributes:
         num_images: N, images a step.
         groups: G contiguous groups of N / G images.
-        shuffle_views: second views sit in other groups than first ones (the cure for the grouping
-            leak that MoCo's shuffling BN introduced, arXiv 1911.05722 section 3.3).
+        shuffle_views: second views sit in other groups than first ones, so that no group holds
+            both views of an image. They move by half a batch, block by block: those of one group
+            stay together. (MoCo's shuffling BN, arXiv 1911.05722 section 3.3, deals them at
+            random.)
     """
 
     num_images: int

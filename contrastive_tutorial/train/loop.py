@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -34,6 +35,8 @@ from contrastive_tutorial.train.sharding import sync_buffers
 StepLoss = Callable[[int, torch.Generator], Tensor]
 
 _WARMUP_STEPS_NOT_TIMED = 3
+_SECONDS_A_LINE = 60.0
+_LARGEST_WEIGHT = 1e6  # those of a run that learns stay below 100
 _TRY = "Try a lower learning rate, a longer warm-up, or a higher temperature"
 
 
@@ -45,8 +48,8 @@ class TrainConfig:
         steps: optimiser steps.
         lr: peak learning rate; cosine decay to zero over ``steps``.
         optimizer: ``"adam"``, ``"adamw"`` or ``"sgd"`` (momentum 0.9).
-        weight_decay: L2 penalty, not applied to one-dimensional parameters (biases, norm affine).
-        warmup: fraction of the steps with a linearly rising learning rate.
+        weight_decay: L2 penalty, not applied to biases and norm layers.
+        warmup: fraction of the steps with a linearly rising learning rate, rounded to whole steps.
         seed: of everything random in the run.
         bf16: autocast to bfloat16; ``None`` means where :func:`supports_bf16` says so.
         checkpoint_every: steps between checkpoints (when a checkpoint file is given).
@@ -96,9 +99,13 @@ class History:
         ]
 
 
-def step_seed(seed: int, step: int) -> int:
-    """A 63-bit seed for one step; steps and neighbouring seeds share no stream."""
-    digest = hashlib.blake2b(f"{seed}:{step}".encode(), digest_size=8).digest()
+def step_seed(seed: int, what: int | str) -> int:
+    """The seed of one use of random numbers in a run: a step by its number, or a purpose by name.
+
+    A hash, so that neighbouring seeds and steps have nothing to do with each other. torch's CPU
+    generator keeps 32 bits of it: among n draws two share a stream with probability n²/2³³.
+    """
+    digest = hashlib.blake2b(f"{seed}:{what}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
@@ -139,8 +146,8 @@ def train(
     every checkpoint), at measurements, and at the end.
 
     Raises:
-        InputError: if the loss or a weight is not finite (the last good checkpoint stays), or the
-            checkpoint belongs to another configuration or is damaged.
+        InputError: if the loss is not finite or the weights run away (the last good checkpoint
+            stays), or the checkpoint belongs to another configuration or is damaged.
     """
     device = next(model.parameters()).device
     group = group or ProcessGroup()
@@ -196,6 +203,7 @@ def train(
                 on_step(step, loss.detach())
             if device.type == "cpu":  # looking is free there
                 _require_finite(losses, step, step + 1, checkpoint)
+                _require_sound(model, step, checkpoint)
             last = step + 1 == config.steps
             if measure is not None and measure_every and (last or (step + 1) % measure_every == 0):
                 _require_finite(losses, 0, step + 1, checkpoint)
@@ -208,7 +216,7 @@ def train(
                 paused += time.perf_counter() - began
             if last or (step + 1) % config.checkpoint_every == 0:
                 _require_finite(losses, 0, step + 1, checkpoint)
-                _require_finite_weights(model, step, checkpoint)
+                _require_sound(model, step, checkpoint)
                 sync_buffers(model, group)  # or what other processes gathered would be lost
                 if file is not None and group.is_first:
                     done.step = step + 1
@@ -226,25 +234,40 @@ def train(
     return History(losses.float().cpu(), before + now - clock_start, rate, done.points)
 
 
-def _bar(progress: bool | str, total: int, start: int, images_per_step: int) -> tqdm:
-    # A bar written into a log or a built page is noise: draw it for eyes only.
-    hidden = progress is False or not (sys.stderr.isatty() or "ipykernel" in sys.modules)
+def _bar(progress: bool | str, total: int, start: int, images_per_step: int) -> Any:
+    label = progress if isinstance(progress, str) else "training"
+    if progress and not sys.stderr.isatty() and "ipykernel" not in sys.modules:
+        return _Log(label, start, total)
+    # A bar written into a built page is noise: draw it for eyes only.
     return tqdm(
-        total=total,
-        initial=start,
-        desc=progress if isinstance(progress, str) else "training",
-        unit="step",
-        postfix={"images/step": images_per_step},
-        disable=hidden or _in_book_build(),
-        mininterval=0.5,
-        leave=False,
-    )
+        total=total, initial=start, desc=label, unit="step",
+        postfix={"images/step": images_per_step}, mininterval=0.5, leave=False,
+        disable=progress is False or os.environ.get("CONTRASTIVE_TUTORIAL_BOOK") == "1",
+    )  # fmt: skip
 
 
-def _in_book_build() -> bool:
-    import os
+class _Log:
+    """What a log gets in place of a bar: one line a minute."""
 
-    return os.environ.get("CONTRASTIVE_TUTORIAL_BOOK") == "1"
+    def __init__(self, label: str, start: int, total: int) -> None:
+        self._label, self._start, self._step, self._total = label, start, start, total
+        self._began = self._said = time.monotonic()
+
+    def update(self, steps: int) -> None:
+        self._step += steps
+        now = time.monotonic()
+        if now - self._said < _SECONDS_A_LINE or self._step == self._total:
+            return
+        self._said = now
+        pace = (now - self._began) / (self._step - self._start)
+        print(
+            f"{self._label}: step {self._step} of {self._total}, about "
+            f"{pace * (self._total - self._step) / 60:.0f} min left",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Nothing is left to draw."""
 
 
 def _require_finite(losses: Tensor, start: int, stop: int, checkpoint: str | Path | None) -> None:
@@ -255,13 +278,23 @@ def _require_finite(losses: Tensor, start: int, stop: int, checkpoint: str | Pat
     raise InputError(f"loss is {float(losses[step])} at step {step}{_kept(checkpoint)}. {_TRY}")
 
 
-def _require_finite_weights(model: nn.Module, step: int, checkpoint: str | Path | None) -> None:
-    """A step may have a finite loss and yet spoil the weights: its gradient was not finite."""
+def _require_sound(model: nn.Module, step: int, checkpoint: str | Path | None) -> None:
+    """A step may have a finite loss and yet spoil the weights: by its gradient, or by its rate.
+
+    Norm layers hide the size of weights, so the loss of a run that diverged may look ordinary.
+    """
     names, weights = zip(*model.named_parameters(), strict=True)
-    fine = torch.stack([torch.isfinite(weight).all() for weight in weights])
-    if not bool(fine.all()):
-        name = names[int(torch.nonzero(~fine)[0])]
-        raise InputError(f"{name} is not finite after step {step}{_kept(checkpoint)}. {_TRY}")
+    with torch.no_grad():
+        largest = torch.stack([torch.linalg.vector_norm(w.float(), math.inf) for w in weights])
+    if bool((largest <= _LARGEST_WEIGHT).all()):  # NaN is not
+        return
+    worst = int(torch.nonzero(~(largest <= _LARGEST_WEIGHT))[0])
+    what = (
+        f"diverged: {names[worst]} has weights up to {float(largest[worst]):.1e}"
+        if torch.isfinite(largest[worst])
+        else f"{names[worst]} is not finite"
+    )
+    raise InputError(f"{what} after step {step}{_kept(checkpoint)}. {_TRY}")
 
 
 def _kept(checkpoint: str | Path | None) -> str:

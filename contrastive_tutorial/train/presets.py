@@ -158,6 +158,15 @@ class Preset:
         if self.compile not in COMPILE_MODES:
             raise InputError(f"compile: expected one of {COMPILE_MODES}, got {self.compile!r}")
 
+    def held_out(self, purpose: str) -> range:
+        """Numbers of steps that no training takes, for a batch of one of the evaluation's uses.
+
+        ``"precise"`` statistics, ``"clean"`` re-estimated ones, and what is ``"scored"`` share none
+        with each other either.
+        """
+        first, count = {"precise": (0, 20), "clean": (20, 20), "scored": (40, 4)}[purpose]
+        return range(self.steps + first, self.steps + first + count)
+
 
 def _resnet(epochs: int, lr: float) -> Preset:
     per_epoch = 45_000 // 512

@@ -184,3 +184,20 @@ def test_recorded_features_get_their_embeddings(tmp_path):
         assert record.arrays()["embedding_subset"].shape == (60, 2)
     with pytest.raises(InputError, match="--arrays"):
         list(embed_records(load_records(tmp_path, cell="B0")))
+
+
+def test_noise_in_order_of_labels_does_not_look_like_labels():
+    from contrastive_tutorial.metrics import knn_accuracy
+
+    labels = np.repeat(np.arange(4), 150)
+    noise = 1 + 1e-9 * np.random.default_rng(0).standard_normal((600, 16))  # float32: all alike
+    placed = umap_embed(noise)
+    found = knn_accuracy(placed, labels, placed, labels, k=10, temperature=None)
+    assert found < 0.45  # itself is one of ten: 0.25 and 0.1 by chance; it was 0.75
+
+
+def test_a_tensor_is_an_array():
+    import torch
+
+    x = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    assert np.array_equal(umap_embed(x), umap_embed(x.numpy()))

@@ -18,11 +18,13 @@ from contrastive_tutorial.augment import params
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import nt_xent
 from contrastive_tutorial.metrics import probes
+from contrastive_tutorial.norm import BatchRenorm2d
 from contrastive_tutorial.study import evaluator
 from contrastive_tutorial.study.cells import CELLS, PRESETS
 from contrastive_tutorial.study.diagnostics import cluster_protocols
 from contrastive_tutorial.study.experiment import Experiment
 from contrastive_tutorial.study.request import Request
+from contrastive_tutorial.study.scoring import shuffled
 from contrastive_tutorial.study.views import project
 from contrastive_tutorial.train.optimizers import make_optimizer
 
@@ -254,3 +256,41 @@ def test_a_request_says_everything_but_the_images(sets):
     generator = torch.Generator()
     losses = [e.loss(0, generator.manual_seed(0)) for e in (asked, said)]
     assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_renorm_cell_renormalises(passes, sets):
+    cell = replace(CELLS["B0"], norm="renorm")
+    preset = replace(TINY, steps=8, passes=passes)
+    experiment = Experiment(cell, sets, preset, device="cpu")
+    experiment.train(progress=False)
+    layer = next(m for m in experiment.model.modules() if isinstance(m, BatchRenorm2d))
+    assert layer.total_steps == 8 * passes
+    assert int(layer.num_batches_tracked) == 8 * passes
+
+
+def test_features_of_batch_statistics_do_not_depend_on_the_order_of_images(sets):
+    """Image sets lie in order of class; a batch must not."""
+    images = sets[0]
+    by_class = images.subset(torch.argsort(images.labels, stable=True))
+    experiment = Experiment("B0", sets, TINY, device="cpu")
+    before = {name: value.clone() for name, value in experiment.model.state_dict().items()}
+    own = experiment.features(by_class, "test-batch")
+    mixed = shuffled("test-batch", by_class.images, 0)
+    first = by_class.labels[mixed[: len(mixed) // 2]].bincount(minlength=10)
+    assert first.min() > 15  # of 30 of a class in half of the images
+    # The rows come back in their own order.
+    assert (
+        torch.nn.functional.cosine_similarity(own, experiment.features(by_class, "running")).mean()
+        > 0.9
+    )
+    for name, value in experiment.model.state_dict().items():
+        assert torch.equal(value, before[name]), name  # looking changes nothing
+
+
+@pytest.mark.parametrize("name", ["cpu", "resnet", "resnet-500"])
+def test_no_batch_of_the_evaluation_is_one_of_training_or_of_another_use(name):
+    preset = PRESETS[name]
+    steps = [set(preset.held_out(use)) for use in ("precise", "clean", "scored")]
+    steps.append(set(range(preset.steps)))
+    assert sum(map(len, steps)) == len(set().union(*steps))

@@ -7,18 +7,23 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import TINY, files_in, run
 
 from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm import evaluation_statistics
 from contrastive_tutorial.records import load_records
 from contrastive_tutorial.study import runner
-from contrastive_tutorial.study.cells import CELLS, PRESETS
+from contrastive_tutorial.study.cells import CELLS, DEFINITION, PRESETS
+from contrastive_tutorial.study.reproduction import reproduce
 from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.runner import parse_budget, plan, study
+from contrastive_tutorial.train import load_encoder
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 
@@ -262,3 +267,78 @@ def test_budgets(text, seconds):
 def test_bad_budgets(text):
     with pytest.raises(InputError, match=r"90s, 25m or 1\.5h"):
         parse_budget(text)
+
+
+def test_a_record_of_another_definition_is_not_mixed_in(sets, tmp_path):
+    record = run("pca", sets, "tiny", 0, 10, tmp_path)
+    assert record.hyperparameters["definition"] == DEFINITION
+    assert len(record.hyperparameters["policies"]) == 16
+    old = json.loads(record.path.read_text())
+    del old["hyperparameters"]["definition"]
+    record.path.write_text(json.dumps(old))
+    with pytest.raises(
+        InputError, match=f"definition 1 of the cells .*computes definition {DEFINITION}"
+    ):
+        run("pca", sets, "tiny", 0, 10, tmp_path)
+    with pytest.raises(InputError, match="definition 1 of the cells"):
+        runner.missing(asked(["pca"], [0], tmp_path), sets[0])
+    with pytest.raises(InputError, match=r"definition 1 .* reproduce it with that commit"):
+        reproduce(record.path, sets)
+    again = run("pca", sets, "tiny", 0, 10, tmp_path, again=True)
+    assert again.metrics == record.metrics
+
+
+def test_weights_are_kept_on_request_and_go_with_the_next_run(sets, tmp_path):
+    record = run("S-P1", sets, "tiny", 0, 5, tmp_path, keep_weights=True)
+    file = record.path.with_suffix(".safetensors")
+    encoder = load_encoder(file)
+    with evaluation_statistics(encoder, record.evaluation) as forward:
+        h = forward(sets[2].images[:4].float() / 255)
+    assert h.shape == (4, 128)
+    fresh = run("S-P1", sets, "tiny", 0, 5, tmp_path, again=True, arrays=False)
+    assert [path.name for path in files_in(tmp_path)] == [fresh.path.name]
+
+
+def test_a_run_that_diverges_says_so_and_leaves_no_record(sets, tmp_path):
+    with pytest.raises(InputError, match=r"diverged: .* after step 0; the last good checkpoint"):
+        run("B0", sets, replace(TINY, lr=1e9), 0, 5, tmp_path)
+    assert [path.suffix for path in files_in(tmp_path)] == [".checkpoint"]
+
+
+def test_collapsed_features_are_named(sets, tmp_path):
+    grey = [replace(part, images=torch.full_like(part.images, 128)) for part in sets]
+    with pytest.warns(UserWarning, match="collapsed: all test images have the same features"):
+        record = run("untrained", grey, "tiny", 0, 5, tmp_path)
+    assert record.extra["collapsed"] == 1.0
+
+
+def test_images_without_labels_are_trained_and_scored_by_what_needs_none(sets, tmp_path):
+    bare = [
+        replace(p, labels=torch.zeros_like(p.labels), class_names=("unlabelled",)) for p in sets
+    ]
+    record = run("S-P1", bare, "tiny", 0, 5, tmp_path)
+    assert {"alignment", "uniformity", "rankme", "policy_probe_z", "loss_final"} <= set(
+        record.metrics
+    )
+    assert not {"cluster_accuracy", "nmi", "knn10", "linear_probe"} & set(record.metrics)
+    assert record.evaluations == {}
+    with pytest.raises(InputError, match="has no labels"):
+        run("pca", bare, "tiny", 0, 5, tmp_path)
+
+
+def test_fewer_than_200_images_have_a_score(sets, tmp_path):
+    few = (sets[0].subset(range(0, 600, 5)), *sets[1:])
+    record = run("B0", few, replace(TINY, batch_size=20), 0, 5, tmp_path)
+    assert "knn200" not in record.metrics
+    assert "knn10" in record.metrics
+
+
+def test_own_branch_probe_exists_where_every_policy_has_a_branch(sets, tmp_path):
+    for cell, k, there in (
+        ("M-P1", 5, False),
+        ("S-P0", 10, False),
+        ("M-P1", 10, True),
+        ("B0", 5, True),
+    ):
+        extra = run(cell, sets, "tiny", 1, k, tmp_path).extra
+        assert ("policy_probe_z_own_branch" in extra) == there, (cell, k)

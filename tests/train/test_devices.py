@@ -19,3 +19,11 @@ def test_the_name_of_a_cpu_tells_its_instructions_and_threads():
     name = device_name(torch.device("cpu"))
     assert torch.backends.cpu.get_cpu_capability() in name
     assert name.endswith(f"({torch.get_num_threads()} threads)")
+
+
+@pytest.mark.parametrize("name", ["mps", "mps:0", "xpu", "meta", "hpu"])
+def test_a_device_that_cannot_compute_here_is_one_line(name):
+    if getattr(torch, name.split(":")[0], None) and torch.accelerator.is_available():
+        pytest.skip("this machine may have it")
+    with pytest.raises(InputError, match=rf"device: '{name}' cannot be used here .*--device cpu"):
+        resolve_device(name)

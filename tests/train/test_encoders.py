@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm import convert_norm
 from contrastive_tutorial.train import encoders
 
 
@@ -51,3 +53,34 @@ def test_projection_head_forms():
 def test_unknown_encoder():
     with pytest.raises(InputError, match="two_conv_strided"):
         encoders.build("vgg")
+
+
+@pytest.mark.parametrize("kind", ["bn", "dsbn", "ghost", "renorm", "gn"])
+def test_a_kept_encoder_comes_back_with_the_same_features(kind, tmp_path):
+    network = encoders.seeded(0, "two_conv_strided").encoder
+    if kind != "bn":
+        network = convert_norm(network, kind, 4, total_steps=9,
+                               grouping="contiguous" if kind == "ghost" else None)  # fmt: skip
+    network(torch.rand(8, 3, 32, 32))  # moves the running statistics
+    file = tmp_path / "B0-K4-s0.safetensors"
+    encoders.save_encoder(file, network, encoder="two_conv_strided", norm=kind, num_subsets=4)
+    again = encoders.load_encoder(file)
+    assert not again.training
+    x = torch.rand(4, 3, 32, 32)
+    assert torch.equal(again(x), network.eval()(x))
+
+
+def test_weights_of_something_else_are_refused(tmp_path):
+    file = tmp_path / "x.safetensors"
+    with pytest.raises(InputError, match="--keep-weights"):
+        encoders.load_encoder(file)
+    file.write_bytes(b"no")
+    with pytest.raises(InputError, match="--keep-weights"):
+        encoders.load_encoder(file)
+    own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
+    encoders.save_encoder(file, own, encoder="", norm="bn", num_subsets=1)
+    with pytest.raises(InputError, match="network of your own"):
+        encoders.load_encoder(file)
+    assert torch.equal(encoders.load_encoder(file, own)[0].weight, own[0].weight)
+    with pytest.raises(InputError, match="another network"):
+        encoders.load_encoder(file, nn.Linear(3, 3))

@@ -269,3 +269,32 @@ def test_step_seeds_differ():
 def test_bad_configurations(options, message):
     with pytest.raises(InputError, match=message):
         TrainConfig(**options)
+
+
+def test_a_run_that_diverges_is_named_where_its_loss_looks_ordinary(tmp_path):
+    model = nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4, affine=False))
+
+    def loss(step, generator):  # bounded: the norm hides the size of the weights
+        x = torch.randn(8, 2, 8, 8, generator=generator)
+        return model(x).tanh().mean()
+
+    file = tmp_path / "c"
+    with pytest.raises(InputError, match=r"diverged: 0\.weight has weights up to .* after step 0;"):
+        train(model, loss, TrainConfig(5, lr=1e9), checkpoint=file, progress=False)
+    assert float(load_file(file)["model.0.weight"].abs().max()) < 1
+
+
+def test_a_log_gets_lines_and_no_bar(monkeypatch, capsys):
+    monkeypatch.setattr("contrastive_tutorial.train.loop._SECONDS_A_LINE", 0.0)
+    model = small_model()
+    train(model, regression(model), TrainConfig(3), progress="B0 seed 0")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"B0 seed 0: step {n} of 3, about 0 min left" for n in (1, 2)]
+    train(model, regression(model), TrainConfig(3), progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_seeds_of_purposes_and_of_steps_differ():
+    names = ["projections", "policy probes", *range(300)]
+    seeds = {step_seed(seed, what) for seed in range(30) for what in names}
+    assert len({seed & 0xFFFFFFFF for seed in seeds}) == 30 * len(names)  # what a CPU keeps

@@ -250,6 +250,12 @@ def test_alone_nothing_changes():
     x = torch.ones(2, 2)
     assert ProcessGroup().gather(x) is x
     assert ProcessGroup().from_first(lambda: 3) == 3
+    with pytest.raises(InputError, match="odd"):
+        ProcessGroup().all_or_none(_refuses)
+
+
+def _refuses():
+    raise InputError("odd")
 
 
 @pytest.mark.parametrize(
