@@ -20,7 +20,7 @@ from torch import nn
 from contrastive_tutorial import norm
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
-from contrastive_tutorial.widgets import Lab
+from contrastive_tutorial.widgets import Lab, fragment
 from contrastive_tutorial.widgets.continued import recipes
 from contrastive_tutorial.widgets.lab import FIELDS, SIDES, questions
 
@@ -520,6 +520,36 @@ def test_calm_pages_are_drawn_at_most_once_a_second(whole):
             root(tab),
         )
         assert min(gaps) >= 990
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_the_same_file_is_an_anywidget_that_tells_the_kernel(tmp_path):
+    lab = Lab(a=SHORT, b=SHORT)
+    (tmp_path / "empty.html").write_text("<!doctype html><title>notebook</title><body></body>")
+    module = base64.b64encode(fragment.module_source("lab/lab").encode()).decode()
+    with opened(tmp_path / "empty.html") as tab:
+        tab.evaluate(
+            """async ([module, state]) => {
+              const { default: widget } = await import(`data:text/javascript;base64,${module}`);
+              window.sent = [];
+              const model = { get: (name) => state[name], on() {}, off() {},
+                set(name, value) { state[name] = value; },
+                save_changes() { sent.push(JSON.stringify(state.settings)); } };
+              const el = document.body.appendChild(document.createElement("div"));
+              window.close = widget.render({ model, el });
+            }""",
+            [module, state(lab) | {"address": False}],
+        )
+        ready(tab)
+        assert button(tab, "Copy link").count() == 0
+        tab.get_by_text("All settings").click()
+        field(tab, "B", "norm").select_option("ghost")
+        told = json.loads(tab.evaluate("sent.at(-1)"))
+        assert told["A"] == lab.settings["A"]
+        assert told["B"] == lab.settings["B"] | {"norm": "ghost"}
+        ready(tab)
+        tab.evaluate("window.close()")  # what a front end calls when the output goes
 
 
 @pytest.mark.browser
