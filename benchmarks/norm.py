@@ -24,7 +24,7 @@ from common import origin
 from torch import Tensor, nn
 
 from contrastive_tutorial.norm import KINDS, convert_norm
-from contrastive_tutorial.train import resnet18, two_conv
+from contrastive_tutorial.train import compiled, resnet18, two_conv
 
 Step = Callable[[], None]
 
@@ -124,7 +124,7 @@ def main() -> None:
 
     def prepared(model: nn.Module, kind: str) -> nn.Module:
         model = convert_norm(model, kind, k, total_steps=1000).to(device).to(memory_format=layout)
-        return torch.compile(model) if args.compile else model  # type: ignore[return-value]
+        return compiled(model) if args.compile else model
 
     torch.manual_seed(0)
     studies: dict[str, dict[str, Step]] = {}

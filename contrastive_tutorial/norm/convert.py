@@ -29,7 +29,7 @@ with hooks, or another ``forward`` put in        InputError
 
 The layers are in :mod:`~contrastive_tutorial.norm.layers` and
 :mod:`~contrastive_tutorial.norm.renorm`, what to do in evaluation in
-:mod:`~contrastive_tutorial.norm.statistics`; all are importable from here.
+:mod:`~contrastive_tutorial.norm.statistics`.
 """
 
 from __future__ import annotations
@@ -54,31 +54,6 @@ from contrastive_tutorial.norm.layers import (
     has_activation_inside,
 )
 from contrastive_tutorial.norm.renorm import BatchRenorm1d, BatchRenorm2d
-from contrastive_tutorial.norm.statistics import (
-    EVALUATION_STATISTICS,
-    evaluation_statistics,
-    precise_bn,
-    reestimate,
-)
-
-__all__ = [
-    "EVALUATION_STATISTICS",
-    "KINDS",
-    "BatchRenorm1d",
-    "BatchRenorm2d",
-    "GhostBatchNorm1d",
-    "GhostBatchNorm2d",
-    "NoNorm",
-    "PlainGroupNorm",
-    "SplitBatchNorm1d",
-    "SplitBatchNorm2d",
-    "SubsetAffineBatchNorm1d",
-    "SubsetAffineBatchNorm2d",
-    "convert_norm",
-    "evaluation_statistics",
-    "precise_bn",
-    "reestimate",
-]
 
 KINDS = ("bn", "renorm", "ghost", "split", "dsbn", "affine", "gn", "none")
 

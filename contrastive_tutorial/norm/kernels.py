@@ -210,7 +210,9 @@ class GroupedNormalize(torch.autograd.Function):
         offset = -invstd * sum_dy / count - slope * mean
         a, b, c = by_row(gain), by_row(slope), by_row(offset)
         # Into the memory of the product: fresh memory costs a CPU as much as a pass over it.
-        grad_x = torch.addcmul(c, dy, a, out=product).addcmul_(x, b).to(x.dtype)
+        grad_x = torch.addcmul(c, dy, a, out=product).addcmul_(x, b)
+        if half:
+            grad_x = grad_x.to(x.dtype)
         return grad_x, grad_weight, grad_bias, None, None, None, None, None
 
 

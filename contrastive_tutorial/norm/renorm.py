@@ -205,7 +205,8 @@ class BatchRenorm2d(OwnBatchNorm):
             step = torch.zeros_like(step)
         elif self.total_steps == 0:
             step = torch.ones_like(step)
-        progress = step / max(self.total_steps, 1)
+        wide = torch.promote_types(self.running_mean.dtype, torch.float32)
+        progress = step.to(wide) / max(self.total_steps, 1)
 
         def ramp(start: float, full: float, at: float) -> Tensor:
             share = ((progress - WARMUP) / (at - WARMUP)).clamp(0, 1)
