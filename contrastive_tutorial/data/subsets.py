@@ -109,11 +109,14 @@ class SubsetBatches:
         if smallest < self.per_group:
             if groups > 1:
                 asked = f"{self.per_group} images a step are asked of each of {groups} subsets, but"
-                asked += f" the smallest holds {smallest}; use fewer subsets, more images"
+                asked += f" the smallest holds {smallest}"
             else:
-                asked = f"{self.per_group} images a step, but there are only {smallest}; use more"
+                asked = f"{self.per_group} images a step, but there are only {smallest}"
+            fits = f"--preset NAME+batch_size={smallest * groups} fits"
+            if smallest * groups < 2:
+                fits = "there are too few images"
             raise InputError(
-                f"batch_size: {asked}, or a smaller batch (--preset NAME+batch_size=N)"
+                f"batch_size: {asked}; use more images, fewer subsets, or a smaller batch: {fits}"
             )
 
     def _shuffled(self, group: int, epoch: int) -> Tensor:

@@ -103,3 +103,11 @@ def test_seeds_that_no_generator_takes(seed):
 def test_every_seed_that_is_allowed_gives_batches():
     batches = SubsetBatches(partition(torch.arange(40) % 4, 2, 0), 8, seed=2**32 - 1)
     assert len(set(batches.indices(7).tolist())) == 8
+
+
+@pytest.mark.parametrize(("balanced", "fits"), [(True, 30), (False, 32)])
+def test_a_batch_that_is_too_large_names_the_largest_that_works(balanced: bool, fits: int) -> None:
+    ids = torch.arange(32) % 3
+    with pytest.raises(InputError, match=rf"batch_size={fits} fits"):
+        SubsetBatches(ids, 60, balanced=balanced)
+    assert len(SubsetBatches(ids, fits, balanced=balanced).indices(0)) == fits
