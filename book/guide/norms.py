@@ -135,9 +135,9 @@ def load_into_lightly_split_after_eval() -> Seen:
     expect="Statistics of the images that were passed.",
     happens="Nothing is learned: the mean stays {mean:.2f} and the variance {variance:.2f}, for "
     "images of mean 5. `update_bn` sets `momentum=None`, and the layer reads None as 0.",
-    cost="Stochastic weight averaging leaves a network whose norm layers do nothing; its kNN falls "
-    "near that of noise, and no message says why.",
-    instead="[[norm.precise_bn]] knows every layer of ours and refuses what it does not know.",
+    cost="Stochastic weight averaging leaves a network whose norm layers do not normalise, and no "
+    "message says why.",
+    instead="[[norm.precise_bn]] re-estimates our layers and torch's BatchNorm.",
     holds=lambda seen: abs(seen["mean"]) < 0.01 and abs(seen["variance"] - 1) < 0.01,
 )
 def update_bn_on_lightly_split() -> Seen:
@@ -202,8 +202,8 @@ def torch_sync_conversion_of_timm() -> Seen:
     "Convert lightly's split BN to SyncBatchNorm",
     libraries="lightly",
     expect="An error, or a synchronised layer.",
-    happens="The conversion works and training would too; the first evaluation raises {error}: "
-    "{channels} channels, but {entries} running means.",
+    happens="The conversion succeeds; the first evaluation raises {error}: {channels} channels, "
+    "but {entries} running means.",
     cost="The failure comes at the end of the first epoch on the cluster.",
     instead="K groups in one process equal K processes with local BN, so you rarely need both: see "
     "[chapter 5](05-normalisation-family.html).",
@@ -321,7 +321,7 @@ def fold_timm_split() -> Seen:
     "{instance:.2f}; BatchNorm's is {batch:.2f}. It counts {count} batches.",
     cost="`update_bn` sets exactly this. A style-normalised encoder is then evaluated with mean 0 "
     "and variance 1.",
-    instead="[[norm.precise_bn]] averages over the images themselves.",
+    instead="Keep a momentum, and leave InstanceNorm out of `update_bn`.",
     holds=lambda seen: abs(seen["instance"]) < 0.5 < abs(seen["batch"]),
 )
 def instance_norm_without_momentum() -> Seen:
@@ -524,7 +524,7 @@ def export_in_training_mode() -> Seen:
     "The averaged teacher of ema-pytorch",
     libraries="ema-pytorch",
     expect="In evaluation mode: it uses averaged running statistics and does not change.",
-    happens="It stays in training mode ({training}): images of mean 100 come out at {out:.1f}, and "
+    happens="It stays in training mode: images of mean 100 come out at {out:.1f}, and "
     "50 such calls move its running mean from {before:.0f} to {after:.0f}.",
     cost="A BYOL-style teacher normalises by its batch and learns statistics from whatever it is "
     "asked, test images too.",
