@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from contrastive_tutorial.augment import POLICIES
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.metrics import metric
+from contrastive_tutorial.metrics import METRICS, metric
 from contrastive_tutorial.records import NotRecordedError, Record, Summary, value
 from contrastive_tutorial.report.figures import (
     cell_label,
@@ -153,10 +153,8 @@ def policy_shifts(records: Sequence[Record]) -> tuple[dict[int, float], dict[int
 
 #: Panels of :func:`leak`: metric and title.
 LEAK_PANELS = {
-    "contrastive_train": "contrastive acc., training",
-    "contrastive_eval": "contrastive acc., evaluation",
-    "loss_final": "NT-Xent loss (nats)",
-    "knn200": "kNN accuracy (k = 200)",
+    name: METRICS[name].short
+    for name in ("contrastive_train", "contrastive_eval", "loss_final", "knn200")
 }
 #: The two groupings that :func:`leak` compares, and the group sizes.
 LEAK_KINDS = {"ghost-same": "both views in one group", "ghost-shuffle": "second views elsewhere"}

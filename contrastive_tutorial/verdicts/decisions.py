@@ -110,11 +110,6 @@ class Verdict:
     data: str
     parts: tuple[PartVerdict, ...] = field(default=())
 
-    @property
-    def numbers(self) -> dict[str, float]:
-        """Mean of every part that could be computed, by the part's name."""
-        return {part.name: part.mean for part in self.parts if part.mean is not None}
-
 
 @dataclass(frozen=True)
 class PrimaryResult:
@@ -142,7 +137,6 @@ def contrast(
     how: str | None = None,
     seeds: Sequence[int] | None = None,
     min_seeds: int | None = None,
-    confidence: float = 0.95,
 ) -> Contrast:
     """``cell_a`` minus ``cell_b``, paired over seeds.
 
@@ -157,7 +151,6 @@ def contrast(
         seeds: use these. Without it both cells must have been run with the same seeds.
         min_seeds: refuse fewer; by default as many as the sign-flip test takes to reach p < 0.05
             (6). Fewer give an interval, but never a significant p.
-        confidence: of the interval.
 
     Raises:
         InputError: for too few seeds, seeds that one side lacks, data hashes, presets or evaluation
@@ -188,7 +181,7 @@ def contrast(
         seeds=used,
         deltas=deltas,
         mean=mean(deltas),
-        interval=mean_interval(deltas, confidence),
+        interval=mean_interval(deltas),
         p=sign_flip_p(deltas),
         remark=mixed(table[cell][seed] for cell in cells for seed in used),
     )
