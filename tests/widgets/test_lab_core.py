@@ -470,6 +470,45 @@ def test_a_bad_setting_and_a_rate_too_high_are_told():
     assert end["export"]["metrics"]["knn10"] == kinds(heard, "ready")[0]["untrained"]["knn"]
 
 
+QUESTIONS = json.loads((LAB / "questions.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("item", QUESTIONS, ids=lambda item: item["id"])
+def test_a_question_is_asked_only_where_its_seeds_agree_on_the_answer(item, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    import lab_questions
+
+    assert lab_questions.promised(item)
+    assert lab_questions.answered(item) == item, "python benchmarks/lab_questions.py"
+    a, b = (np.array(side) for side in item["values"])
+    assert len(a) == len(b) == item["seeds"] >= 6
+    interval = records.mean_interval((b - a).tolist())
+    assert item["effect"] == pytest.approx((b - a).mean(), abs=1e-4)
+    assert item["interval"] == pytest.approx([interval.low, interval.high], abs=5e-4)
+    asked = next(one for one in lab_questions.QUESTIONS if one["id"] == item["id"])
+    assert asked.items() <= item.items(), "the runs are of what the page sets"
+
+
+@pytest.mark.parametrize(
+    ("effect", "interval", "shows", "answer", "promised"),
+    [
+        (0.2, [0.1, 0.3], 2.0, 1, True), (-0.2, [-0.3, -0.1], 2.0, 0, True),
+        (0.01, [-0.01, 0.02], None, 2, True), (0.02, [-0.1, 0.14], None, None, False),
+        (0.02, [0.01, 0.05], 2.0, None, False), (0.2, [0.1, 0.3], 31.0, 1, False),
+    ],
+)  # fmt: skip
+def test_what_seeds_say(effect, interval, shows, answer, promised, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    import lab_questions
+
+    found = {"effect": effect, "interval": interval, "shows": shows, "same": 0.03, "seconds": 6.0,
+             "values": [[0.1], [0.1 + effect]], "seeds": 6, "label": "kNN"}  # fmt: skip
+    said = lab_questions.answered(found)
+    assert said["answer"] == answer
+    assert lab_questions.promised(said) == promised
+    assert f"{interval[1]:+.2f}".replace("-", "−") in said["measured"]
+
+
 def test_the_compiled_core_is_the_one_whose_hash_is_written_down():
     written = (LAB / "lab.wasm.sha256").read_text().split()
     assert written == [hashlib.sha256((LAB / "lab.wasm").read_bytes()).hexdigest(), "lab.wasm"]
