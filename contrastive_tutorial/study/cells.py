@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.errors import InputError, unknown
 from contrastive_tutorial.train import PRESETS, Preset, preset
 
 __all__ = ["CELLS", "PRESETS", "THREE", "Cell", "Preset", "cell", "preset"]
@@ -24,6 +24,7 @@ __all__ = ["CELLS", "PRESETS", "THREE", "Cell", "Preset", "cell", "preset"]
 #:    the evaluation come from a hash of seed and purpose. The own-branch probe is left out where
 #:    policies have no branch of their own (it repeated the headline). loss_final of the
 #:    normalisation study is measured after training, as in the other. Renorm cells renormalise.
+#:    Uniformity counts pairs of different images.
 DEFINITION = 2
 
 POLICY_RULES = ("P0", "P1", "P-rand", "P-img", "P0-shared", "P1c", "P1j")
@@ -222,5 +223,5 @@ def cell(name: str) -> Cell:
         InputError: for an unknown name, listing the known ones.
     """
     if name not in CELLS:
-        raise InputError(f"unknown cell {name!r}; the cells are {', '.join(CELLS)}")
+        raise unknown("cell", name, CELLS)
     return CELLS[name]

@@ -205,7 +205,9 @@ class Evaluator:
             "dot_positive": similarity.positive,
             "dot_negative": similarity.negative,
             "alignment": metrics.alignment(z[0], z[1]),
-            "uniformity": metrics.uniformity(torch.cat(z)),
+            "uniformity": metrics.uniformity(
+                torch.cat(z), image_ids=torch.arange(len(ids)).repeat(2)
+            ),
             "rankme": metrics.rankme(h_train),
         }
 

@@ -248,6 +248,12 @@ class Experiment:
         early = self._early_accuracy() if self.cell.early_steps else None
         if early is not None:
             self.model.early = early
+
+        def after_step(step: int, loss: torch.Tensor) -> None:
+            for call in (on_step, early and early.after_step):
+                if call is not None:
+                    call(step, loss)
+
         try:
             history = train(
                 self.trained,
@@ -257,7 +263,7 @@ class Experiment:
                 checkpoint=checkpoint,
                 fingerprint=self.fingerprint(),
                 progress=progress,
-                on_step=_both(on_step, early and early.after_step),
+                on_step=after_step,
                 measure=self.knn if self.preset.knn_every else None,
                 measure_every=self.preset.knn_every,
                 group=self.group,
@@ -310,15 +316,14 @@ class Experiment:
         """h of clean images, float32 ``(N, feature_dim)``, under the headline statistics.
 
         The running statistics are measured anew (precise BN) on the cell's own training batches
-        first, as everywhere in this package.
+        first, as everywhere in this package, and the model keeps them.
 
         Args:
             images: any image set.
             how: other evaluation statistics, by name.
         """
         how = how or self.cell.headline_statistics
-        evaluator = self._evaluator()
-        encoder = copy.deepcopy(self.model.encoder)  # the model's own statistics stay
+        evaluator, encoder = self._evaluator(), self.model.encoder
         evaluator.make_exact(encoder)
         if how == "reestimated":
             evaluator.reestimate(encoder)
@@ -392,18 +397,3 @@ class Experiment:
             git_commit=git_commit(),
             extra=scores.extra,
         )
-
-
-def _both(
-    first: Callable[[int, torch.Tensor], None] | None,
-    second: Callable[[int, torch.Tensor], None] | None,
-) -> Callable[[int, torch.Tensor], None] | None:
-    """Call both after a step, the second one last."""
-    if first is None or second is None:
-        return first or second
-
-    def call(step: int, loss: torch.Tensor) -> None:
-        first(step, loss)
-        second(step, loss)
-
-    return call

@@ -195,8 +195,7 @@ def test_on_an_accelerator_the_same_weights_are_learned(name, sets, tmp_path):
 
 @pytest.mark.parametrize("name", ["B0", "S-P1"])
 def test_on_an_accelerator_the_same_is_measured(name, sets, monkeypatch):
-    fit = probes._logistic_regression  # a hundred steps of it would take most of the time
-    monkeypatch.setattr(probes, "_logistic_regression", lambda *args: fit(*args[:-1], 3))
+    monkeypatch.setattr(probes, "_MAX_ITER", 3)  # a hundred would take most of the time
     monkeypatch.setattr(evaluator, "cluster_protocols", partial(cluster_protocols, restarts=1))
     expected = Experiment(name, sets, TINY, device="cpu").evaluate(with_arrays=True)
     with accelerator() as device:
@@ -274,7 +273,6 @@ def test_features_of_batch_statistics_do_not_depend_on_the_order_of_images(sets)
     images = sets[0]
     by_class = images.subset(torch.argsort(images.labels, stable=True))
     experiment = Experiment("B0", sets, TINY, device="cpu")
-    before = {name: value.clone() for name, value in experiment.model.state_dict().items()}
     own = experiment.features(by_class, "test-batch")
     mixed = shuffled("test-batch", by_class.images, 0)
     first = by_class.labels[mixed[: len(mixed) // 2]].bincount(minlength=10)
@@ -284,8 +282,17 @@ def test_features_of_batch_statistics_do_not_depend_on_the_order_of_images(sets)
         torch.nn.functional.cosine_similarity(own, experiment.features(by_class, "running")).mean()
         > 0.9
     )
+    assert torch.equal(own, experiment.features(by_class, "test-batch"))
+
+
+def test_scoring_leaves_the_model_alone_and_any_statistics_can_be_asked_for(sets, monkeypatch):
+    monkeypatch.setattr(probes, "_MAX_ITER", 3)
+    experiment = Experiment("S-P1", sets, TINY, num_subsets=5, device="cpu")
+    assert experiment.features(sets[2], "reestimated").shape == (200, 128)
+    before = {name: value.clone() for name, value in experiment.model.state_dict().items()}
+    experiment.evaluate()
     for name, value in experiment.model.state_dict().items():
-        assert torch.equal(value, before[name]), name  # looking changes nothing
+        assert torch.equal(value, before[name]), name
 
 
 @pytest.mark.parametrize("name", ["cpu", "resnet", "resnet-500"])
