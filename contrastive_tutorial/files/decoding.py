@@ -180,8 +180,8 @@ def _too_large(path: Path, name: Name, extent: str, limit: int) -> ImageError:
 
 
 def _pixels(path: Path, name: Name, image: Image.Image, side: int) -> Pixels:
-    told = image.info.keys() & _TELLING if image.info else ()
-    if image.mode == "RGB" and image.size == (side, side) and image.format != "PNG" and not told:
+    plain = image.format != "PNG" and _TELLING.isdisjoint(image.info)
+    if image.mode == "RGB" and image.size == (side, side) and plain:
         return np.asarray(image)
     if image.format in ("JPEG", "MPO") and min(image.size) >= 8 * side:
         image.draft(None, (4 * side, 4 * side))  # the decoder shrinks by 2, 4 or 8 at no cost
