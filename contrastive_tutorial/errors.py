@@ -4,11 +4,26 @@ The command line prints it on one line and exits with status 2; nothing else is 
 defect of ours still shows its traceback.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib.util import find_spec
 
 
 class InputError(ValueError):
     """Bad input from the caller. The message names the argument, what was expected and got."""
+
+
+def unknown(what: str, name: object, known: Iterable[str]) -> InputError:
+    """The error for a name that is not among the ``known`` ones, with the one that was meant.
+
+    >>> print(unknown("cell", "b0", ["B0", "S-P1"]))
+    unknown cell 'b0' (did you mean 'B0'?); known are B0, S-P1
+    """
+    known = list(known)
+    by_lower = {other.lower(): other for other in known}
+    close = get_close_matches(str(name).lower(), by_lower, n=1)
+    hint = f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
+    return InputError(f"unknown {what} {name!r}{hint}; known are {', '.join(known)}")
 
 
 class MissingExtraError(ImportError):

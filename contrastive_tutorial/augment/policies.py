@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.errors import InputError, unknown
 
 Range = tuple[float, float]
 
@@ -133,5 +133,4 @@ def policy_by_name(name: str) -> Policy:
     for policy in POLICIES:
         if policy.name == name:
             return policy
-    names = ", ".join(policy.name for policy in POLICIES)
-    raise InputError(f"unknown policy {name!r}: choose one of {names}")
+    raise unknown("policy", name, [policy.name for policy in POLICIES])

@@ -11,6 +11,7 @@ import argparse
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -84,6 +85,12 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"one that '{PROGRAM} cells' lists (default: cpu); NAME+field=value changes a "
         "value, as in resnet-100+batch_size=256",
     )
+    for flag, kind, what in (
+        ("--epochs", float, "passes over the training images, in place of the preset's steps"),
+        ("--lr", float, "learning rate, in place of the preset's"),
+        ("--batch-size", int, "images a step, in place of the preset's"),
+    ):
+        training.add_argument(flag, type=kind, metavar="N", help=what)
     training.add_argument(
         "--device", metavar="NAME", help="cpu, cuda or cuda:N (default: the best there is)"
     )
@@ -106,6 +113,11 @@ def build_parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     one.add_argument(
         "--subsets", type=int, default=10, metavar="K", help="number of subsets (default: 10)"
+    )
+    one.add_argument(
+        "--keep-weights",
+        action="store_true",
+        help="leave the trained encoder beside the record, as .safetensors",
     )
     one.add_argument("--again", action="store_true", help="run even if there is a record")
     one.add_argument(
@@ -242,6 +254,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _note(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as one line, without the place in the source where it was issued."""
+    print(f"{PROGRAM}: note: {' '.join(str(message).split())}", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     for stream in (sys.stdout, sys.stderr):
@@ -249,7 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     try:
-        status = int(_COMMANDS[options.command](options) or 0)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            status = int(_COMMANDS[options.command](options) or 0)
         sys.stdout.flush()  # what cannot be written must fail here, not while Python shuts down
         return status
     except (InputError, MissingExtraError) as error:
@@ -284,13 +303,37 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _preset(options: argparse.Namespace) -> str:
+    """The preset's name with what --epochs, --lr and --batch-size change of it."""
+    from contrastive_tutorial import data
+    from contrastive_tutorial.train import changed, preset
+
+    wanted = {"lr": options.lr, "batch_size": options.batch_size}
+    values = {name: value for name, value in wanted.items() if value is not None}
+    if options.epochs is not None:
+        if not options.epochs > 0:
+            raise InputError(f"--epochs: expected a positive number, got {options.epochs:g}")
+        batch = values.get("batch_size") or preset(options.preset).batch_size
+        images = len(data.load(options.data, "train"))
+        values["steps"] = max(1, round(options.epochs * images / batch))
+    if not values:
+        return str(options.preset)
+    if "+" in options.preset:
+        raise InputError(
+            f"--preset {options.preset}: name all changes there, or use a plain preset with "
+            "--epochs, --lr and --batch-size"
+        )
+    return changed(options.preset, **values).name
+
+
 def _run(options: argparse.Namespace) -> int:
     from contrastive_tutorial.study import Request, run, runner
     from contrastive_tutorial.train import ProcessGroup, processes, requested
 
     request = Request(
-        options.cell, options.preset, options.seed, options.subsets, options.results,
+        options.cell, _preset(options), options.seed, options.subsets, options.results,
         options.device, options.arrays, options.again, not options.quiet, options.batch_norm,
+        options.keep_weights,
     )  # fmt: skip
     runner.check(request, ProcessGroup(*requested()))  # before waiting for other processes
     with processes(options.device) as group:
@@ -317,7 +360,7 @@ def _study(options: argparse.Namespace) -> int:
     shard = _shard(options.shard)
     planned = runner.plan(
         _words(options.cells) or list(CELLS), _numbers(options.seeds), _numbers(options.subsets),
-        preset=options.preset, results=options.results, device=options.device,
+        preset=_preset(options), results=options.results, device=options.device,
         arrays=options.arrays, progress=not options.quiet,
     )  # fmt: skip
     return _carry_out(planned, options, shard, options.ray)

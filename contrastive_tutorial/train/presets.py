@@ -39,7 +39,7 @@ import string
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
-from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.errors import InputError, unknown
 from contrastive_tutorial.train.encoders import ENCODERS
 
 COMPILE_MODES = ("no", "default", "reduce-overhead")
@@ -249,7 +249,7 @@ def changed(name: str, /, **values: object) -> Preset:
     'cpu+batch_size=250+lr=0.002'
     """
     if name not in PRESETS:
-        raise InputError(f"unknown preset {name!r}; the presets are {', '.join(PRESETS)}")
+        raise unknown("preset", name, PRESETS)
     found = PRESETS[name]
     for field, value in sorted(values.items()):
         if field not in _KINDS:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import images
 import pytest
 from recorded import make
 from tiny import TINY
@@ -58,7 +59,9 @@ def test_norms_then_report(tmp_path, capsys):
     assert call(*command, "--dry-run", folder=tmp_path) == 0
     out = capsys.readouterr().out
     assert out.splitlines() == [
-        "2 runs, 2 of them not recorded yet", "bn-shifted-b64 K=4 seed 0", "split-shifted-b64 K=4 seed 0",
+        "2 runs, 2 of them not recorded yet",
+        "bn-shifted-b64 K=4 seed 0",
+        "split-shifted-b64 K=4 seed 0",
     ]  # fmt: skip
     assert call(*command, "--quiet", "--budget", "10m", folder=tmp_path) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "0 runs left"
@@ -267,3 +270,34 @@ def test_audit_names_layers_and_bad_targets(capsys):
     for target in ("resnet18", "no.such.module:f", "torchvision.models:nothing", "os:getcwd"):
         assert cli.main(["audit", target]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_sugar_for_the_preset_gives_its_canonical_name(tmp_path, capsys):
+    command = ["run", "B0", "--preset", "tiny", "--quiet", "--subsets", "5"]
+    sugar = ["--epochs", "0.2", "--lr", "0.002", "--batch-size", "30", "--keep-weights"]
+    assert call(*command, *sugar, folder=tmp_path) == 0
+    (record,) = tmp_path.rglob("*.json")
+    # 600 training images, a fifth of an epoch in batches of 30: four steps
+    assert record.parent.name == "tiny+batch_size=30+lr=0.002+steps=4"
+    assert record.with_suffix(".safetensors").is_file()
+    capsys.readouterr()
+    assert call(*command, "--epochs", "0", folder=tmp_path) == 2
+    assert "--epochs" in capsys.readouterr().err
+    assert call("run", "B0", "--preset", "tiny+steps=2", "--lr", "1", folder=tmp_path) == 2
+    assert "--preset" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(["run", "b0"], "B0"), (["run", "s-p1"], "S-P1"), (["run", "B0", "--preset", "cpuu"], "cpu")],
+)
+def test_a_slip_of_the_pen_is_named(arguments, meant, tmp_path, capsys):
+    assert call(*arguments, folder=tmp_path) == 2
+    assert f"did you mean {meant!r}?" in capsys.readouterr().err
+
+
+def test_what_was_left_out_is_said_in_one_line(tmp_path, capsys):
+    path = images.write(tmp_path / "my photos", [*images.files(6), ("labels.csv", b"x")])
+    assert call("data", path) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "1 .csv" in line and "note: my photos" in line] == lines
