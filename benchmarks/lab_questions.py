@@ -49,7 +49,7 @@ QUESTIONS: list[dict[str, Any]] = [
         "options": [
             "kept colours teach more about shape",
             "randomised colours teach more about shape",
-            "it makes no difference",
+            "hardly any difference",
         ],
         "about": "Two views of an image have the same colours, or colours drawn anew for each. "
         "Watch the loss and kNN: only one of them tells what was learnt about shape.",
@@ -64,7 +64,7 @@ QUESTIONS: list[dict[str, Any]] = [
         "options": [
             "split BN hides the subset from z",
             "split BN shows the subset more",
-            "it makes no difference",
+            "hardly any difference",
         ],
         "about": "One half of the images is darker in every view, the other half brighter. A "
         "linear probe tries to tell from z to which half an image belongs; guessing is right half "
@@ -95,7 +95,7 @@ QUESTIONS: list[dict[str, Any]] = [
         "options": [
             "split BN hides the blur from z",
             "split BN shows the blur more",
-            "it makes no difference",
+            "hardly any difference",
         ],
         "about": "One half of the images is blurred in every view, the other half is not.",
     },
@@ -106,7 +106,7 @@ QUESTIONS: list[dict[str, Any]] = [
         "a": {"n": 16, "steps": 400},
         "b": {"n": 16, "steps": 400, "norm": "renorm"},
         "metric": "knn",
-        "options": ["BN learns more", "BatchRenorm learns more", "it makes no difference"],
+        "options": ["BN learns more", "BatchRenorm learns more", "hardly any difference"],
         "about": "Sixteen images a step: statistics are noisy and negatives few. BatchRenorm ties "
         "the batch's statistics to the running ones.",
     },
@@ -122,24 +122,13 @@ QUESTIONS: list[dict[str, Any]] = [
         "the batch's statistics to the running ones.",
     },
     {
-        "id": "batch",
-        "question": "The same number of images: in steps of 16, or of 128?",
-        "sides": ["N = 16, 1,600 steps", "N = 128, 200 steps"],
-        "a": {"n": 16, "steps": 1600},
-        "b": {"n": 128, "steps": 200},
-        "metric": "knn",
-        "options": ["steps of 16 teach more", "steps of 128 teach more", "it makes no difference"],
-        "about": "Both sides see 25,600 images under BN: many small steps with few negatives, or "
-        "few large ones with many.",
-    },
-    {
         "id": "none",
         "question": "Does this network need a norm at all?",
         "sides": ["no norm", "BN"],
         "a": QUICK | {"norm": "none"},
         "b": QUICK,
         "metric": "knn",
-        "options": ["it learns more without", "it learns more with BN", "it makes no difference"],
+        "options": ["it learns more without", "it learns more with BN", "hardly any difference"],
         "about": "The same weights, views and steps, with the two norm layers and without them.",
     },
     {
@@ -149,7 +138,7 @@ QUESTIONS: list[dict[str, Any]] = [
         "a": QUICK | {"temperature": 0.05},
         "b": QUICK | {"temperature": 1},
         "metric": "knn",
-        "options": ["0.05 teaches more", "1 teaches more", "it makes no difference"],
+        "options": ["0.05 teaches more", "1 teaches more", "hardly any difference"],
         "about": "At a low temperature only the most similar negatives push; at a high one all "
         "push alike.",
     },
@@ -178,7 +167,7 @@ QUESTIONS: list[dict[str, Any]] = [
         "options": [
             "less with the own subset's negatives",
             "more with the own subset's negatives",
-            "it makes no difference",
+            "hardly any difference",
         ],
         "about": "Where negatives come from the own subset, knowing the subset earns nothing. One "
         "half of the images is darker in every view, the other half brighter.",
