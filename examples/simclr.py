@@ -60,11 +60,7 @@ def accuracy() -> float:
 print(f"untrained: kNN {accuracy():.3f}")
 for step in range(options.steps):
     rows = torch.randint(len(train.images), (options.batch,), generator=generator, device=device)
-    ids = torch.zeros(options.batch, dtype=torch.int64, device=device)
-    views = [
-        augment.apply(train.images[rows], augment.sample([policy], ids, generator))
-        for _ in range(2)
-    ]
+    views = augment.two_views(train.images[rows], policy, generator)
     model.train()
     _, z = model(torch.cat(views))  # (2N, D): both views in one batch share BN's statistics
     loss = losses.nt_xent(*z.chunk(2), temperature=options.temperature)
