@@ -138,6 +138,7 @@ def _trained(page):
 
 def execute(page):
     """HTML of every output of the cells of a page; widgets show their last choice alone."""
+    from IPython.core.displayhook import CapturingDisplayHook
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 
@@ -160,16 +161,19 @@ def execute(page):
     widgets.interact = one_frame
     try:
         for source in cells(page):
+            last = []  # the value of the last line of a cell
+            shell.display_trap.hook = CapturingDisplayHook(shell, last)
             with capture_output() as captured:
                 done = shell.run_cell(source)
             if done.error_before_exec or done.error_in_exec:
                 raise RuntimeError(f"{page.name}: {source}") from (
                     done.error_before_exec or done.error_in_exec
                 )
-            shown += [str(output.data.get("text/html", "")) for output in captured.outputs]
+            outputs = [output.data for output in captured.outputs] + [it["data"] for it in last]
+            shown += [str(data["text/html"]) for data in outputs if "text/html" in data]
     finally:
         widgets.interact = interact
-    return [markup for markup in shown if markup]
+    return shown
 
 
 if __name__ == "__main__":
