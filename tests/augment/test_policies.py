@@ -68,5 +68,5 @@ def test_bad_policies(fields, message):
 
 
 def test_unknown_policy_lists_the_names():
-    with pytest.raises(InputError, match="unknown policy 'strong'.*weak, jitter-gray"):
+    with pytest.raises(InputError, match=r"unknown policy 'strong'.*weak, jitter-gray"):
         policy_by_name("strong")
