@@ -81,7 +81,8 @@ def work(request: Request, images: str) -> tuple[str, dict[str, bytes], bool]:
     record, is_new = runner.run(request, images)
     if record is None or record.path is None:
         return "", {}, False
-    parts = {suffix: record.path.with_suffix(suffix) for suffix in (".npz", ".json")}
+    kept = (".npz", ".safetensors", ".json")  # the record last, as always
+    parts = {suffix: record.path.with_suffix(suffix) for suffix in kept}
     found = {suffix: file.read_bytes() for suffix, file in parts.items() if file.exists()}
     return record.data, found, is_new
 
@@ -121,7 +122,7 @@ class Cluster:
             return job, Outcome(None, False)
         target = request.file(name)
         if not target.exists():  # the task's folder is not this one
-            for suffix, content in files.items():  # the record last, as always
+            for suffix, content in files.items():
                 atomic_write(target.with_suffix(suffix), content)
             is_new = True
         return job, Outcome(load_record(target) if is_new else None, is_new)

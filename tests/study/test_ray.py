@@ -165,7 +165,7 @@ def test_a_task_returns_the_files_of_its_run(folder, tmp_path):
     (request,) = asked(tmp_path)
     name, found, is_new = ray.work(request, str(folder))
     assert is_new
-    assert (name, list(found)) == ("pictures", [".npz", ".json"])
+    assert (name, list(found)) == (folder.name, [".npz", ".json"])
     (record,) = load_records(tmp_path)
     assert record.path.read_bytes() == found[".json"]
     assert ray.work(request, str(folder)) == (name, found, False)
