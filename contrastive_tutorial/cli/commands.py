@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from contrastive_tutorial import __version__
 from contrastive_tutorial.errors import InputError, MissingExtraError, is_out_of_memory
@@ -84,6 +85,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"one that '{PROGRAM} cells' lists (default: cpu); NAME+field=value changes a "
         "value, as in resnet-100+batch_size=256",
+    )
+    training.add_argument(
+        "--size", type=int, default=32, metavar="PIXELS", help="side of the images (default: 32)"
     )
     for flag, kind, what in (
         ("--epochs", float, "passes over the training images, in place of the preset's steps"),
@@ -326,6 +330,14 @@ def _preset(options: argparse.Namespace) -> str:
     return changed(options.preset, **values).name
 
 
+def _images(options: argparse.Namespace) -> Any:
+    """What --data names, as large as --size says: a name or path, or the sets themselves."""
+    from contrastive_tutorial import data
+
+    size = getattr(options, "size", 32)
+    return options.data if size == 32 else data.load_splits(options.data, size=size)
+
+
 def _run(options: argparse.Namespace) -> int:
     from contrastive_tutorial.study import Request, run, runner
     from contrastive_tutorial.train import ProcessGroup, processes, requested
@@ -337,7 +349,7 @@ def _run(options: argparse.Namespace) -> int:
     )  # fmt: skip
     runner.check(request, ProcessGroup(*requested()))  # before waiting for other processes
     with processes(options.device) as group:
-        record, is_new = run(request, options.data, group)
+        record, is_new = run(request, _images(options), group)
     if not group.is_first:
         return 0
     if record is None:
@@ -387,7 +399,10 @@ def _carry_out(
     from contrastive_tutorial.study import ray, runner
 
     budget = runner.parse_budget(options.budget) if options.budget else None
-    train_set = data.load(options.data, "train")
+    images = _images(options)
+    if address and images is not options.data:
+        raise InputError("--size: workers on Ray load the images themselves, 32 pixels wide")
+    train_set = data.load_splits(images)[0]
     missing = runner.missing(planned, train_set)
     print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
     if options.dry_run:
@@ -397,7 +412,7 @@ def _carry_out(
     workers = ray.cluster(options.data, address, options.device) if address else None
     # Shares of the whole plan, not of what is missing now: hosts that start late agree on them.
     part = planned[shard[0] :: shard[1]]
-    for record in runner.study(part, options.data, budget, workers):
+    for record in runner.study(part, images, budget, workers):
         print(_one_line(record), flush=True)
     left = runner.missing(planned, train_set)
     print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
@@ -428,7 +443,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     record = find_record(
         options.results, options.preset, options.cell, options.subsets, options.seed
     )
-    found = reproduce(record, options.data, options.device, not options.quiet)
+    found = reproduce(record, _images(options), options.device, not options.quiet)
     print(found)
     return 0 if found.holds else 1
 

@@ -196,7 +196,7 @@ class Evaluator:
         ids = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         z = []
         for _ in range(2):
-            params = augment.sample((DEFAULT_POLICY,), ids, generator)
+            params = augment.sample((DEFAULT_POLICY,), ids, generator, images.shape[-1])
             h = features(forward, augment.apply(images, params))
             z.append(F.normalize(model.head(h), dim=1))
         similarity = metrics.dot_product_similarity(z[0], z[1])
@@ -227,7 +227,8 @@ class Evaluator:
         count, n = len(POLICIES), len(images)
         ids = torch.arange(count, device=images.device).repeat_interleave(n)
         views = augment.apply(
-            images.repeat(count, 1, 1, 1), augment.sample(POLICIES, ids, generator)
+            images.repeat(count, 1, 1, 1),
+            augment.sample(POLICIES, ids, generator, images.shape[-1]),
         )
         image_ids = torch.arange(n, device=images.device).repeat(count)
 
@@ -299,7 +300,7 @@ class Evaluator:
         subsets = self.subset_ids[index]
         generator = self._generator("between branches")
         ids, _ = policy_ids(self.cell, subsets, generator)
-        params = augment.sample(policies(self.cell), ids, generator)
+        params = augment.sample(policies(self.cell), ids, generator, images.shape[-1])
         views = augment.apply(self.train.images[index], params)
         through, own = [], []
         for k in range(self.num_subsets):
@@ -334,7 +335,9 @@ class Evaluator:
             clean = features(forward, images)
         generator = self._generator("shown images")
         ids, _ = policy_ids(self.cell, subsets, generator)
-        views = augment.apply(images, augment.sample(policies(self.cell), ids, generator))
+        views = augment.apply(
+            images, augment.sample(policies(self.cell), ids, generator, images.shape[-1])
+        )
         trained = torch.empty_like(clean)
         for k in range(self.num_subsets):
             rows = subsets == k

@@ -131,7 +131,7 @@ def make_views(
     """
     first, second = policy_ids(cell, subsets, generator)
     ids = order.rows(first, second)
-    params = augment.sample(policies(cell), ids, generator)
+    params = augment.sample(policies(cell), ids, generator, images.shape[-1])
     if cell.policy == "P0-shared":
         params = share_colours(params, order)
     twice = order.rows(images, images)

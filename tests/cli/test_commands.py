@@ -4,9 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import images
+import numpy as np
 import pytest
+from PIL import Image
 from recorded import make
 from tiny import TINY
 
@@ -301,3 +304,18 @@ def test_what_was_left_out_is_said_in_one_line(tmp_path, capsys):
     assert call("data", path) == 0
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if "1 .csv" in line and "note: my photos" in line] == lines
+
+
+def test_images_of_another_size_go_all_the_way(tmp_path, monkeypatch):
+    folder = tmp_path / "photos"
+    for split, count in (("train", 120), ("test", 12)):
+        for name in "ab":
+            (folder / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = np.random.default_rng(i).integers(0, 256, (70, 50, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / split / name / f"{i}.png")
+    monkeypatch.setitem(PRESETS, "tiny", replace(TINY, bank=200, menu_bank=200))
+    command = ["run", "S-P1", "--subsets", "2", "--preset", "tiny", "--quiet", "--size", "48"]
+    assert call(*command, "--data", folder, folder=tmp_path / "results") == 0
+    (record,) = (tmp_path / "results").rglob("*.json")
+    assert "photos" in record.parts
