@@ -58,7 +58,7 @@ _STEPS_A_COPY = 64
 class Experiment:
     """One cell made ready to train: images, subsets, batches, model.
 
-        Args:
+    Args:
         cell: name or :class:`~contrastive_tutorial.study.cells.Cell`; or a
             :class:`~contrastive_tutorial.study.request.Request`, which says all that follows but
             the images.
