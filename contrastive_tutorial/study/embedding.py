@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.metrics.checks import as_tensor
 
 METRICS = ("euclidean", "cosine", "manhattan", "correlation")
 
@@ -175,7 +176,7 @@ def _turned(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
 
 
 def _matrix(name: str, value: np.ndarray) -> np.ndarray:
-    array = np.asarray(value, dtype=np.float32)
+    array = as_tensor(name, value).float().cpu().numpy()
     if array.ndim != 2 or 0 in array.shape:
         raise InputError(f"{name}: expected shape (n, d), got {array.shape}")
     if not np.isfinite(array).all():

@@ -32,6 +32,7 @@ from contrastive_tutorial.study.views import (
     make_views,
     policies_hash,
     project,
+    require_one_pass,
 )
 from contrastive_tutorial.train import (
     ContrastiveModel,
@@ -107,6 +108,7 @@ class Experiment:
         self.device = resolve_device(device)
         self.train_set, self.val_set, self.test_set = load_splits(images, self.device)
         subset_ids = partition(self.train_set.labels, num_subsets, seed)
+        require_one_pass(self.cell, self.preset.passes)
         self.order: Layout = layout(self.cell, self.preset.batch_size, num_subsets)
         self.batches = SubsetBatches(
             subset_ids,

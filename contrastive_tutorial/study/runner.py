@@ -25,7 +25,7 @@ from contrastive_tutorial.study.experiment import Experiment
 from contrastive_tutorial.study.norms import Setting, Trial
 from contrastive_tutorial.study.request import NORM_PRESET, Request
 from contrastive_tutorial.study.scoring import Scores, reference_scores, require_scorable
-from contrastive_tutorial.study.views import layout
+from contrastive_tutorial.study.views import layout, require_one_pass
 from contrastive_tutorial.train import History, ProcessGroup, resolve_device, shard
 
 Images = str | Path | ImageSet | Sequence[ImageSet]
@@ -60,6 +60,7 @@ def check(request: Request, group: ProcessGroup) -> None:
     preset = get_preset(preset) if isinstance(preset, str) else preset
     if request.num_subsets < 1:
         raise InputError(f"num_subsets: expected 1 or more, got {request.num_subsets}")
+    require_one_pass(cell, preset.passes)
     shard(layout(cell, preset.batch_size, request.num_subsets), group)
 
 

@@ -140,6 +140,19 @@ def make_views(
     return apply(twice, params)
 
 
+def require_one_pass(cell: Cell, passes: int) -> None:
+    """Refuse two forward passes for a cell whose groups mix first and second views.
+
+    Raises:
+        InputError: for such a cell and ``passes`` 2.
+    """
+    if passes == 2 and cell.shuffle_views:
+        raise InputError(
+            f"passes: {cell.name} shuffles second views between groups, which needs both views in "
+            "one forward pass; use passes = 1"
+        )
+
+
 def project(
     model: Callable[[Tensor], tuple[Tensor, Tensor]], views: Tensor, order: Layout, passes: int
 ) -> Tensor:
@@ -150,10 +163,7 @@ def project(
     if passes == 1:
         return model(views)[1]
     if order.shuffle_views:
-        raise InputError(
-            "passes: a cell that shuffles second views between groups needs both views in one "
-            "forward pass; use passes = 1"
-        )
+        raise InputError("passes: second views sit among first ones; use passes = 1")
     first, second = (
         view.contiguous(memory_format=torch.channels_last) for view in order.views(views)
     )

@@ -175,5 +175,7 @@ def _difference(found: str | None, wanted: str) -> str:
         return ""
     for key in sorted(set(old) | set(new)):
         if old.get(key) != new.get(key):
+            if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
+                return _difference(json.dumps(old[key]), json.dumps(new[key]))
             return f" ({key}: it has {old.get(key)!r:.60}, this run {new.get(key)!r:.60})"
     return ""

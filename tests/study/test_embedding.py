@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -201,3 +202,13 @@ def test_a_tensor_is_an_array():
 
     x = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
     assert np.array_equal(umap_embed(x), umap_embed(x.numpy()))
+
+
+def test_features_of_any_float_type_and_with_a_gradient_are_taken():
+    plain = torch.randn(30, 4)
+    expected = reduce(plain.numpy(), 2)
+    for features in (plain.requires_grad_(), plain.detach().double()):
+        assert np.array_equal(reduce(features, 2), expected)
+    assert reduce(plain.detach().bfloat16(), 2).shape == expected.shape
+    with pytest.raises(InputError):
+        reduce(np.array([["a", "b"]] * 9), 1)

@@ -342,3 +342,8 @@ def test_own_branch_probe_exists_where_every_policy_has_a_branch(sets, tmp_path)
     ):
         extra = run(cell, sets, "tiny", 1, k, tmp_path).extra
         assert ("policy_probe_z_own_branch" in extra) == there, (cell, k)
+
+
+def test_a_cell_that_shuffles_views_takes_one_pass_and_is_told_before_any_run():
+    with pytest.raises(InputError, match="passes"):
+        runner.plan(["B0", "ghost-shuffle-5"], [0], [5], preset="tiny+passes=2")
