@@ -402,7 +402,8 @@ def _carry_out(
     images = _images(options)
     if address and images is not options.data:
         raise InputError("--size: workers on Ray load the images themselves, 32 pixels wide")
-    train_set = data.load_splits(images)[0]
+    named = images is options.data
+    train_set = data.load(images, "train") if named else images[0]
     missing = runner.missing(planned, train_set)
     print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
     if options.dry_run:
