@@ -370,7 +370,7 @@ def test_the_list_of_pages_is_complete() -> None:
 @pytest.mark.parametrize("theme", THEMES)
 def test_sources_of_modules_read_well(browser: Any, address: str, theme: str) -> None:
     """One page stands for all: they share a template, and hold code alone."""
-    name = "_modules/contrastive_tutorial/ntxent.html"
+    name = "_modules/contrastive_tutorial/losses/ntxent.html"
     assert (BUILT / name).is_file()
     with visit(browser, f"{address}{name}", theme, "phone") as page:
         assert page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
