@@ -5,8 +5,9 @@ Leaves: an :class:`ImageSet` for each split: uint8 ``(N, 3, S, S)``, int64 label
 Never: trains, augments, or decides anything from test images.
 """
 
+from contrastive_tutorial.data.cache import cache_folder
 from contrastive_tutorial.data.imageset import ImageSet, from_torchvision
-from contrastive_tutorial.data.loading import cache_folder, load, load_splits
+from contrastive_tutorial.data.loading import load, load_splits
 from contrastive_tutorial.data.published import CIFAR10
 from contrastive_tutorial.data.shapes import SHAPES
 from contrastive_tutorial.data.subsets import SubsetBatches, partition

@@ -8,30 +8,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-import time
-import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 
 from contrastive_tutorial.data import folders, published, shapes
-from contrastive_tutorial.data.folders import UNLABELLED, Decoded
+from contrastive_tutorial.data.cache import cache_folder, cached, say
+from contrastive_tutorial.data.folders import Decoded
 from contrastive_tutorial.data.imageset import SPLITS, ImageSet, content_hash
+from contrastive_tutorial.data.splitting import split_by_position
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import (
     SIDE,
     Limits,
     archives,
-    atomic_write,
     bar,
     members,
     safe_name,
@@ -45,11 +39,7 @@ KNOWN_ARCHIVES = {
 }
 _NAMES = ("shapes", *published.SETS)
 _RESERVED = {*_NAMES, *KNOWN_ARCHIVES.values()}
-_CACHE_FORMAT = 2  # part of every key: a change of decoding or splitting makes old caches unused
-_CACHE_BYTES = 8 << 30  # of decoded images; the ones that were used least lately go first
 _SIZES = range(8, 257)
-#: The source decoded last, for as long as the cache cannot keep it.
-_unkept: dict[str, dict[str, ImageSet]] = {}
 
 
 def load(
@@ -140,8 +130,8 @@ def load_splits(
 def _of_one(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, ImageSet, ImageSet]:
     kinds = [images.class_names[label] for label in images.labels.tolist()]
     decoded = Decoded(images.images.cpu().numpy(), kinds, [""] * len(kinds))
-    sets, remarks = _split(images.name, decoded)
-    _say(images.name, remarks)
+    sets, remarks = split_by_position(images.name, decoded)
+    say(images.name, remarks)
     return sets["train"].to(device), sets["val"].to(device), sets["test"].to(device)
 
 
@@ -180,7 +170,7 @@ def _known(name: object) -> str | None:
     if here and name != plain:
         return None
     if here:
-        _say(plain, [f"is the known data set, not the {name!r} that lies here; that is ./{name}"])
+        say(plain, [f"is the known data set, not the {name!r} that lies here; that is ./{name}"])
     return plain
 
 
@@ -208,7 +198,7 @@ def _sets(
             def fetched() -> Decoded:
                 return source.resized(source.fetched(folder), size)
 
-            return _cached(known, f"{source.key}-{size}", fetched, splits, folder)
+            return cached(known, f"{source.key}-{size}", fetched, splits, folder)
         name_or_path = own
     if not str(name_or_path):
         raise _unknown(name_or_path)
@@ -237,7 +227,7 @@ def _from_path(
             return release.resized(release.read(path), size)
 
         key = content or release.folder_key(path)
-        return _cached(release.name, f"{key}-{size}", unpacked, splits, folder)
+        return cached(release.name, f"{key}-{size}", unpacked, splits, folder)
     if not path.is_dir() and not archives.is_archive(path):
         raise InputError(
             f"{path}: expected a folder or an archive ({', '.join(archives.ARCHIVE_SUFFIXES)}); "
@@ -253,7 +243,7 @@ def _from_path(
         with bar(f"decoding {name}", "image") as shown_bar:
             return folders.read(path, limits, shown_bar.update, size)
 
-    return _cached(name, f"{content}-{size}-{limits}", decoded, splits, folder)
+    return cached(name, f"{content}-{size}-{limits}", decoded, splits, folder)
 
 
 def _file_key(path: Path) -> str:
@@ -279,146 +269,3 @@ def _folder_key(path: Path, limits: Limits) -> str:
         digest.update(f"{name!r}{-1 if content is None else len(content)}".encode())
         digest.update(content or b"")
     return digest.hexdigest()
-
-
-# -- the cache -------------------------------------------------------------------------------------
-
-
-def _cached(
-    name: str, key: str, read: Callable[[], Decoded], splits: Sequence[str], folder: Path
-) -> dict[str, ImageSet]:
-    """The splits from the cache; else read the source, and leave all three in the cache."""
-    slug = re.sub(r"[^A-Za-z0-9.-]", "_", name)[:40]
-    digest = hashlib.sha256(f"{_CACHE_FORMAT}-{key}".encode()).hexdigest()
-    file = folder / f"{slug}-{digest[:24]}.safetensors"
-    if str(file) in _unkept:  # copies, as from a file: who changes them changes no others
-        return {split: part.subset(range(len(part))) for split, part in _unkept[str(file)].items()}
-    found = _read_cache(file, name, splits)
-    if found is None:
-        found, remarks = _split(name, read())
-        try:
-            atomic_write(file, _packed(found, remarks))
-            _trim(folder, file)
-        except InputError as error:
-            warnings.warn(f"decoded images are not kept for next time: {error}", stacklevel=5)
-            _unkept.clear()
-            _unkept[str(file)] = found
-        _say(name, remarks)
-    return found
-
-
-def _say(name: str, remarks: Sequence[str]) -> None:
-    for remark in remarks:
-        warnings.warn(f"{name}: {remark}", stacklevel=6)
-
-
-def _packed(sets: dict[str, ImageSet], remarks: Sequence[str]) -> bytes:
-    tensors: dict[str, torch.Tensor] = {}
-    metadata = {"remarks": json.dumps(remarks)}
-    for split, part in sets.items():
-        tensors |= {f"{split}.images": part.images, f"{split}.labels": part.labels}
-        metadata |= {"names": json.dumps(part.class_names), split: part.content_hash}
-    return save(tensors, metadata)
-
-
-def _read_cache(file: Path, name: str, splits: Sequence[str]) -> dict[str, ImageSet] | None:
-    """Splits whose pixels match their recorded hash; None for anything else, to be made anew."""
-    try:
-        found = {}
-        with safe_open(file, framework="pt") as stored:
-            metadata = stored.metadata()
-            names = tuple(json.loads(metadata["names"]))
-            for split in splits:
-                images = stored.get_tensor(f"{split}.images")
-                labels = stored.get_tensor(f"{split}.labels")
-                if content_hash(images, labels, names) != metadata[split]:
-                    return None
-                found[split] = ImageSet(images, labels, names, name, split, metadata[split])
-        remarks = [str(remark) for remark in json.loads(metadata["remarks"])]
-    except Exception:  # missing or damaged in any way: the source is still there
-        return None
-    with suppress(OSError):
-        os.utime(file)  # was used just now
-    _say(name, remarks)
-    return found
-
-
-def _trim(folder: Path, kept: Path) -> None:
-    """Remove what was used least lately until the rest fits, and what killed processes left."""
-    with suppress(OSError):  # another process may trim at the same time
-        for left in folder.glob(".*.safetensors.*~"):
-            if left.stat().st_mtime < time.time() - 86_400:
-                left.unlink()
-        stored = [path for path in folder.glob("*.safetensors") if path != kept]
-        sizes = {path: path.stat() for path in stored}
-        total = kept.stat().st_size + sum(status.st_size for status in sizes.values())
-        for path in sorted(stored, key=lambda path: sizes[path].st_mtime):
-            if total <= _CACHE_BYTES:
-                break
-            path.unlink()
-            total -= sizes[path].st_size
-
-
-def cache_folder(folder: str | Path | None = None) -> Path:
-    """Where decoded images are kept: the argument, the environment variable, or the default."""
-    if folder is None:
-        folder = os.environ.get("CONTRASTIVE_TUTORIAL_CACHE") or "~/.cache/contrastive_tutorial"
-    return Path(folder).expanduser()
-
-
-# -- splits ----------------------------------------------------------------------------------------
-
-
-def _split(name: str, source: Decoded) -> tuple[dict[str, ImageSet], list[str]]:
-    """Train, validation and test sets by folder, and by position where a folder is missing.
-
-    With them, what there is to say about the source.
-    """
-    names = tuple(sorted(set(source.classes)))
-    index = {class_name: i for i, class_name in enumerate(names)}
-    labels = np.array([index[class_name] for class_name in source.classes], dtype=np.int64)
-    parts = np.array([folder or "train" for folder in source.folders], dtype="U5")
-    for part, every, first in (("test", 5, 2), ("val", 10, 4)):
-        if part in source.folders:
-            continue
-        for label in range(len(names)):
-            left = np.flatnonzero((labels == label) & (parts == "train"))
-            parts[left[first::every]] = part
-    sets = {}
-    for split in SPLITS:
-        chosen = np.flatnonzero(parts == split)
-        if len(chosen) == 0:
-            raise InputError(
-                f"{name}: too few images for a {split} split; expected at least 6 in some class, "
-                f"or a {split}/ folder"
-            )
-        images = torch.from_numpy(np.ascontiguousarray(source.images[chosen]))
-        own = torch.from_numpy(labels[chosen])
-        sets[split] = ImageSet(images, own, names, name, split, content_hash(images, own, names))
-    unlearned = sorted(set(range(len(names))) - set(sets["train"].labels.tolist()))
-    if unlearned:  # no probe could ever name it, and nothing else would say so
-        raise InputError(
-            f"{name}: class {shown(names[unlearned[0]])!r} has no images in the train "
-            "split; add some to train/, or remove the class from the other folders"
-        )
-    remarks = [*source.remarks]
-    if names == (UNLABELLED,):
-        remarks.append("no class folders, so no labels: only scores that need none are computed")
-    elif len(names) == 1:
-        remarks.append(
-            f"one class, {shown(names[0])!r}, so no labels: only scores that need none are computed"
-        )
-    if leaked := _leaked(sets):
-        remarks.append(
-            f"{leaked:,} of {len(sets['test']):,} test images are in the training or validation "
-            "images too, pixel by pixel; scores on them are too good"
-        )
-    return sets, remarks
-
-
-def _leaked(sets: dict[str, ImageSet]) -> int:
-    """How many test images are also among those that are trained or chosen on."""
-    learnt = {
-        hash(image.tobytes()) for split in ("train", "val") for image in sets[split].images.numpy()
-    }
-    return sum(hash(image.tobytes()) in learnt for image in sets["test"].images.numpy())

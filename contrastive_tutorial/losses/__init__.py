@@ -16,15 +16,13 @@ from contrastive_tutorial.losses.kl import (
     kl_normal_terms,
 )
 from contrastive_tutorial.losses.kl_fit import KLFit, fit_kl, gaussian_mixture, kl_mixture
-from contrastive_tutorial.losses.ntxent import info_nce, n_pair_loss, nt_xent, nt_xent_floor
-from contrastive_tutorial.losses.triplet import (
-    TripletKind,
+from contrastive_tutorial.losses.mining import (
     batch_all_triplet_loss,
     batch_hard_triplet_loss,
     semi_hard_triplet_loss,
-    triplet_kind,
-    triplet_loss,
 )
+from contrastive_tutorial.losses.ntxent import info_nce, n_pair_loss, nt_xent, nt_xent_floor
+from contrastive_tutorial.losses.triplet import TripletKind, triplet_kind, triplet_loss
 
 __all__ = [
     "KLFit",

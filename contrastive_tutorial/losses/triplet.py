@@ -1,4 +1,4 @@
-"""Triplet loss and the mining of triplets from a labelled batch.
+"""Triplet loss of given triplets; :mod:`contrastive_tutorial.losses.mining` finds them in a batch.
 
 A *triplet* is an anchor a, a positive p (another sample of its class) and a negative n (a sample of
 another class); ``loss = max(0, d(a, p) - d(a, n) + margin)`` (Schroff et al. 2015, FaceNet,
@@ -11,16 +11,13 @@ arXiv 1503.03832). With ``d_ap`` and ``d_an`` the two distances, a triplet is
 Distances: ``"euclidean"`` ``|x - y|``, ``"squared"`` ``|x - y|^2`` (FaceNet's, there on unit
 vectors) and ``"cosine"`` ``1 - cos(x, y)``. Only the last one normalises; for the others pass unit
 vectors if you want the margin to mean the same thing for every batch.
-
-A batch of N holds up to N^3 triplets, yet memory stays at a few (N, N) matrices: the loss is linear
-in the distances, so it is enough to *count*, for each pair, in how many triplets it takes part.
 """
 
 from __future__ import annotations
 
 import math
 from enum import IntEnum
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -37,8 +34,6 @@ from contrastive_tutorial.losses.directions import unit_rows
 
 Distance = Literal["euclidean", "squared", "cosine"]
 DISTANCES = ("euclidean", "squared", "cosine")
-
-_CHUNK = 2**22  # entries of the distance matrix counted at a time
 
 
 class TripletKind(IntEnum):
@@ -63,10 +58,10 @@ def triplet_kind(d_ap: Tensor | float, d_an: Tensor | float, margin: float) -> T
     >>> [TripletKind(int(triplet_kind(0.5, d_an, 0.3))).name for d_an in (1.2, 0.7, 0.4)]
     ['EASY', 'SEMI_HARD', 'HARD']
     """
-    _require_margin(margin)
+    require_margin(margin)
     device = next((d.device for d in (d_ap, d_an) if isinstance(d, Tensor)), None)
     exact = torch.float64 if device is None else None  # two numbers keep every digit they have
-    near, far = (_double(torch.as_tensor(d, dtype=exact, device=device)) for d in (d_ap, d_an))
+    near, far = (as_double(torch.as_tensor(d, dtype=exact, device=device)) for d in (d_ap, d_an))
     for name, distance in (("d_ap", near), ("d_an", far)):
         if looks_at_values(None, distance) and not bool((distance >= 0).all()):
             bad = distance[~(distance >= 0)][0]
@@ -122,282 +117,23 @@ def triplet_loss(
     require_same_shape(anchor=anchor, positive=positive, negative=negative)
     if anchor.ndim < 1 or anchor.numel() == 0:
         raise InputError(f"anchor: expected shape (..., D), none empty, got {tuple(anchor.shape)}")
-    _require_margin(margin)
-    _require_distance(distance)
+    require_margin(margin)
+    require_distance(distance)
     if reduction not in ("mean", "nonzero", "none"):
         raise InputError(f"reduction: expected 'mean', 'nonzero' or 'none', got {reduction!r}")
     if looks_at_values(validate, anchor):
         require_finite(anchor=anchor, positive=positive, negative=negative)
     with torch.autocast(anchor.device.type, enabled=False):
-        a, p, n = _double(anchor), _double(positive), _double(negative)
+        a, p, n = as_double(anchor), as_double(positive), as_double(negative)
         d_ap, d_an = _row_distance(a, p, distance), _row_distance(a, n, distance)
         loss = (d_ap - d_an + margin).clamp_min(0).to(at_least_float32(anchor).dtype)
         if looks_at_values(validate, loss) and not bool(torch.isfinite(loss.detach()).all()):
-            raise _too_far(loss, distance, anchor=anchor, positive=positive, negative=negative)
+            raise too_far(loss, distance, anchor=anchor, positive=positive, negative=negative)
         if reduction == "mean":
             return loss.mean()
         if reduction == "nonzero":
             return loss.sum() / (loss.detach() > 0).sum().clamp_min(1)
         return loss
-
-
-def batch_all_triplet_loss(
-    embeddings: Tensor,
-    labels: Tensor,
-    margin: float = 0.2,
-    *,
-    distance: Distance = "euclidean",
-    validate: bool | None = None,
-) -> Tensor:
-    """Mean loss over all triplets of a batch whose loss is above zero.
-
-    Hermans, Beyer & Leibe 2017 (arXiv 1703.07737), equation 6 and its "batch all, non-zero"
-    variant: every anchor with every positive and every negative, averaged over the active triplets,
-    because the many easy ones would drown the rest.
-
-    Args:
-        embeddings: ``(N, D)``.
-        labels: ``(N,)`` integers.
-        margin, distance: as in :func:`triplet_loss`.
-        validate: look for values that are not finite and for a batch without triplets; see
-            :mod:`contrastive_tutorial.losses.checks`. Unchecked, a batch without triplets has loss
-            zero.
-
-    Returns:
-        A scalar, float32 (float64 for float64 input); zero, with zero gradient, when every triplet
-        is easy. Time O(N^2 log N), memory O(N^2). Waits once for a GPU (size of the largest
-        class). Differentiable twice; at distance zero, where ``|x - y|`` has a corner, every
-        derivative counts as zero.
-
-    Raises:
-        InputError: for shapes or devices that do not fit, a negative margin, an unknown distance,
-            and (where validated) values that are not finite, a single class, or no class with two
-            samples.
-    """
-    d, same = _batch_distances(embeddings, labels, margin, distance, validate)
-    return _mean_over_triplets(d, labels, same, margin, semi_hard=False)
-
-
-def semi_hard_triplet_loss(
-    embeddings: Tensor,
-    labels: Tensor,
-    margin: float = 0.2,
-    *,
-    distance: Distance = "euclidean",
-    negatives: Literal["all", "closest"] = "all",
-    validate: bool | None = None,
-) -> Tensor:
-    """Mean loss over the semi-hard triplets of a batch: ``d_ap < d_an < d_ap + margin``.
-
-    The selection of FaceNet (section 3.2): hard negatives early in training lead to collapsed
-    models, easy ones teach nothing. Two variants are in use:
-
-    * ``negatives="all"``: every semi-hard triplet (pytorch-metric-learning's
-      ``TripletMarginMiner(type_of_triplets="semihard")``);
-    * ``negatives="closest"``: for each anchor and positive, only the closest of its semi-hard
-      negatives. TensorFlow Addons' ``triplet_semihard_loss`` does this too, but falls back to the
-      farthest negative for pairs that have none; here such pairs are left out.
-
-    Arguments, result and errors as in :func:`batch_all_triplet_loss`.
-    """
-    if negatives not in ("all", "closest"):
-        raise InputError(f"negatives: expected 'all' or 'closest', got {negatives!r}")
-    d, same = _batch_distances(embeddings, labels, margin, distance, validate)
-    if negatives == "all":
-        return _mean_over_triplets(d, labels, same, margin, semi_hard=True)
-    positives = _sorted_positives(d, labels, same)
-    closest = _closest_farther_negative(d, same, positives.distance.detach())
-    loss = torch.where(positives.valid, positives.distance - closest + margin, 0).clamp_min(0)
-    return loss.sum() / (loss.detach() > 0).sum().clamp_min(1)
-
-
-def batch_hard_triplet_loss(
-    embeddings: Tensor,
-    labels: Tensor,
-    margin: float = 0.2,
-    *,
-    distance: Distance = "euclidean",
-    validate: bool | None = None,
-) -> Tensor:
-    """Mean over anchors of the loss of their farthest positive and closest negative.
-
-    Hermans, Beyer & Leibe 2017 (arXiv 1703.07737), equation 5: N triplets a batch, one for each
-    anchor that has both a positive and a negative; the mean runs over those with a loss above zero
-    (the paper's runs over all anchors).
-
-    Arguments, result and errors as in :func:`batch_all_triplet_loss`.
-    """
-    d, same = _batch_distances(embeddings, labels, margin, distance, validate)
-    self_pair = torch.eye(len(d), dtype=torch.bool, device=d.device)
-    farthest = d.masked_fill(~same | self_pair, -math.inf).amax(1)
-    closest = d.masked_fill(same, math.inf).amin(1)
-    # An anchor without a positive or a negative has farthest - closest = -inf: loss zero.
-    loss = (farthest - closest + margin).clamp_min(0)
-    return loss.sum() / (loss.detach() > 0).sum().clamp_min(1)
-
-
-class _EuclideanDistances(torch.autograd.Function):
-    """All Euclidean distances of a batch ``(N, D) -> (N, N)``, accurate also for near-duplicates.
-
-    |x|^2 + |y|^2 - 2 x.y cancels when x is close to y; in float64 what is left is still exact to
-    float32, at the speed of a matrix product. ``torch.cdist`` is either inaccurate there or much
-    slower, and its gradient takes N x N x D memory on a GPU. At distance zero the gradient is zero.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        wide = _double(x)
-        wide = wide - wide.mean(0)
-        square = wide.square().sum(1)
-        d = (wide @ wide.mT).mul_(-2).add_(square).add_(square.unsqueeze(1))
-        d.clamp_min_(0).diagonal().zero_()
-        return d.sqrt_().to(x.dtype)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs, output)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        # Plain operations on what was saved, d among them: autograd can go through once more.
-        x, d = ctx.saved_tensors
-        weight = torch.where(d > 0, grad / torch.where(d > 0, d, 1), 0)  # (N, N)
-        x = x - x.mean(0)  # differences are all that counts; small numbers cancel better
-        by_row, by_column = weight.sum(1) + weight.sum(0), weight @ x + weight.mT @ x
-        return by_row.unsqueeze(1) * x - by_column
-
-
-def _batch_distances(
-    embeddings: Tensor, labels: Tensor, margin: float, distance: Distance, validate: bool | None
-) -> tuple[Tensor, Tensor]:
-    """Checked input: distances ``(N, N)`` and which pairs share a label, bool ``(N, N)``."""
-    require_floating(embeddings=embeddings)
-    if embeddings.ndim != 2 or embeddings.numel() == 0:
-        raise InputError(
-            f"embeddings: expected shape (N, D), N and D >= 1, got {tuple(embeddings.shape)}"
-        )
-    if not isinstance(labels, Tensor):
-        raise InputError(f"labels: expected a torch.Tensor, got {type(labels).__name__}")
-    if labels.shape != embeddings.shape[:1]:
-        raise InputError(
-            f"labels: expected shape ({len(embeddings)},), one for each embedding, "
-            f"got {tuple(labels.shape)}"
-        )
-    if labels.is_floating_point() or labels.is_complex():
-        raise InputError(f"labels: expected integers, got {labels.dtype}; convert with .long()")
-    if labels.device != embeddings.device:
-        raise InputError(
-            f"labels: expected device {embeddings.device} as embeddings has, got {labels.device}"
-        )
-    _require_margin(margin)
-    _require_distance(distance)
-    same = labels.unsqueeze(0) == labels.unsqueeze(1)
-    look = looks_at_values(validate, embeddings)
-    if look:
-        require_finite(embeddings=embeddings)
-        _require_triplets(labels, same)
-    with torch.autocast(embeddings.device.type, enabled=False):
-        x = at_least_float32(embeddings)
-        if distance == "cosine":
-            unit = unit_rows(_double(x)).to(x.dtype)
-            d = 1 - unit @ unit.mT
-        else:
-            d = _EuclideanDistances.apply(x)
-            if distance == "squared":
-                d = d.square()
-    if look and not bool(torch.isfinite(d.detach()).all()):
-        raise _too_far(d, distance, embeddings=embeddings)
-    return d, same
-
-
-class _Positives(NamedTuple):
-    """The positives of each anchor by rising distance, padded *in front* to the largest class.
-
-    Attributes:
-        distance: ``(N, P)``; ``-inf`` in the padding, so that rows stay sorted.
-        column: int64 ``(N, P)`` columns of the distance matrix; the padding points at the anchor.
-        valid: bool ``(N, P)``, false in the padding.
-    """
-
-    distance: Tensor
-    column: Tensor
-    valid: Tensor
-
-
-def _sorted_positives(d: Tensor, labels: Tensor, same: Tensor) -> _Positives:
-    n = len(labels)
-    size = same.sum(1, keepdim=True)  # (N, 1) samples of the anchor's class, the anchor included
-    ordered, members = labels.long().sort(stable=True)  # class after class
-    first = torch.searchsorted(ordered, labels.long())  # where the anchor's class begins
-    slot = torch.arange(int(size.max()), device=d.device)
-    anchor = torch.arange(n, device=d.device).unsqueeze(1)
-    index = members[(first.unsqueeze(1) + slot).clamp_max(n - 1)]
-    valid = (slot < size) & (index != anchor)
-    index = torch.where(valid, index, anchor)
-    distance = d.gather(1, index).masked_fill(~valid, -math.inf)
-    distance, order = distance.sort(dim=1)
-    return _Positives(distance, index.gather(1, order), valid.gather(1, order))
-
-
-def _mean_over_triplets(
-    d: Tensor, labels: Tensor, same: Tensor, margin: float, *, semi_hard: bool
-) -> Tensor:
-    """Mean of ``d_ap - d_an + margin`` over the active triplets, without listing them.
-
-    Their sum is ``margin * count + sum_ij coefficient_ij d_ij``, where the coefficient of a pair is
-    the number of active triplets it is the positive pair of, or minus the number it is the negative
-    pair of. The counts are piecewise constant, so autograd sees only the sum.
-    """
-    with torch.no_grad():
-        positives = _sorted_positives(d, labels, same)
-        coefficient = torch.empty_like(d)
-        count = torch.zeros((), dtype=torch.int64, device=d.device)
-        rows = max(1, _CHUNK // len(d))
-        for part in (slice(start, start + rows) for start in range(0, len(d), rows)):
-            lo, hi = _active_ranks(d[part], same[part], positives.distance[part], margin, semi_hard)
-            # Negative n is active with the positives ranked lo to hi - 1: mark where that begins
-            # and ends, and the running sum counts the negatives of each positive.
-            ends = lo.shape[0], positives.column.shape[1] + 1
-            steps = d.new_zeros(ends, dtype=torch.float32)  # exact: counts below 2^24
-            one = steps.new_ones(()).expand(lo.shape)
-            steps.scatter_add_(1, lo, one).scatter_add_(1, hi, -one)
-            per_positive = steps.cumsum(1)[:, :-1].to(d.dtype)
-            coefficient[part] = (lo - hi).to(d.dtype)
-            coefficient[part].scatter_add_(1, positives.column[part], per_positive)
-            count = count + (hi - lo).sum()
-        coefficient /= count.clamp_min(1)  # before the sum, which could overflow
-        any_active = count.clamp_max(1).to(d.dtype)
-    total = (coefficient * d).sum() + margin * any_active
-    # Every active triplet has a loss above zero; rounding must not push their mean below it.
-    return total - total.detach().clamp_max(0)
-
-
-def _active_ranks(
-    d: Tensor, same: Tensor, positive_distance: Tensor, margin: float, semi_hard: bool
-) -> tuple[Tensor, Tensor]:
-    """Ranks ``[lo, hi)`` of the positives with which each negative of a chunk is active.
-
-    Active means ``d_an < d_ap + margin``, a lower bound on d_ap; semi-hard adds ``d_ap < d_an``, an
-    upper one. For pairs that are no negatives ``lo = hi``: active with none. int64 ``(n, N)`` each.
-    """
-    lo = torch.searchsorted(positive_distance + margin, d, right=True)
-    if semi_hard:
-        hi = torch.searchsorted(positive_distance, d)
-    else:
-        hi = torch.full_like(lo, positive_distance.shape[1])
-    return lo, torch.where(same, lo, torch.maximum(lo, hi))
-
-
-def _closest_farther_negative(d: Tensor, same: Tensor, positive_distance: Tensor) -> Tensor:
-    """For each anchor and ranked positive the smallest ``d_an > d_ap``, ``inf`` if none; (N, P)."""
-    n, p = positive_distance.shape
-    # Negative n is farther than the positives ranked 0 to rank - 1; slot 0 takes the others.
-    rank = torch.searchsorted(positive_distance, d.detach()).masked_fill(same, 0)
-    nearest = d.new_full((n, p + 1), math.inf).scatter_reduce(1, rank, d, "amin")
-    # What is farther than a positive of a higher rank is farther than this one too.
-    return nearest[:, 1:].flip(1).cummin(1).values.flip(1)
 
 
 def _row_distance(x: Tensor, y: Tensor, distance: Distance) -> Tensor:
@@ -408,17 +144,17 @@ def _row_distance(x: Tensor, y: Tensor, distance: Distance) -> Tensor:
     return torch.linalg.vector_norm(x - y, dim=-1)
 
 
-def _double(x: Tensor) -> Tensor:
+def as_double(x: Tensor) -> Tensor:
     """float64, where squares of float32 values neither overflow nor vanish (Apple's has none)."""
     return at_least_float32(x) if x.device.type == "mps" else x.double()
 
 
-def _require_margin(margin: float) -> None:
+def require_margin(margin: float) -> None:
     if not 0 <= margin < math.inf:
         raise InputError(f"margin: expected a number of zero or more, got {margin}")
 
 
-def _too_far(distances: Tensor, distance: str, **inputs: Tensor) -> InputError:
+def too_far(distances: Tensor, distance: str, **inputs: Tensor) -> InputError:
     largest = {name: float(tensor.detach().abs().max()) for name, tensor in inputs.items()}
     name = max(largest, key=largest.__getitem__)
     return InputError(
@@ -427,19 +163,6 @@ def _too_far(distances: Tensor, distance: str, **inputs: Tensor) -> InputError:
     )
 
 
-def _require_distance(distance: str) -> None:
+def require_distance(distance: str) -> None:
     if distance not in DISTANCES:
         raise InputError(f"distance: expected one of {', '.join(DISTANCES)}, got {distance!r}")
-
-
-def _require_triplets(labels: Tensor, same: Tensor) -> None:
-    if bool(same.all()):
-        raise InputError(
-            f"labels: expected at least two classes, got 1 ({int(labels[0])}) in a batch of "
-            f"{len(labels)}; without negatives there is no triplet"
-        )
-    if int(same.sum()) == len(labels):
-        raise InputError(
-            f"labels: expected a class with at least two samples, got {len(labels)} classes of "
-            "one sample each; without positives there is no triplet"
-        )

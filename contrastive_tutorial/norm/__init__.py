@@ -8,7 +8,7 @@ Never: drops rows of a batch that does not divide, counts a recomputed forward t
 model half converted unless told to.
 """
 
-from contrastive_tutorial.norm.audit import Audit, audit, audit_target
+from contrastive_tutorial.norm.audit import Audit, audit
 from contrastive_tutorial.norm.convert import KINDS, NoNorm, PlainGroupNorm, convert_norm
 from contrastive_tutorial.norm.kernels import grouped_normalize
 from contrastive_tutorial.norm.layers import (
@@ -20,14 +20,14 @@ from contrastive_tutorial.norm.layers import (
     SubsetAffineBatchNorm1d,
     SubsetAffineBatchNorm2d,
 )
+from contrastive_tutorial.norm.precise import precise_bn, reestimate
 from contrastive_tutorial.norm.renorm import BatchRenorm1d, BatchRenorm2d
 from contrastive_tutorial.norm.statistics import (
     EVALUATION_STATISTICS,
     domains,
     evaluation_statistics,
-    precise_bn,
-    reestimate,
 )
+from contrastive_tutorial.norm.targets import audit_target
 
 __all__ = [
     "EVALUATION_STATISTICS",

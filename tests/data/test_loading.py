@@ -244,7 +244,7 @@ def test_the_cache_forgets_what_was_used_least_lately(
     killed.write_bytes(b"half")
     os.utime(killed, (0, 0))
     data.load(paths[0], cache=cache)  # now 1 is the oldest
-    monkeypatch.setattr(loading, "_CACHE_BYTES", 3 * file.stat().st_size + 20_000)
+    monkeypatch.setattr(data.cache, "_CACHE_BYTES", 3 * file.stat().st_size + 20_000)
     data.load(paths[3], cache=cache)
     assert sorted(path.name[0] for path in cache.iterdir()) == ["0", "2", "3"]
 

@@ -15,16 +15,16 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.losses import triplet
-from contrastive_tutorial.losses.triplet import (
-    DISTANCES,
+from contrastive_tutorial.losses import (
     TripletKind,
     batch_all_triplet_loss,
     batch_hard_triplet_loss,
+    mining,
     semi_hard_triplet_loss,
     triplet_kind,
     triplet_loss,
 )
+from contrastive_tutorial.losses.triplet import DISTANCES
 
 
 def closest_semi_hard(*args, **kwargs):
@@ -313,7 +313,7 @@ def test_chunks_change_nothing(monkeypatch):
     for mine in (batch_all_triplet_loss, semi_hard_triplet_loss):
         whole = mine(embeddings, labels, 0.5)
         with monkeypatch.context() as patch:
-            patch.setattr(triplet, "_CHUNK", 100)  # two anchors at a time, and one left over
+            patch.setattr(mining, "_CHUNK", 100)  # two anchors at a time, and one left over
             assert torch.equal(mine(embeddings, labels, 0.5), whole)
 
 
@@ -547,8 +547,8 @@ def test_what_all_embeddings_share_costs_no_digits_of_the_gradient():
 
 def test_without_validation_bad_values_propagate():
     assert torch.isnan(triplet_loss(GOOD, NAN, GOOD, validate=False))
-    for mining in ("all", "hard"):
-        MINED[mining](NAN, LABELS, validate=False)  # whatever comes out: nothing is raised
+    for name in ("all", "hard"):
+        MINED[name](NAN, LABELS, validate=False)  # whatever comes out: nothing is raised
 
 
 @pytest.mark.parametrize("distance", DISTANCES)

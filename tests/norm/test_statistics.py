@@ -20,7 +20,8 @@ from contrastive_tutorial.norm import (
     precise_bn,
     reestimate,
 )
-from contrastive_tutorial.norm.statistics import _Moments, num_branches
+from contrastive_tutorial.norm.precise import Moments
+from contrastive_tutorial.norm.statistics import num_branches
 
 F64 = torch.float64
 K, EACH, C = 3, 8, 4
@@ -230,7 +231,7 @@ def flat(x: Tensor) -> Tensor:
 
 def test_moments_are_merged_in_float64_and_from_single_values_too() -> None:
     values = randn(5, C, seed=40).float() + 100
-    moments = _Moments()
+    moments = Moments()
     for row in values:
         moments.add(row[None], torch.zeros(1, C), 1)
     assert moments.mean.dtype == moments.sum_of_squares.dtype == F64
@@ -240,7 +241,7 @@ def test_moments_are_merged_in_float64_and_from_single_values_too() -> None:
         moments.sum_of_squares[0], 5 * exact.var(0, correction=0), rtol=1e-11, atol=0
     )
     # A variance that float32 would round away beside a large one.
-    moments = _Moments()
+    moments = Moments()
     moments.add(torch.zeros(1, 1), torch.full((1, 1), 2.0**24), 1)
     moments.add(torch.zeros(1, 1), torch.ones(1, 1), 1)
     assert float(moments.sum_of_squares) == 2**24 + 1

@@ -1,0 +1,66 @@
+"""Train, validation and test images of one source: by its folders, else by position."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from contrastive_tutorial.data.folders import UNLABELLED, Decoded
+from contrastive_tutorial.data.imageset import SPLITS, ImageSet, content_hash
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import shown
+
+
+def split_by_position(name: str, source: Decoded) -> tuple[dict[str, ImageSet], list[str]]:
+    """Train, validation and test sets by folder, and by position where a folder is missing.
+
+    With them, what there is to say about the source.
+    """
+    names = tuple(sorted(set(source.classes)))
+    index = {class_name: i for i, class_name in enumerate(names)}
+    labels = np.array([index[class_name] for class_name in source.classes], dtype=np.int64)
+    parts = np.array([folder or "train" for folder in source.folders], dtype="U5")
+    for part, every, first in (("test", 5, 2), ("val", 10, 4)):
+        if part in source.folders:
+            continue
+        for label in range(len(names)):
+            left = np.flatnonzero((labels == label) & (parts == "train"))
+            parts[left[first::every]] = part
+    sets = {}
+    for split in SPLITS:
+        chosen = np.flatnonzero(parts == split)
+        if len(chosen) == 0:
+            raise InputError(
+                f"{name}: too few images for a {split} split; expected at least 6 in some class, "
+                f"or a {split}/ folder"
+            )
+        images = torch.from_numpy(np.ascontiguousarray(source.images[chosen]))
+        own = torch.from_numpy(labels[chosen])
+        sets[split] = ImageSet(images, own, names, name, split, content_hash(images, own, names))
+    unlearned = sorted(set(range(len(names))) - set(sets["train"].labels.tolist()))
+    if unlearned:  # no probe could ever name it, and nothing else would say so
+        raise InputError(
+            f"{name}: class {shown(names[unlearned[0]])!r} has no images in the train "
+            "split; add some to train/, or remove the class from the other folders"
+        )
+    remarks = [*source.remarks]
+    if names == (UNLABELLED,):
+        remarks.append("no class folders, so no labels: only scores that need none are computed")
+    elif len(names) == 1:
+        remarks.append(
+            f"one class, {shown(names[0])!r}, so no labels: only scores that need none are computed"
+        )
+    if leaked := _leaked(sets):
+        remarks.append(
+            f"{leaked:,} of {len(sets['test']):,} test images are in the training or validation "
+            "images too, pixel by pixel; scores on them are too good"
+        )
+    return sets, remarks
+
+
+def _leaked(sets: dict[str, ImageSet]) -> int:
+    """How many test images are also among those that are trained or chosen on."""
+    learnt = {
+        hash(image.tobytes()) for split in ("train", "val") for image in sets[split].images.numpy()
+    }
+    return sum(hash(image.tobytes()) in learnt for image in sets["test"].images.numpy())
