@@ -1,8 +1,8 @@
-"""k-means where the features are: Lloyd's algorithm as scikit-learn runs it, on an accelerator.
+"""k-means where the features are: many starts of Lloyd's algorithm side by side, in torch.
 
-On a CPU scikit-learn does it (see ``contrastive_tutorial.metrics.cluster``). Features on a GPU
-would have to be copied to the host, which takes 16 s on two cores for one fit of 45,000 x 2,048,
-and a run is scored by dozens of fits.
+scikit-learn's ``KMeans`` is the same algorithm, one start after the other, on the host alone:
+features on a GPU would have to be copied there, and on a CPU the products of one start with ten
+centroids are too narrow to be fast. All starts together are one wide product.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ _EVERY = 5  # iterations between two questions to the device whether all is sett
 
 
 @torch.no_grad()
-def kmeans(points: Tensor, num_clusters: int, seed: int = 0, n_init: int = 10) -> Tensor:
-    """Centroids of the best of ``n_init`` fits by inertia: ``(num_clusters, D)``, like ``points``.
+def kmeans(
+    points: Tensor, num_clusters: int, seed: int = 0, n_init: int = 10
+) -> tuple[Tensor, Tensor]:
+    """Every one of ``n_init`` fits: centroids ``(n_init, num_clusters, D)``, like ``points``, and
+    their inertia, float64 ``(n_init,)``: the sum of squared distances to the nearest centroid.
 
     Greedy k-means++ starts (Arthur and Vassilvitskii 2007), then Lloyd's algorithm until no point
     changes its cluster, or the centroids move by less than 1e-4 of the features' mean variance in
@@ -31,86 +34,104 @@ def kmeans(points: Tensor, num_clusters: int, seed: int = 0, n_init: int = 10) -
         seed: of the starts; equal results on devices of the same kind.
         n_init: fits.
     """
-    generator = torch.Generator(points.device).manual_seed(seed)
     offset = points.mean(0)  # rounding errors are relative to the origin
     x = points - offset
-    best, best_inertia = x[:num_clusters], math.inf
-    for _ in range(n_init):
-        centroids, inertia = lloyd(x, start(x, num_clusters, generator))
-        if inertia < best_inertia:
-            best, best_inertia = centroids, inertia
-    return best + offset
+    generator = torch.Generator(points.device).manual_seed(seed)
+    centroids, inertia = lloyd(x, starts(x, num_clusters, generator, n_init))
+    return centroids + offset, inertia
 
 
-def start(x: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
+def starts(x: Tensor, num_clusters: int, generator: torch.Generator, n_init: int) -> Tensor:
     """Greedy k-means++: each next centroid is a point drawn with probability proportional to its
     squared distance from those there are, the best of ``2 + log k`` draws.
 
-    ``x`` is ``(N, D)``, floating point, and ``generator`` on its device; returns ``(k, D)``.
+    ``x`` is ``(N, D)``, floating point, and ``generator`` on its device; returns ``(S, k, D)`` for
+    ``n_init`` = S.
     """
-    square = x.square().sum(1, keepdim=True)
-    tries = 2 + int(math.log(num_clusters))
-    uniform = torch.rand(num_clusters, tries, generator=generator, device=x.device).double()
-    first = (uniform[0, :1] * len(x)).long()
-    chosen, nearest = [first], _squared_distances(x, square, x[first])
-    for u in uniform[1:]:
+    square = x.square().sum(1)
+    shape = n_init, num_clusters, 2 + int(math.log(num_clusters))
+    uniform = torch.rand(shape, generator=generator, device=x.device).double()
+    fit = torch.arange(n_init, device=x.device)
+
+    def distances(points: Tensor) -> Tensor:
+        return (_less_lengths(x, x[points]) + square).clamp_min_(0)
+
+    chosen = [(uniform[:, 0, 0] * len(x)).long()]
+    nearest = distances(chosen[0])  # (S, N)
+    for u in uniform.unbind(1)[1:]:
         # Whole numbers, whose sum does not depend on the order a GPU adds them in.
-        share = nearest[:, 0].double() / nearest.max().clamp_min(torch.finfo(x.dtype).tiny)
-        upto = (share * 2**31).long().cumsum(0)
+        largest = nearest.amax(1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+        upto = ((nearest / largest).double() * 2**31).long().cumsum(1)
         # The last point where all lie on a centroid, as those of a collapsed encoder do.
-        ball = (u * upto[-1]).long()
-        drawn = torch.searchsorted(upto, ball, right=True).clamp_max(len(x) - 1)
-        left = torch.minimum(_squared_distances(x, square, x[drawn]), nearest)
-        least = left.sum(0).argmin()[None]
-        chosen.append(drawn[least])
-        nearest = left[:, least]
-    return x[torch.cat(chosen)]
+        ball = (u * upto[:, -1:]).long()
+        drawn = torch.searchsorted(upto, ball, right=True).clamp_max(len(x) - 1)  # (S, tries)
+        left = torch.minimum(distances(drawn), nearest[:, None])
+        least = left.sum(2).argmin(1)
+        chosen.append(drawn[fit, least])
+        nearest = left[fit, least]
+    return x[torch.stack(chosen, 1)]
 
 
-def lloyd(x: Tensor, centroids: Tensor) -> tuple[Tensor, float]:
-    """Lloyd's algorithm on points ``(N, D)`` from given centroids ``(k, D)``, of one dtype.
+def lloyd(x: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
+    """Lloyd's algorithm on points ``(N, D)``, their mean 0, from centroids ``(S, k, D)``.
 
-    A GPU is waited for every fifth iteration, and once for the inertia.
+    A GPU is waited for every fifth iteration, when fits that have settled leave the others.
 
-    Returns the final centroids and the inertia, the sum of squared distances to the nearest.
+    Returns the final centroids ``(S, k, D)`` and float64 inertias ``(S,)``.
     """
-    square = x.square().sum(1, keepdim=True)  # (N, 1)
-    tolerance = x.var(0, correction=0).mean() * _TOLERANCE
-    settled = torch.zeros((), dtype=torch.bool, device=x.device)
-    before = torch.full((len(x),), -1, device=x.device)
+    square = x.square().sum(1)
+    tolerance = square.mean() / x.shape[1] * _TOLERANCE
+    found = found.clone()
+    moving = torch.arange(len(found), device=x.device)  # the fits that have not settled
+    settled = torch.zeros_like(moving, dtype=torch.bool)
+    before = torch.full((len(found), len(x)), -1, device=x.device)
     for iteration in range(1, _MAX_ITER + 1):
-        least, labels = _squared_distances(x, square, centroids).min(1)
-        moved = _means(x, labels, least, len(centroids))
-        stop = (labels == before).all() | ((moved - centroids).square().sum() <= tolerance)
+        centroids = found[moving]
+        least, labels = _less_lengths(x, centroids).min(1)
+        moved = _means(x, labels, least + square, found.shape[1])
+        stop = (labels == before).all(1) | ((moved - centroids).square().sum((1, 2)) <= tolerance)
         # Once settled, centroids stay: it does not matter how late the host hears of it.
-        centroids, before = torch.where(settled, centroids, moved), labels
-        settled = settled | stop
-        if iteration % _EVERY == 0 and bool(settled):
-            break
-    return centroids, float(_squared_distances(x, square, centroids).amin(1).double().sum())
+        found[moving] = torch.where(settled[:, None, None], centroids, moved)
+        settled, before = settled | stop, labels
+        if iteration % _EVERY == 0:
+            left = (~settled).nonzero()[:, 0]
+            if not len(left):
+                break
+            moving, settled, before = moving[left], settled[left], before[left]
+    least = (_less_lengths(x, found).amin(1) + square).clamp_min_(0)
+    return found, least.double().sum(1)
 
 
 def nearest_centroid(points: Tensor, centroids: Tensor) -> Tensor:
-    """int64 ``(N,)``: the centroid nearest to each point."""
+    """int64 ``(N,)``: the centroid ``(k, D)`` nearest to each point."""
     x, centroids = points - centroids.mean(0), centroids - centroids.mean(0)
-    return _squared_distances(x, x.square().sum(1, keepdim=True), centroids).argmin(1)
+    return _less_lengths(x, centroids).argmin(0)
 
 
-def _squared_distances(x: Tensor, square: Tensor, centroids: Tensor) -> Tensor:
-    """``(N, k)``; ``square (N, 1)`` are the squared lengths of the points, asked for often."""
-    lengths = square + centroids.square().sum(1)
-    return torch.addmm(lengths, x, centroids.T, alpha=-2).clamp_min_(0)
+def _less_lengths(x: Tensor, centroids: Tensor) -> Tensor:
+    """Squared distances ``(..., k, N)`` from centroids ``(..., k, D)`` to points ``(N, D)``, less
+    the squared length of each point, which does not say which centroid is nearest."""
+    flat = centroids.flatten(0, -2)
+    lengths = flat.square().sum(1, keepdim=True)
+    return torch.addmm(lengths, flat, x.T, alpha=-2).unflatten(0, centroids.shape[:-1])
 
 
 def _means(x: Tensor, labels: Tensor, least: Tensor, num_clusters: int) -> Tensor:
-    """Mean of every cluster; ``least (N,)``: how far each point is from its centroid.
+    """Mean of every cluster of every fit ``(S, k, D)``, from ``labels`` and ``least (S, N)``: how
+    far each point is from its centroid.
 
     A product with the table of members, not a scatter, whose order of addition would vary.
     """
     ids = torch.arange(num_clusters, device=x.device)
-    empty = (labels[:, None] == ids).sum(0) == 0
+    sizes = torch.stack([(labels == i).sum(1) for i in range(num_clusters)], 1)  # (S, k)
+    empty = sizes == 0
     # The empty clusters first, then the others; and as many points, the farthest first.
-    order, far = (~empty).to(torch.uint8).argsort(stable=True), least.topk(num_clusters).indices
-    labels = labels.scatter(0, far, torch.where(ids < empty.sum(), order, labels[far]))
-    members = (labels[:, None] == ids).to(x)  # (N, k)
-    return (members.T @ x) / members.sum(0).clamp_min(1)[:, None]
+    order, far = (
+        (~empty).to(torch.uint8).argsort(dim=1, stable=True),
+        least.topk(num_clusters).indices,
+    )
+    taken = torch.where(ids < empty.sum(1, keepdim=True), order, labels.gather(1, far))
+    labels = labels.scatter(1, far, taken)
+    members = (labels[:, None] == ids[:, None]).to(x)  # (S, k, N)
+    sums = (members.flatten(0, 1) @ x).unflatten(0, members.shape[:2])
+    return sums / members.sum(2, keepdim=True).clamp_min(1)

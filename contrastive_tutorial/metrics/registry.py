@@ -52,6 +52,9 @@ def _accuracy(
 #: By the name in records, in the order of tables. A policy probe tells ten policies apart.
 METRICS = {
     "cluster_accuracy": _accuracy("cluster accuracy", "cluster acc."),
+    "cluster_accuracy_mean": _accuracy(
+        "cluster accuracy, mean of all starts", "cluster acc., mean"
+    ),
     "nmi": _accuracy("normalised mutual information", "NMI", 0.0),
     "ari": Metric("adjusted Rand index", "ARI", -0.5, 1, 0.0, 3, True, True),
     "knn200": _accuracy("kNN accuracy (k = 200, T = 0.1)", "kNN, k = 200"),
