@@ -13,7 +13,15 @@ from contrastive_tutorial.study.cells import CELLS, DEFINITION, THREE, Cell, cel
 from contrastive_tutorial.study.diagnostics import first_norm_shift
 from contrastive_tutorial.study.embedding import embed_records
 from contrastive_tutorial.study.experiment import Experiment
-from contrastive_tutorial.study.norms import CONDITIONS, NORMS, Setting, Trial, classifier
+from contrastive_tutorial.study.norms import (
+    CONDITIONS,
+    NORMS,
+    TINTS,
+    Setting,
+    Trial,
+    classifier,
+    shift,
+)
 from contrastive_tutorial.study.reproduction import reproduce
 from contrastive_tutorial.study.request import NORM_PRESET, Request
 from contrastive_tutorial.study.runner import Outcome, missing, parse_budget, plan, run, study
@@ -27,6 +35,7 @@ __all__ = [
     "NORMS",
     "NORM_PRESET",
     "THREE",
+    "TINTS",
     "Cell",
     "Experiment",
     "Outcome",
@@ -44,5 +53,6 @@ __all__ = [
     "plan",
     "reproduce",
     "run",
+    "shift",
     "study",
 ]

@@ -10,6 +10,7 @@ from contrastive_tutorial.errors import require_extra
 
 require_extra("notebook", "matplotlib", "ipywidgets")
 
+from contrastive_tutorial.widgets.batch import BatchBuilder
 from contrastive_tutorial.widgets.exercises import check_function, check_number
 from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
 from contrastive_tutorial.widgets.interaction import interact
@@ -17,6 +18,7 @@ from contrastive_tutorial.widgets.lab import Lab
 from contrastive_tutorial.widgets.player import Player
 
 __all__ = [
+    "BatchBuilder",
     "EmbeddingExplorer",
     "Lab",
     "Player",

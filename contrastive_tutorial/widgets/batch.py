@@ -1,0 +1,121 @@
+"""The batch builder: whose mean and variance is an image normalised by?
+
+A reader puts small images (plain, dark, washed out, reddish) into a batch, chooses a kind of
+normalisation, and sees which values share a mean and where one marked image lands; then the image
+is tested alone, under statistics of their choice. ``static/batch.js`` computes everything in the
+page; the tests hold it to the layers of :mod:`contrastive_tutorial.norm`.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.report import style
+from contrastive_tutorial.study import TINTS
+from contrastive_tutorial.widgets import fragment
+
+KINDS = ("batch", "layer", "instance", "group", "split")
+NAMES = ("normal", "dark", "washed out", "reddish")
+MOST = 8
+_TITLE = "Batch builder"
+
+
+def patterns() -> np.ndarray:
+    """The eight images before any tint: float64 ``(8, 3, 9)`` in [0, 1], two decimals.
+
+    Three colour channels of 3 x 3 positions, always the same.
+    """
+    draw = np.random.default_rng(4)
+    colours = draw.uniform(0.25, 0.75, (MOST, 3, 1))
+    return (colours + draw.uniform(-0.25, 0.25, (MOST, 3, 9))).clip(0, 1).round(2)
+
+
+def shared(kind: str, subsets: list[int], channels: int = 4) -> np.ndarray:
+    """Which values share their statistics: int ``(N, C)``, equal where they do.
+
+    Args:
+        kind: one of :data:`KINDS`; ``group`` takes channels in pairs, ``split`` images by subset.
+        subsets: of every image.
+        channels: C.
+    """
+    n, c = np.indices((len(subsets), channels))
+    keys = {
+        "batch": c,
+        "layer": n,
+        "instance": n * channels + c,
+        "group": n * channels + c // 2,
+        "split": np.array(subsets)[:, None] * channels + c,
+    }
+    return keys[kind]
+
+
+class BatchBuilder:
+    """The widget; the last line of a cell shows it.
+
+    Notebooks and the book show it alive; without scripts, and in the PDF, a figure shows what
+    shares a mean under each kind of normalisation.
+
+    Attributes:
+        html: the self-contained piece of HTML.
+        summary: one sentence for places that show text only.
+    """
+
+    def __init__(self) -> None:
+        self.summary = (
+            "Batch builder. Batch Normalization takes one mean for each channel over all images; "
+            "layer, instance and group normalisation take it within one image; split "
+            "normalisation takes it over the images of one subset."
+        )
+        tints = [
+            {"name": name, "gain": gain, "offset": offset}
+            for name, (gain, offset) in zip(NAMES, TINTS, strict=True)
+        ]
+        content = {"title": _TITLE, "patterns": patterns().tolist(), "tints": tints}
+        self._figure = _figure(self.summary)
+        self.html = (
+            fragment.fragment("batch", {"content": content}, self.summary)
+            + f"\n<noscript>{self._figure.svg}</noscript>"
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        png = base64.b64encode(self._figure.png).decode("ascii")
+        return {"text/html": self.html, "text/plain": self.summary, "image/png": png}
+
+    def __repr__(self) -> str:
+        return f"BatchBuilder({self.summary!r})"
+
+    def save_html(self, path: str | Path) -> Path:
+        """Write one HTML file that works from the disk, without a network."""
+        atomic_write(path, fragment.page(self.html, _TITLE).encode())
+        return Path(path)
+
+
+def _figure(alt: str) -> style.Picture:
+    """A grid of images and channels for each kind; filled: what shares a mean with the star."""
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(1, len(KINDS), figsize=(6.6, 1.9), sharey=True)
+    subsets = [0, 0, 1, 1]
+    for ax, kind in zip(axes, KINDS, strict=True):
+        keys = shared(kind, subsets)
+        for n, c in np.ndindex(keys.shape):
+            one = keys[n, c] == keys[1, 0]
+            ax.add_patch(
+                plt.Rectangle(
+                    (c + 0.08, n + 0.08), 0.84, 0.84, lw=1.2, edgecolor=style.INK,
+                    facecolor=style.PALETTE[0] if one else "none",
+                )
+            )  # fmt: skip
+        ax.text(0.5, 1.5, "★", ha="center", va="center", color="white", fontfamily="DejaVu Sans")
+        ax.set(xlim=(0, 4), ylim=(4, 0), xticks=[], yticks=[], aspect="equal", title=kind)
+        ax.set_xlabel("channels")
+        ax.grid(visible=False)
+    axes[0].set_ylabel("images")
+    picture = style.picture(fig, alt)
+    plt.close(fig)
+    return picture
