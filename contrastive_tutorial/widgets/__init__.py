@@ -15,11 +15,13 @@ from contrastive_tutorial.widgets.exercises import check_function, check_number
 from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
 from contrastive_tutorial.widgets.interaction import interact
 from contrastive_tutorial.widgets.lab import Lab
+from contrastive_tutorial.widgets.live import Formula
 from contrastive_tutorial.widgets.player import Player
 
 __all__ = [
     "BatchBuilder",
     "EmbeddingExplorer",
+    "Formula",
     "Lab",
     "Player",
     "check_function",

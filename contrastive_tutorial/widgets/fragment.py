@@ -67,9 +67,14 @@ const found = beside && beside.matches(mark) ? [beside] : [...document.querySele
 
 
 def module_source(name: str) -> str:
-    """Text of ``static/<name>.js``, an AFM module, after ``common.js`` if it takes a theme."""
+    """Text of ``static/<name>.js``, an AFM module, after ``common.js`` if it takes a theme.
+
+    ``"live/floor+live"`` is one module of two files, in this order.
+    """
     static = resources.files("contrastive_tutorial.widgets") / "static"
-    source = (static / f"{name}.js").read_text(encoding="utf-8")
+    source = "".join(
+        (static / f"{part}.js").read_text(encoding="utf-8") for part in name.split("+")
+    )
     if "followTheme(" not in source:
         return source
     return (static / "common.js").read_text(encoding="utf-8") + source
@@ -107,13 +112,14 @@ def json_for_script(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def fragment(name: str, state: dict[str, Any], fallback: str) -> str:
+def fragment(name: str, state: dict[str, Any], fallback: str, still: str = "") -> str:
     """HTML of one widget; equal arguments give equal bytes.
 
     Args:
-        name: of the JavaScript file in ``static/``.
+        name: of the JavaScript file in ``static/``, or of several, as in :func:`module_source`.
         state: what ``model.get`` returns, JSON types only.
         fallback: plain text for a place where scripts do not run.
+        still: HTML of a picture for such a place.
     """
     source = module_source(name)
     assert source.count(_EXPORT) == 1, f"{name}.js must end with {_EXPORT!r}"
@@ -122,10 +128,11 @@ def fragment(name: str, state: dict[str, Any], fallback: str) -> str:
     data = json_for_script(state)
     key = hashlib.sha256((name + data).encode()).hexdigest()[:16]
     module = squeezed(source).replace(_EXPORT, "return { render };")
+    noscript = f"<noscript>{still}</noscript>" if still else ""
     return (
         f'<div class="ct-widget" data-ct-widget="{key}">'
         f'<p class="ct-fallback">{html.escape(clean(fallback))}</p>'
-        f'<script type="application/json">{data}</script></div>\n'
+        f'<script type="application/json">{data}</script>{noscript}</div>\n'
         f"<script>{squeezed(_HOST) % {'module': module, 'key': key}}</script>"
     )
 

@@ -322,7 +322,7 @@ def test_every_widget_answers_the_mouse(browser: Any, address: str, name: str) -
             assert after[1] != before[1], "moved, and said nothing"
 
 
-DRAGGED = [name for name in RUNNING if re.search(r"\bgid=", source(name))]
+DRAGGED = [name for name in RUNNING if re.search(r"(\bgid=|Formula\()", source(name))]
 
 
 def test_the_book_has_something_to_drag() -> None:

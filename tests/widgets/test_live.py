@@ -1,0 +1,175 @@
+"""widgets.live: the page's formulas are the package's, and the pictures answer."""
+
+import json
+import math
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from headless import needs_chromium, opened
+
+import contrastive_tutorial
+from contrastive_tutorial import losses
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.widgets import Formula, fragment
+from contrastive_tutorial.widgets.formulas import KINDS
+
+STATIC = Path(contrastive_tutorial.__file__).parent / "widgets" / "static"
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+
+
+def corners_and_random(kind, count=60):
+    """Values a reader can set: both ends of every control, and random ones."""
+    generator = random.Random(0)
+
+    def value(control, where):
+        if isinstance(control.value, bool):
+            return where > 0.5
+        if control.among:
+            return control.among[round(where * (len(control.among) - 1))]
+        at = control.least + where * (control.most - control.least)
+        return 10**at if control.log else at
+
+    places = [0.0, 1.0, *(generator.random() for _ in range(count))]
+    cases = [{c.name: c.value for c in kind.controls}]
+    for place in places:
+        spread = (place, place) if place in (0.0, 1.0) else (generator.random(), place)
+        cases.append({c.name: value(c, spread[i % 2]) for i, c in enumerate(kind.controls)})
+    return cases
+
+
+@needs_node
+@pytest.mark.parametrize("name", KINDS)
+def test_the_page_computes_what_the_package_computes(name):
+    kind = KINDS[name]
+    cases = corners_and_random(kind)
+    job = {"file": str(STATIC / "live" / f"{kind.file}.js"), "core": str(STATIC / "live.js"),
+           "kind": name, "cases": cases}  # fmt: skip
+    script = Path(__file__).with_name("live_numbers.js")
+    done = subprocess.run(
+        ["node", script], input=json.dumps(job), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for case, found in zip(cases, json.loads(done.stdout), strict=True):
+        expected = kind.numbers(**case)
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            np.testing.assert_allclose(
+                found[key], value, rtol=1e-12, atol=1e-12, err_msg=f"{key} at {case}"
+            )
+
+
+def test_the_areas_of_the_integrand_are_the_divergence():
+    numbers = Formula("normals", mean_q=1.5, std_q=0.7, std_p=1.3).numbers
+    assert numbers["above"] + numbers["below"] == pytest.approx(numbers["kl"], abs=1e-9)
+    assert numbers["below"] < 0 < numbers["above"]
+
+
+def test_the_share_of_a_negative_is_its_share_of_the_gradient():
+    """Of InfoNCE itself: unit vectors with the given cosines to the anchor."""
+    numbers = Formula("weights", temperature=0.1).numbers
+    angles = torch.tensor([0.6, *numbers["negatives"]], dtype=torch.float64).acos()
+    unit = torch.stack([angles.cos(), angles.sin()], 1)
+    scale = torch.ones(len(angles), dtype=torch.float64, requires_grad=True)
+    logits = scale * unit[:, 0]  # the derivative by scale is the one by similarity, times it
+    loss = losses.info_nce(
+        torch.tensor([[1.0, 0.0]], dtype=torch.float64),
+        torch.stack([logits[:1], unit[:1, 1]], 1),
+        torch.stack([logits[1:], unit[1:, 1]], 1)[None],
+        0.1,
+        normalize=False,
+    )
+    (gradient,) = torch.autograd.grad(loss, scale)
+    pushed = gradient[1:] / unit[1:, 0]
+    np.testing.assert_allclose(pushed / pushed.sum(), numbers["soft"], rtol=1e-9)
+
+
+def test_no_code_is_below_the_floor():
+    for angle in (0.0, 30.0, 90.0, 120.0, 180.0):
+        numbers = Formula("floor", groups=5, angle=angle).numbers
+        assert numbers["floor"] <= numbers["loss"] <= numbers["same"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "named"),
+    [
+        ("normal", {}, "normals"),
+        ("sweep", {"std": 1}, "std_q"),
+        ("sweep", {"std_q": math.nan}, "std_q"),
+        ("sweep", {"std_q": 0.0}, "0.3 to 6"),
+        ("sweep", {"std_q": "wide"}, "number"),
+        ("sweep", {"std_q": True}, "number"),
+        ("weights", {"temperature": 0.0}, "0.01 to 10"),
+        ("floor", {"groups": 3}, "one of"),
+        ("vectors", {"normalise": 1}, "True or False"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_by_name(kind, start, named):
+    with pytest.raises(InputError, match=re.escape(named)):
+        Formula(kind, **start)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_one_piece_of_html_that_asks_no_one(name):
+    html = Formula(name).html
+    assert html == Formula(name).html
+    assert set(re.findall(r"https?://[^\s\"'`)]+", html)) <= {"http://www.w3.org/2000/svg"}
+    for banned in ("import(", "require(", "eval(", "new Function", "fetch(", "innerHTML"):
+        assert banned not in html
+    script = html.rpartition("<script>")[2]
+    assert len(script) < 18_000  # with the host that every widget has
+    assert re.search(r'<noscript><img alt="[^"]+" width="480" src="data:image/png', html)
+    assert len(html) < 60_000
+
+
+def test_modules_of_several_files():
+    source = fragment.module_source("live/floor+live")
+    assert source.index("const kinds") < source.index("function render(")
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", KINDS)
+def test_pictures_answer_keys_and_pointer(name, theme, tmp_path):
+    formula = Formula(name)
+    wide = {"width": 390, "height": 800} if theme == "dark" else {"width": 1280, "height": 800}
+    with opened(formula.save_html(tmp_path / "f.html"), color_scheme=theme, viewport=wide) as tab:
+        player = tab.locator(".player")
+        assert player.get_attribute("data-theme") == theme
+        picture = player.locator(".stage > svg")
+        for slider in player.locator("input[type=range]").all():
+            before = picture.inner_html()
+            slider.focus()
+            slider.press("ArrowLeft")
+            tab.wait_for_timeout(250)
+            assert picture.inner_html() != before, slider.get_attribute("aria-valuetext")
+            assert tab.locator("[role=status]").text_content()
+        for mark in player.locator(".mark").all():
+            mark.scroll_into_view_if_needed()
+            before = picture.inner_html()
+            box = mark.bounding_box()
+            x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+            tab.mouse.move(x, y)
+            tab.mouse.down()
+            tab.mouse.move(x - 30, y - 20, steps=4)
+            tab.mouse.move(-500, 5_000, steps=2)  # off every edge
+            tab.mouse.up()
+            tab.wait_for_timeout(100)
+            assert picture.inner_html() != before
+            assert "NaN" not in picture.inner_html()
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_without_javascript_there_is_a_picture(tmp_path):
+    path = Formula("triplet").save_html(tmp_path / "f.html")
+    with opened(path, java_script_enabled=False) as tab:
+        assert tab.locator("noscript img, img").first.is_visible()
+        assert "semi-hard" in tab.locator(".ct-fallback").text_content()
