@@ -152,7 +152,7 @@ def sensitivity_table(
 
     rules = load_hypotheses(study).rules
     rows: dict[str, dict[str, str]] = {}
-    for name, how in dict.fromkeys(((rules.primary_metric, None), *SENSITIVITY)):
+    for name, how in dict.fromkeys((*((m, None) for m in rules.primary_metrics), *SENSITIVITY)):
         row = rows[METRICS[name].short + (f", {how}" if how else "")] = {}
         found = primary_results(rules, records, preset, data, metric=name, how=how)
         for primary, result in found.items():

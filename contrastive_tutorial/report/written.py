@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +14,14 @@ from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.records import Record, as_markdown, markdown_table, result_table
 from contrastive_tutorial.report import figures, norm_figures, study_figures, tables
 from contrastive_tutorial.study import CELLS, NORM_PRESET, THREE
-from contrastive_tutorial.verdicts import STUDIES, decide, effects_of, load_hypotheses, measure
+from contrastive_tutorial.verdicts import (
+    STUDIES,
+    decide,
+    effects_of,
+    gate,
+    load_hypotheses,
+    measure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,15 +33,33 @@ HEADLINE = ("cluster_accuracy", "knn10", "linear_probe")
 def verdict_lines(
     records: Sequence[Record], preset: str, data: str, study: str = "hypotheses"
 ) -> list[str]:
-    """Every registered hypothesis of a study with its verdict and its parts, as Markdown."""
+    """Every registered hypothesis of a study with its verdict and its parts, as Markdown.
+
+    Where the study has a gate, what it says comes first.
+    """
+    registry = load_hypotheses(study)
     lines = []
-    for hypothesis in load_hypotheses(study):
+    if registry.rules.gate is not None:
+        passed = gate(registry.rules, records, preset, data)
+        words = {"supported": "passed", "contradicted": "not passed"}.get(passed.outcome, "open")
+        lines.append(f"- **Gate**: {words}: {as_markdown(passed.reason)}")
+    for hypothesis in registry:
         verdict = decide(hypothesis, records, preset, data)
         lines.append(f"- **{hypothesis.id} {hypothesis.title}**: {verdict.outcome}")
         lines += [
             f"  - {part.outcome}: {part.name}: {as_markdown(part.reason)}" for part in verdict.parts
         ]
     return lines
+
+
+def studies_of(preset: str) -> list[str]:
+    """The registered studies that speak of a preset: its own; else those of the first one's, whose
+    rules hold for replications on other presets too."""
+    if preset == NORM_PRESET:
+        return []
+    registered = {study: load_hypotheses(study).rules.preset for study in STUDIES}
+    own = [study for study, named in registered.items() if named == preset]
+    return own or [s for s, named in registered.items() if named == registered["hypotheses"]]
 
 
 def shown_k(records: Sequence[Record]) -> int:
@@ -81,9 +107,13 @@ def all_figures(
                 *study_figures.policy_shifts(at_k), figures.one_setting(at_k)
             ),
         }
-        for metric in HEADLINE:
-            wanted[f"effects-{metric}"] = partial(_effects, at_k, metric)
-            wanted[f"amendment-a-{metric}"] = partial(_effects, at_k, metric, "amendment-a")
+        presets = {r.preset for r in records}
+        studies = studies_of(presets.pop()) if len(presets) == 1 else ["hypotheses"]
+        for study, metric in itertools.product(studies, HEADLINE):
+            if study == "hypotheses":
+                wanted[f"effects-{metric}"] = partial(_effects, at_k, metric)
+            else:
+                wanted[f"{study}-{metric}"] = partial(_effects, at_k, metric, study)
         for cell in sorted({r.cell for r in at_k if len(r.evaluations) > 3}):
             chosen = [r for r in at_k if r.cell == cell]
             wanted[f"statistics-{cell}"] = partial(study_figures.statistics_dots, chosen)
@@ -142,8 +172,12 @@ def write_report(records: Sequence[Record], folder: str | Path) -> list[Path]:
         lines = [f"# {as_markdown(data)}, preset {as_markdown(preset)}", ""]
         lines += [result_table(chosen, CELLS, markdown=True), ""]
         lines += [as_markdown(tables.provenance(chosen)), ""]
-        for study, title in STUDIES.items() if preset != NORM_PRESET else ():
-            lines += [f"## Verdicts: {title}", "", *verdict_lines(chosen, preset, data, study)]
+        for study in studies_of(preset):
+            lines += [
+                f"## Verdicts: {STUDIES[study]}",
+                "",
+                *verdict_lines(chosen, preset, data, study),
+            ]
             lines += ["", "## Primary contrasts, measured in other ways (95% intervals)", ""]
             table = tables.sensitivity_table(chosen, preset, data, study)
             lines += markdown_table(

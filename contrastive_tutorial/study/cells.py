@@ -101,6 +101,46 @@ class Cell:
         return "branch:0" if self.policy == "P1" else "pooled"
 
 
+def _second_study() -> list[Cell]:
+    """Cells of ``verdicts/second-study.yml``, named policies-norm-negatives.
+
+    All but one take balanced batches in subset order, so that a seed pairs more than weights:
+    every step of every cell sees the same images, with the same draws for every view.
+    """
+    same, equal, ten = "one policy for all", "ten policies of equal strength", "ten policies"
+    table = [
+        ("same-bn-cross", "P0", f"Baseline: {same}, one BN, all negatives.", "1 baseline"),
+        ("same-bn-within", "P0", f"Baseline, negatives from the own subset: {same}.", ""),
+        ("same-split-cross", "P0", f"Own statistics, {same}.", ""),
+        ("same-split-within", "P0", f"Own statistics and negatives, {same}.", "2 split"),
+        ("same-affine-cross", "P0", f"Own affine parameters, {same}.", ""),
+        ("same-dsbn-cross", "P0", f"Own statistics and affine parameters, {same}.", "3 mixed"),
+        ("shared-bn-cross", "P0-shared", "Baseline whose two views share their colours.", ""),
+        ("equal-bn-cross", "P1c", f"One BN, {equal}.", ""),
+        ("equal-bn-within", "P1c", f"Own negatives, {equal}.", ""),
+        ("equal-split-cross", "P1c", f"Own statistics, {equal}.", ""),
+        ("equal-split-within", "P1c", f"Own statistics and negatives, {equal}.", ""),
+        ("equal-affine-cross", "P1c", f"Own affine parameters, {equal}.", ""),
+        ("equal-affine-within", "P1c", f"Own affine parameters and negatives, {equal}.", ""),
+        ("equal-dsbn-cross", "P1c", f"Own statistics and affine parameters, {equal}.", ""),
+        ("equal-dsbn-within", "P1c", f"Own statistics, affine and negatives, {equal}.", ""),
+        ("ten-bn-cross", "P1", f"One BN, {ten}.", ""),
+        ("ten-bn-within", "P1", f"Own negatives, {ten}.", ""),
+        ("ten-split-within", "P1", f"Own statistics and negatives, {ten}.", "2 split"),
+        ("ten-dsbn-cross", "P1", f"Own statistics and affine parameters, {ten}.", "3 mixed"),
+        ("jitter-split-within", "P1j", "ten-split-within, every policy with colour jitter.", ""),
+    ]
+    cells = []
+    for name, policy, summary, article in table:
+        _, kind, negatives = name.split("-")
+        cells.append(Cell(name, policy, negatives, kind, summary, article=article))
+    alone = Cell(
+        "one-bn-cross", "P0", "cross", "bn", "Baseline on one subset alone, for as many steps.",
+        article="only one subset", balanced=False, only_subset=0,
+    )  # fmt: skip
+    return [*cells, alone]
+
+
 def _cells() -> dict[str, Cell]:
     def plain(*arguments: str, **options: object) -> Cell:
         return Cell(*arguments, balanced=False, **options)  # type: ignore[arg-type, misc]
@@ -189,6 +229,7 @@ def _cells() -> dict[str, Cell]:
             "M-bn with negatives from 50 random images, of any subset.", group_size=50,
         ),
     ]  # fmt: skip
+    listed += _second_study()
     for size in (5, 10, 25, 50):
         listed += [
             plain(

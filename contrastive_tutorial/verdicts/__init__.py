@@ -25,6 +25,7 @@ from contrastive_tutorial.verdicts.decisions import (
     Verdict,
     contrast,
     decide,
+    gate,
     primary_results,
 )
 from contrastive_tutorial.verdicts.hypotheses import STUDIES, Condition, Part, load_hypotheses
@@ -46,6 +47,7 @@ __all__ = [
     "contrast",
     "decide",
     "effects_of",
+    "gate",
     "load_claims",
     "load_hypotheses",
     "measure",

@@ -8,7 +8,7 @@ the reason, where runs are merely missing; whatever points at damaged or mixed r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
@@ -197,6 +197,9 @@ def primary_results(
 ) -> dict[str, PrimaryResult]:
     """The primary family with Holm-adjusted p-values, by id.
 
+    Where the family has several metrics, the contrast is that of the first and its p the largest of
+    theirs: found is what every one of them finds.
+
     Args:
         rules: of a file of hypotheses (``load_hypotheses(path).rules``).
         records: any.
@@ -209,17 +212,22 @@ def primary_results(
     records = list(records)
     found: dict[str, Contrast] = {}
     reasons: dict[str, str] = {}
+    raw: dict[str, float] = {}
     for name, (left, right) in rules.primary.items():
         scope = (preset or rules.preset, data or rules.data, rules.num_subsets)
         try:
             table = by_seed(records, (left, right), *scope)
-            found[name] = contrast(
-                records, left, right, metric or rules.primary_metric, *scope, how=how,
-                seeds=nested_seeds(table), min_seeds=rules.primary_min_seeds,
-            )  # fmt: skip
+            each = [
+                contrast(
+                    records, left, right, one, *scope, how=how,
+                    seeds=nested_seeds(table), min_seeds=rules.primary_min_seeds,
+                )
+                for one in ([metric] if metric else rules.primary_metrics)
+            ]  # fmt: skip
+            found[name], raw[name] = each[0], max(one.p for one in each)
         except NotRecordedError as error:
             reasons[name] = str(error)
-    adjusted = holm({name: found[name].p if name in found else 1.0 for name in rules.primary})
+    adjusted = holm({name: raw.get(name, 1.0) for name in rules.primary})
     return {
         name: PrimaryResult(name, found.get(name), adjusted[name], reasons.get(name, ""))
         for name in rules.primary
@@ -253,6 +261,16 @@ def decide(
     if any(part.primary for part in hypothesis.parts):
         family = primary_results(rules, records, scope[0], scope[1])
     parts = tuple(_decide_part(part, records, rules, scope, family) for part in hypothesis.parts)
+    if rules.gate is not None:
+        passed = gate(rules, records, scope[0], scope[1])
+        if passed.outcome != SUPPORTED:
+            closed = tuple(replace(part, outcome=UNDECIDED) for part in parts)
+            reason = "the gate is " + (
+                "not passed: " if passed.outcome == CONTRADICTED else "open: "
+            )
+            return Verdict(
+                hypothesis.id, UNDECIDED, reason + passed.reason, scope[0], scope[1], closed
+            )
     outcomes = {part.outcome for part in parts}
     if CONTRADICTED in outcomes:
         outcome = CONTRADICTED
@@ -261,6 +279,46 @@ def decide(
     decisive = [part for part in parts if part.outcome == outcome]
     reason = "; ".join(f"{part.name}: {part.reason}" for part in decisive)
     return Verdict(hypothesis.id, outcome, reason, scope[0], scope[1], parts)
+
+
+def gate(
+    rules: Rules, records: Iterable[Record], preset: str | None = None, data: str | None = None
+) -> PartVerdict:
+    """Whether the encoders of a study learned enough for its verdicts to count.
+
+    *Supported*: the gate is passed; *contradicted*: it is not, and this preset decides nothing;
+    *undecided*: too few runs.
+
+    Args:
+        rules: of a study with a gate.
+        records: any.
+        preset, data: ``None`` for the registered ones.
+
+    Raises:
+        InputError: if the study has no gate, or for records that do not belong together.
+    """
+    if rules.gate is None:
+        raise InputError("gate: this study has none")
+    asked, records = rules.gate, list(records)
+    metric, floor = asked.learned
+    family = dict.fromkeys(cell for pair in rules.primary.values() for cell in pair)
+    wanted = [(asked.baseline, other, m, asked.by) for other in asked.above for m in asked.metrics]
+    wanted += [(cell, floor, metric, 0.0) for cell in family if cell != asked.baseline]
+    lines, failed = [], False
+    for left, right, one, by in wanted:
+        scope = (preset or rules.preset, data or rules.data, rules.num_subsets)
+        try:
+            table = by_seed(records, (left, right), *scope)
+            seeds = nested_seeds(table)
+            require_seeds(seeds, asked.min_seeds, table)
+        except NotRecordedError as error:
+            return PartVerdict("gate", UNDECIDED, str(error))
+        gained = mean([value(table[left][s], one) - value(table[right][s], one) for s in seeds])
+        failed |= gained < by
+        lines.append(
+            f"{left} {gained:+.3f} above {right} in {one}" + " (too little)" * (gained < by)
+        )
+    return PartVerdict("gate", CONTRADICTED if failed else SUPPORTED, "; ".join(lines))
 
 
 # -- one part ---------------------------------------------------------------------------------
@@ -288,7 +346,9 @@ def _decide_part(
     outcome = UNDECIDED
     significant = adjusted is None or adjusted < rules.alpha
     for name, condition in ((SUPPORTED, part.supported_if), (CONTRADICTED, part.contradicted_if)):
-        if outcome == UNDECIDED and significant and holds(condition, values):
+        # Lying inside bounds is a test of its own: it takes no difference that is significant.
+        counts = significant or condition.relation == "inside"
+        if outcome == UNDECIDED and counts and holds(condition, values):
             outcome = name
             interval = mean_interval(values, condition.confidence)
     reason = f"mean {center:+.4f}, {interval}, n = {len(values)}"

@@ -16,7 +16,11 @@ from contrastive_tutorial.errors import InputError
 
 SCHEMA_VERSION = 1
 #: The registered studies: name of the file, and what pages call it.
-STUDIES = {"hypotheses": "The first study", "amendment-a": "Amendment A"}
+STUDIES = {
+    "hypotheses": "The first study",
+    "amendment-a": "Amendment A",
+    "second-study": "The second study",
+}
 #: Keys that every kind of part needs, besides those of all of them.
 _NEEDS = {
     "difference": ("contrast", "metric"), "level": ("cell", "metric"),
@@ -60,6 +64,25 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """What the encoders of a study must have learned before any of its verdicts counts.
+
+    Attributes:
+        baseline: the cell that must lie above each cell of ``above``, on every one of ``metrics``,
+            by ``by`` or more: means over seeds.
+        learned: a metric, and the cell that every cell of the primary family must beat on it.
+        min_seeds: fewer decide nothing.
+    """
+
+    baseline: str
+    above: tuple[str, ...]
+    by: float
+    metrics: tuple[str, ...]
+    learned: tuple[str, str]
+    min_seeds: int
+
+
+@dataclass(frozen=True)
 class Rules:
     """What all hypotheses of a file share.
 
@@ -67,7 +90,9 @@ class Rules:
         data, preset, num_subsets: the records that decide unless a caller names others.
         headline: evaluation statistics that each cell's headline metrics must come from.
         primary: the contrasts of the primary family by id, ``(left, right)``.
-        primary_metric, primary_min_seeds, alpha: of that family.
+        primary_metrics: of that family; with several a contrast's p is the largest of theirs.
+        primary_min_seeds, alpha: of that family.
+        gate: ``None`` where verdicts count whatever the encoders have learned.
     """
 
     data: str
@@ -75,9 +100,10 @@ class Rules:
     num_subsets: int
     headline: Mapping[str, str]
     primary: Mapping[str, tuple[str, str]]
-    primary_metric: str
+    primary_metrics: tuple[str, ...]
     primary_min_seeds: int
     alpha: float = 0.05
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +216,19 @@ def _rules(where: str, content: dict[str, Any]) -> Rules:
     for entry in contrasts:
         name, sides = _need(f"{where}: primary_family", entry, "id", "contrast")
         primary[name] = (sides[0], sides[1])
-    return Rules(data, preset, num_subsets, headline, primary, metric, min_seeds, alpha)
+    metrics = (metric,) if isinstance(metric, str) else tuple(metric)
+    gate = _gate(f"{where}: gate", content["gate"]) if "gate" in content else None
+    return Rules(data, preset, num_subsets, headline, primary, metrics, min_seeds, alpha, gate)
+
+
+def _gate(where: str, entry: Any) -> Gate:
+    baseline, above, by, metrics, min_seeds, learned = _need(
+        where, entry, "baseline", "above", "by", "metrics", "min_seeds", "learned"
+    )
+    pair = _need(f"{where}: learned", learned, "metric", "above")
+    return Gate(
+        baseline, tuple(above), float(by), tuple(metrics), (pair[0], pair[1]), int(min_seeds)
+    )
 
 
 def _hypothesis(where: str, entry: Any, rules: Rules) -> Hypothesis:
@@ -230,7 +268,7 @@ def _part(where: str, entry: Any, min_seeds: int, rules: Rules) -> Part:
             raise InputError(f"{where}: primary: no such contrast {entry['primary']!r}")
         if tuple(entry["contrast"]) != rules.primary[entry["primary"]]:
             raise InputError(f"{where}: contrast differs from that of {entry['primary']}")
-        if entry["metric"] != rules.primary_metric:
+        if entry["metric"] not in rules.primary_metrics:
             raise InputError(f"{where}: metric differs from that of the primary family")
     return Part(
         name=name,

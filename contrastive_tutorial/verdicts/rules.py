@@ -149,6 +149,22 @@ def ranks_as_knn(runs: Runs, spec: Mapping[str, Any]) -> float:
     return sign * found
 
 
+def largest_over_training(runs: Runs, spec: Mapping[str, Any]) -> float:
+    """HB8: the largest kNN difference from the first cell, from 30% of the training to its end."""
+    baseline, *others = (_curve(runs[cell]) for cell in spec["cells"])
+    late = [step for step in baseline if step >= 0.3 * max(baseline)]
+    for cell, curve in zip(spec["cells"][1:], others, strict=True):
+        if set(curve) != set(baseline):
+            raise NotRecordedError(f"{cell}: was not measured at the steps of {spec['cells'][0]}")
+    return max(curve[step] - baseline[step] for curve in others for step in late)
+
+
+def _curve(record: Record) -> dict[int, float]:
+    if not record.knn_curve:
+        raise NotRecordedError(f"{record.stem}: was not measured during training")
+    return {step: accuracy for step, _, accuracy in record.knn_curve}
+
+
 def _spearman(x: Sequence[float], y: Sequence[float]) -> float:
     from scipy import stats
 
@@ -161,6 +177,6 @@ FUNCTIONS: dict[str, Callable[[Runs, Mapping[str, Any]], float]] = {
     f.__name__: f
     for f in (
         protocol_spread, statistics_spread, leak_slope, beyond_geometric, fall_follows_shift,
-        ranks_as_knn,
+        ranks_as_knn, largest_over_training,
     )
 }  # fmt: skip

@@ -34,7 +34,7 @@ def test_the_primary_family_is_the_four_contrasts_of_the_design(registry):
         "P3": ("S-P1", "W-bn"),
         "P4": ("M-bn", "B2"),
     }
-    assert registry.rules.primary_metric == "cluster_accuracy"
+    assert registry.rules.primary_metrics == ("cluster_accuracy",)
     assert registry.rules.primary_min_seeds == seeds_needed(comparisons=4)
 
 
@@ -75,12 +75,25 @@ def test_amendment_a_is_a_study_of_its_own():
     found = load_hypotheses("amendment-a")
     assert found.title == STUDIES["amendment-a"]
     assert [h.id for h in found] == [f"HA{i}" for i in range(1, 7)]
-    assert found.rules.primary_metric == "knn10"
+    assert found.rules.primary_metrics == ("knn10",)
     assert found.rules.primary_min_seeds == seeds_needed(comparisons=len(found.rules.primary))
     named = {cell for h in found for part in h.parts for cell in cells_of(part.spec)}
     assert named <= set(found.rules.headline)
     for name in named & set(CELLS):
         assert found.rules.headline[name] == CELLS[name].headline_statistics, name
+
+
+def test_the_second_study_is_registered_whole():
+    found = load_hypotheses("second-study")
+    assert found.rules.primary_min_seeds == seeds_needed(comparisons=len(found.rules.primary))
+    named = {cell for h in found for part in h.parts for cell in cells_of(part.spec)}
+    named |= {found.rules.gate.baseline, *found.rules.gate.above}
+    named |= {cell for pair in found.rules.primary.values() for cell in pair}
+    assert named <= set(CELLS)
+    assert named - {"raw-pixels", "pca"} <= set(found.rules.headline)
+    assert set(found.rules.headline.values()) == {"reestimated"}
+    for part in (part for h in found for part in h.parts):
+        assert not (part.primary and part.supported_if.relation == "inside"), part.name
 
 
 def test_a_name_that_is_no_study_is_a_path():
