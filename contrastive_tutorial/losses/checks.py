@@ -22,9 +22,12 @@ def looks_at_values(validate: bool | None, *tensors: Tensor) -> bool:
     """Whether values may be read: see the module's text for the rule behind ``None``."""
     if validate is not None:
         return validate
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return False
-    return all(tensor.device.type == "cpu" for tensor in tensors)
+    return not in_plain_operations() and all(tensor.device.type == "cpu" for tensor in tensors)
+
+
+def in_plain_operations() -> bool:
+    """Whether a compiler or a transform of ``torch.func`` is to differentiate what comes next."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def require_floating(**tensors: Tensor) -> None:

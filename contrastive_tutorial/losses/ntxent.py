@@ -8,6 +8,8 @@ answer; they differ in which candidates are offered and how similarity is measur
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,7 @@ from torch import Tensor
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses.checks import (
     at_least_float32,
+    in_plain_operations,
     looks_at_values,
     require_finite,
     require_floating,
@@ -81,21 +84,82 @@ def nt_xent(
             "image has no negatives"
         )
     temperature = _one_temperature(temperature, z0.device, validate)
-    n = z0.shape[-2]
     with torch.autocast(z0.device.type, enabled=False):
         z = torch.cat([z0, z1], dim=-2)  # (..., 2N, D): first all first views
         z = unit_rows(z, _LARGE) if normalize else at_least_float32(z)
-        logits = (z / temperature) @ z.mT  # (..., 2N, 2N)
-        with torch.no_grad():
-            # An anchor is no candidate of its own. Softmax gives the masked entries weight zero,
-            # so autograd need not know of the mask, which saves a (2N, 2N) buffer.
-            logits.diagonal(dim1=-2, dim2=-1).fill_(-math.inf)
-        # Row i and row i + N are the views of one image: each is the right answer of the other.
-        answer = torch.arange(2 * n, device=z.device).roll(n)
-        loss = F.cross_entropy(
-            logits.reshape(-1, 2 * n), answer.expand(logits.shape[:-1]).reshape(-1)
-        )
+        fused = z.device.type == "cpu" and not in_plain_operations()
+        loss = (_PairSoftmax.apply if fused else _pair_softmax)(z, temperature)
     return _finite(loss, temperature, validate, z0=z0, z1=z1)
+
+
+def _logits(z: Tensor, temperature: float | Tensor) -> Tensor:
+    """Similarities ``(..., 2N, 2N)`` of ``z (..., 2N, D)``; no anchor is its own candidate."""
+    logits = (z / temperature) @ z.mT
+    with torch.no_grad():
+        # Softmax gives the masked entries weight zero, so autograd need not know of the mask,
+        # which saves a (2N, 2N) buffer.
+        logits.diagonal(dim1=-2, dim2=-1).fill_(-math.inf)
+    return logits
+
+
+def _pair_softmax(z: Tensor, temperature: float | Tensor) -> Tensor:
+    """NT-Xent of ``z (..., 2N, D)``, first all first views, in operations that autograd knows."""
+    logits, n = _logits(z, temperature), z.shape[-2] // 2
+    # Row i and row i + N are the views of one image: each is the right answer of the other.
+    answer = torch.arange(2 * n, device=z.device).roll(n)
+    return F.cross_entropy(logits.reshape(-1, 2 * n), answer.expand(logits.shape[:-1]).reshape(-1))
+
+
+class _PairSoftmax(torch.autograd.Function):
+    """:func:`_pair_softmax` with its backward pass by hand.
+
+    A step spends its time here on matrices ``(2N, 2N)``, each larger than a core's cache. One is
+    written forward and two backward, where autograd needs six; and as the logits are symmetric, the
+    gradients of both their factors are one product: with W the gradient of the logits,
+    ``dz = (W + W^T) z / temperature``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, temperature: float | Tensor) -> Tensor:
+        logits, n = _logits(z, temperature), z.shape[-2] // 2
+        positive = torch.cat([logits.diagonal(n, -2, -1), logits.diagonal(-n, -2, -1)], -1)
+        highest = logits.amax(-1, keepdim=True)
+        weight = logits.sub_(highest).exp_()
+        total = weight.sum(-1, keepdim=True)
+        ctx.number = None if isinstance(temperature, Tensor) else temperature
+        ctx.save_for_backward(z, None if ctx.number else temperature, weight, total)
+        return (total.log() + (highest - positive.unsqueeze(-1))).mean()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        z, temperature, weight, total = ctx.saved_tensors
+        temperature = ctx.number or temperature
+        if torch.is_grad_enabled():  # create_graph=True: once more, so that autograd sees it
+            return _differentiably(ctx.needs_input_grad, z, temperature, grads[0])
+        n = z.shape[-2] // 2
+        weight = weight / total
+        for offset in (n, -n):
+            weight.diagonal(offset, -2, -1).sub_(1)
+        with torch.autocast(z.device.type, enabled=False):
+            dz = ((weight + weight.mT) @ z).mul_(grads[0] / total.numel()).div_(temperature)
+        if not ctx.needs_input_grad[1]:
+            return dz, None
+        # The logits are quadratic in z and inverse in the temperature.
+        return dz, ((dz * z).sum() / (-2 * temperature)).to(temperature.dtype)
+
+
+def _differentiably(
+    needed: Sequence[bool], z: Tensor, temperature: Any, dy: Tensor
+) -> tuple[Tensor | None, ...]:
+    """The gradients of :class:`_PairSoftmax` in operations that autograd can differentiate."""
+    with torch.enable_grad(), torch.autocast(z.device.type, enabled=False):
+        # Aliases: a temperature that depends on z must not pass its gradient on to that here.
+        z = z.view_as(z)
+        temperature = temperature.view_as(temperature) if needed[1] else temperature
+        loss = _pair_softmax(z, temperature)
+    wanted = [t for t, need in zip((z, temperature), needed, strict=True) if need]
+    found = iter(torch.autograd.grad(loss, wanted, dy, create_graph=True))
+    return tuple(next(found) if need else None for need in needed)
 
 
 def nt_xent_floor(

@@ -33,6 +33,22 @@ def test_the_cifar_stem_keeps_the_resolution():
     assert x.shape == (1, 64, 32, 32)
 
 
+@pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
+def test_the_mean_over_a_map_is_pytorchs_and_its_gradient_lies_as_the_map_does(order):
+    x = torch.randn(6, 16, 4, 4, generator=torch.Generator().manual_seed(3))
+    found = []
+    for pool in (encoders.MeanOverMap(), torch.nn.AdaptiveAvgPool2d(1)):
+        leaf = x.clone().contiguous(memory_format=order).requires_grad_()
+        seen, mapped = [], leaf * 1
+        mapped.register_hook(seen.append)
+        y = pool(mapped)
+        y.backward(torch.ones_like(y).cumsum(0))
+        found.append((y.detach(), leaf.grad, seen[0]))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    assert found[0][2].is_contiguous(memory_format=torch.channels_last)
+
+
 def test_seeded_weights_leave_the_global_generator_alone():
     torch.manual_seed(5)
     before = torch.get_rng_state()

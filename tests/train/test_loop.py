@@ -271,7 +271,8 @@ def test_bad_configurations(options, message):
         TrainConfig(**options)
 
 
-def test_a_run_that_diverges_is_named_where_its_loss_looks_ordinary(tmp_path):
+@pytest.mark.parametrize("lr", [1e5, 1e9])
+def test_a_run_that_diverges_is_named_where_its_loss_looks_ordinary(lr, tmp_path):
     model = nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4, affine=False))
 
     def loss(step, generator):  # bounded: the norm hides the size of the weights
@@ -280,8 +281,16 @@ def test_a_run_that_diverges_is_named_where_its_loss_looks_ordinary(tmp_path):
 
     file = tmp_path / "c"
     with pytest.raises(InputError, match=r"diverged: 0\.weight has weights up to .* after step 0;"):
-        train(model, loss, TrainConfig(5, lr=1e9), checkpoint=file, progress=False)
+        train(model, loss, TrainConfig(5, lr=lr), checkpoint=file, progress=False)
     assert float(load_file(file)["model.0.weight"].abs().max()) < 1
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 4])
+def test_a_short_run_has_a_throughput(steps):
+    model = small_model()
+    history = train(model, regression(model), TrainConfig(steps), images_per_step=8, progress=False)
+    assert (history.images_per_second > 0) == (steps > 0)
+    assert steps == 0 or history.images_per_second >= 8 / history.seconds
 
 
 def test_a_log_gets_lines_and_no_bar(monkeypatch, capsys):

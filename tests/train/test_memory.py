@@ -1,5 +1,9 @@
 """memory: the need is what autograd keeps, and what does not fit is refused with what would."""
 
+import os
+import platform
+import subprocess
+import sys
 import weakref
 from dataclasses import replace
 
@@ -16,6 +20,38 @@ from contrastive_tutorial.train import encoders, memory
 from contrastive_tutorial.train.memory import Need
 
 CPU = torch.device("cpu")
+
+
+FAULTS = """
+import resource, sys, torch
+from contrastive_tutorial.train.memory import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    kept = [torch.ones(2**21) for _ in range(8)]  # 64 MiB, all freed together
+    del kept
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(keep_freed_memory(), min(faults() for _ in range(4)))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator alone is told")
+@pytest.mark.parametrize("of_the_user", [{}, {"MALLOC_TRIM_THRESHOLD_": "131072"}])
+def test_freed_memory_is_used_again_unless_the_user_has_other_wishes(of_the_user):
+    environment = {k: v for k, v in os.environ.items() if k not in memory._OF_THE_USER}
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS], env=environment | of_the_user, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    kept, faults = done.stdout.split()
+    assert kept == str(not of_the_user)
+    assert (int(faults) < 100) == (not of_the_user)
+
+
+def test_elsewhere_the_allocator_is_left_alone(monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    assert not memory.keep_freed_memory()
 
 
 def test_the_need_of_a_known_network():
