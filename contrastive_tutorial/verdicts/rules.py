@@ -160,9 +160,8 @@ def largest_over_training(runs: Runs, spec: Mapping[str, Any]) -> float:
 
 
 def _curve(record: Record) -> dict[int, float]:
-    if not record.knn_curve:
-        raise NotRecordedError(f"{record.stem}: was not measured during training")
-    return {step: accuracy for step, _, accuracy in record.knn_curve}
+    prefix = "along/knn10/"
+    return {int(key.removeprefix(prefix)): v for key, v in _group(record, prefix).items()}
 
 
 def _spearman(x: Sequence[float], y: Sequence[float]) -> float:

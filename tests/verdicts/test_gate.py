@@ -90,8 +90,10 @@ def test_co_primary_metrics_must_both_find_a_contrast():
 
 def test_the_largest_difference_over_training_is_that_of_the_worst_cell_and_step():
     def curve(cell, *values):
-        points = [(step, float(step), v) for step, v in zip((0, 30, 60, 100), values, strict=True)]
-        return make_record(cell, 0, {}, preset=PRESET, knn_curve=points)
+        steps = zip((5, 30, 60, 100), values, strict=True)
+        return make_record(
+            cell, 0, {}, preset=PRESET, extra={f"along/knn10/{step}": v for step, v in steps}
+        )
 
     runs = {"a": curve("a", 0.1, 0.4, 0.5, 0.5), "b": curve("b", 0.9, 0.3, 0.45, 0.4),
             "c": curve("c", 0.1, 0.38, 0.3, 0.3)}  # fmt: skip
