@@ -1,4 +1,4 @@
-"""What the study of normalisation kinds found: paired differences, and its figure.
+"""What the studies of normalisation found: paired differences, and their figures.
 
 Reads records of :mod:`~contrastive_tutorial.study.norms` (preset ``norm``); computes no result of
 its own. Seeds are paired: kinds of one seed share weights, images and their order.
@@ -6,9 +6,11 @@ its own. Seeds are paired: kinds of one seed share weights, images and their ord
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import Interval, Record, mean, mean_interval, sign_flip_p, value
@@ -42,17 +44,41 @@ class Difference:
     interval: Interval
     p: float
 
+    @classmethod
+    def of(cls, deltas: Sequence[float]) -> Difference:
+        """From the paired differences of two or more seeds."""
+        return cls(tuple(deltas), mean_interval(deltas), sign_flip_p(deltas))
+
     @property
     def mean(self) -> float:
         """Mean over seeds."""
         return mean(self.deltas)
 
     @property
-    def reads(self) -> str:
-        """``higher`` or ``lower`` if the interval excludes zero, else ``undecided``."""
-        if self.interval.low > 0:
-            return "higher"
-        return "lower" if self.interval.high < 0 else "undecided"
+    def verdict(self) -> str:
+        """``higher`` or ``lower`` if interval and sign-flip test agree, ``hint`` if one says so."""
+        outside = self.interval.low > 0 or self.interval.high < 0
+        if outside and self.p < 0.05:
+            return "higher" if self.mean > 0 else "lower"
+        return "hint" if outside or self.p < 0.05 else "undecided"
+
+
+def claimed(name: str) -> dict[str, Any]:
+    """What the script ``benchmarks/claims/NAME.py`` left behind, read from ``NAME.json`` beside it.
+
+    Raises:
+        InputError: if the working directory is not inside a clone of the repository, nor the
+            package.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).parents[2]):
+        path = folder / "benchmarks" / "claims" / f"{name}.json"
+        if path.is_file():
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+    raise InputError(
+        f"benchmarks/claims/{name}.json: not found in {here} or above it; work inside a clone of "
+        "the repository"
+    )
 
 
 def accuracy(record: Record, known: bool = False) -> float:
@@ -112,7 +138,7 @@ def difference(
             f"records: {kind} and bn share {len(deltas)} seeds in {condition}, batch size "
             f"{batch_size}; expected at least 2"
         )
-    return Difference(deltas, mean_interval(deltas), sign_flip_p(deltas))
+    return Difference.of(deltas)
 
 
 def batch_sizes(found: Sequence[Record]) -> list[int]:

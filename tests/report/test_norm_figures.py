@@ -13,6 +13,7 @@ from scipy import stats
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
 from contrastive_tutorial.report import norm_figures
+from contrastive_tutorial.report.norm_figures import Difference
 from contrastive_tutorial.study.norms import CONDITIONS, NORMS, NUM_SUBSETS, Setting
 
 
@@ -54,9 +55,28 @@ def test_differences_are_paired_by_seed(found):
     d = norm_figures.difference(found, "renorm", "shifted", 4)
     assert d.deltas == pytest.approx((0.05, 0.05, 0.05))
     assert d.mean == pytest.approx(0.05)
-    assert d.reads == "higher"
     assert d.p == 0.25  # the least that three seeds can reach
-    assert norm_figures.difference(found, "split", "shifted", 4).reads == "lower"
+    assert d.verdict == "hint"
+    assert norm_figures.difference(found, "split", "shifted", 4).verdict == "hint"
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [(1, "higher"), (-1, "lower")])
+def test_a_verdict_takes_interval_and_seeds_enough(sign, verdict):
+    deltas = [sign * (0.05 + 0.001 * seed) for seed in range(6)]
+    assert Difference.of(deltas).verdict == verdict
+    assert Difference.of(deltas[:5]).verdict == "hint"  # p cannot fall below 1/16
+    assert Difference.of([-1.0, 1.0] * 3).verdict == "undecided"
+
+
+def test_what_a_script_left_behind_is_found_from_below(tmp_path, monkeypatch):
+    folder = tmp_path / "benchmarks" / "claims"
+    folder.mkdir(parents=True)
+    (folder / "one.json").write_text('{"runs": [1]}')
+    (tmp_path / "book").mkdir()
+    monkeypatch.chdir(tmp_path / "book")
+    assert norm_figures.claimed("one") == {"runs": [1]}
+    with pytest.raises(InputError, match=r"two\.json"):
+        norm_figures.claimed("two")
 
 
 def test_a_known_subset_uses_the_oracle_of_split_alone(found):
@@ -78,7 +98,7 @@ def test_only_shared_seeds_count(found):
 def test_an_interval_around_zero_is_undecided():
     runs = [made("bn", "shifted", 4, s, 0.4) for s in range(3)]
     runs += [made("renorm", "shifted", 4, s, a) for s, a in enumerate((0.3, 0.4, 0.5))]
-    assert norm_figures.difference(runs, "renorm", "shifted", 4).reads == "undecided"
+    assert norm_figures.difference(runs, "renorm", "shifted", 4).verdict == "undecided"
 
 
 def test_the_figure_shows_every_series_and_n(found):
@@ -164,9 +184,9 @@ def test_what_chapter_5_says_in_words_is_what_the_records_show(recorded):
         assert mean("split", "exchangeable", 4, how) < 0.2
     for size in (32, 256):
         known = norm_figures.difference(recorded, "split", "shifted", size, known=True)
-        assert known.reads == "higher"
+        assert known.interval.low > 0
         assert known.mean > 0.05
     for size in (4, 32, 256):
-        assert norm_figures.difference(recorded, "split", "shifted", size).reads == "lower"
+        assert norm_figures.difference(recorded, "split", "shifted", size).interval.high < 0
         for how in ("mean", "branch:0", "ensemble", "test-batch"):
             assert mean("split", "shifted", size, how) < mean("bn", "shifted", size)
