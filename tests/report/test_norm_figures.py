@@ -190,3 +190,22 @@ def test_what_chapter_5_says_in_words_is_what_the_records_show(recorded):
         assert norm_figures.difference(recorded, "split", "shifted", size).interval.high < 0
         for how in ("mean", "branch:0", "ensemble", "test-batch"):
             assert mean("split", "shifted", size, how) < mean("bn", "shifted", size)
+
+
+def test_what_chapter_4_says_in_words_is_what_the_script_found():
+    runs = norm_figures.claimed("memorise")["runs"]
+
+    def mean(network, lr, name="test"):
+        chosen = [r for r in runs if (r["network"], r["lr"]) == (network, lr) and r["fitted"]]
+        assert len(chosen) >= 4
+        return sum(r[name] for r in chosen) / len(chosen)
+
+    plain, bn, ghost = ("no normalisation", 0.05), ("BN", 0.05), ("BN in groups of 4", 0.05)
+    slow = ("BN", 0.005)
+    for name in ("test", "later", "later, precise"):
+        assert mean(*plain, name) > mean(*bn, name) + 0.05
+    assert mean(*bn, "steps") < 0.5 * mean(*plain, "steps")
+    assert abs(mean(*slow, "steps") / mean(*plain, "steps") - 1) < 0.25
+    assert mean(*slow) < mean(*bn) + 0.02
+    assert abs(mean(*ghost) - mean(*bn)) < 0.03
+    assert mean(*plain, "attacked") > 2 * mean(*bn, "attacked")
