@@ -15,6 +15,9 @@ Two ways through the steps, one result. On a CPU the images are sorted by the st
 worked on in groups that fit the cache, so nothing is computed for an image that does not need it.
 On an accelerator every step that the policies could ask for runs on the whole batch and a mask
 picks the images, so no value travels to the host and `torch.compile` sees no data-dependent code.
+
+On the way the colours come first, (3, B, S, S): what reads single channels then reads one piece of
+memory, and a value for each image, (B, 1, 1), meets all three.
 """
 
 from __future__ import annotations
@@ -37,7 +40,12 @@ _SLACK = 1e-3
 
 
 @torch.no_grad()
-def apply(images: Tensor, params: Params, out: Tensor | None = None) -> Tensor:
+def apply(
+    images: Tensor,
+    params: Params,
+    out: Tensor | None = None,
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Tensor:
     """Turn images into views.
 
     Args:
@@ -45,9 +53,11 @@ def apply(images: Tensor, params: Params, out: Tensor | None = None) -> Tensor:
         params: one set per image, on the device of the images.
         out: where to put the views: float32, contiguous, not the memory of the images. A loop that
             always gives the same tensor spares a CPU the first touch of fresh memory.
+        memory_format: of the views; `torch.channels_last` costs nothing here, and a copy later.
 
     Returns:
-        float32 (B, 3, S, S) in [0, 1], contiguous; `out` if given. No gradient flows through it.
+        float32 (B, 3, S, S) in [0, 1], in `memory_format`; `out` if given. No gradient flows
+        through it.
 
     Raises:
         InputError: wrong type, shape, or device, another number of images than of parameters, or,
@@ -55,9 +65,11 @@ def apply(images: Tensor, params: Params, out: Tensor | None = None) -> Tensor:
     """
     _check_images(images, params)
     if out is None:
-        out = torch.empty(images.shape, dtype=torch.float32, device=images.device)
+        out = torch.empty(
+            images.shape, dtype=torch.float32, device=images.device, memory_format=memory_format
+        )
     else:
-        _check_out(out, images)
+        _check_out(out, images, memory_format)
     images = images.contiguous()
     if _readable(images):
         return _apply_in_groups(images, params, out)
@@ -71,8 +83,8 @@ def _apply_masked(images: Tensor, params: Params, out: Tensor) -> Tensor:
     views = _crop(images, work, everything)
     for step in params.steps:
         mask = _per_image(active[:, STEPS.index(step)])
-        views = torch.where(mask, _STEP[step](views, work, everything), views)
-    return torch.clamp(views, 0, 1, out=out)
+        views = torch.where(mask, _STEP[step](views, work, everything, None), views)
+    return torch.clamp(views.transpose(0, 1), 0, 1, out=out)
 
 
 def _apply_in_groups(images: Tensor, params: Params, out: Tensor) -> Tensor:
@@ -90,17 +102,36 @@ def _apply_in_groups(images: Tensor, params: Params, out: Tensor) -> Tensor:
             part = slice(start + run * i // groups, start + run * (i + 1) // groups)
             views = _crop(images, work, part)
             for step in steps:
-                views = _STEP[step](views, work, part)
-            out.index_copy_(0, order[part], views.clamp(0, 1))
+                views = _STEP[step](views, work, part, views)
+            _write(views, order[part], out)
         start += run
     return out
 
 
-def _check_out(out: Tensor, images: Tensor) -> None:
+def _write(views: Tensor, rows: Tensor, out: Tensor) -> None:
+    """A group's finished views, (3, n, S, S), clamped into the rows of `out` that are theirs.
+
+    In the order that `out` has, but in a piece that stays in the cache: then whole images follow.
+    """
+    shape = len(rows), *out.shape[1:]
+    if not out.is_contiguous():  # channels_last: a color at a time, or each pixel is a call
+        piece = views.new_empty(shape[0], *shape[2:], 3)
+        for color in range(3):
+            torch.clamp(views[color], 0, 1, out=piece[..., color])
+        out.permute(0, 2, 3, 1).index_copy_(0, rows, piece)
+        return
+    piece = views.new_empty(shape)
+    torch.clamp(views, 0, 1, out=piece.transpose(0, 1))
+    out.index_copy_(0, rows, piece)
+
+
+def _check_out(out: Tensor, images: Tensor, memory_format: torch.memory_format) -> None:
     wanted = images.shape, torch.float32, images.device
-    if (out.shape, out.dtype, out.device) != wanted or not out.is_contiguous():
+    in_order = out.is_contiguous(memory_format=memory_format)
+    if (out.shape, out.dtype, out.device) != wanted or not in_order:
+        order = "contiguous" if memory_format == torch.contiguous_format else str(memory_format)
         raise InputError(
-            f"out must be contiguous float32 {tuple(images.shape)} on {images.device}, "
+            f"out must be {order} float32 {tuple(images.shape)} on {images.device}, "
             f"got {out.dtype} {tuple(out.shape)} on {out.device}"
         )
     same = images.dtype == out.dtype and not torch.compiler.is_compiling()
@@ -147,17 +178,17 @@ def _readable(images: Tensor) -> bool:
 
 class _Work(NamedTuple):
     """The parameters and what the frequent steps derive from them, once for the whole batch. Every
-    tensor has the batch first and broadcasts, so that a step only takes its `part`."""
+    tensor broadcasts against views (3, B, S, S), so that a step only takes its `part` of B."""
 
     params: Params
-    above: Tensor  # int64 (B, 3 S): source rows of each output row, among all rows of all images
+    above: Tensor  # int64 (3, B, S): source rows of each output row, among all rows of all images
     below: Tensor
-    weight: Tensor  # (B, 1, S, 1): of the row below
+    weight: Tensor  # (B, S, 1): of the row below
     column: Tensor  # (B, 1, S): source column of each output column, flipped
-    factor: Tensor  # (B, 4, 1, 1, 1): of the jitter's operations, in their order
-    mean: Tensor  # (B, 4, 1, 1, 1): 1 for contrast, which blends with the mean gray
-    gray: Tensor  # (B, 4, 1, 1, 1): 1 for saturation, which blends with the gray version
-    hue: Tensor  # (B, 3, 1, 1): turn of the hue, relative to r, g, b
+    factor: Tensor  # (4, B, 1, 1): of the jitter's operations, in their order
+    mean: Tensor  # (4, B, 1, 1): 1 for contrast, which blends with the mean gray
+    gray: Tensor  # (4, B, 1, 1): 1 for saturation, which blends with the gray version
+    hue: Tensor  # (3, B, 1, 1): turn of the hue, relative to r, g, b
 
 
 def _prepare(p: Params, index: Tensor) -> _Work:
@@ -167,19 +198,20 @@ def _prepare(p: Params, index: Tensor) -> _Work:
     column = _source(torch.where(p.flip[:, None], size - 1 - pixel, pixel), p.left, p.width)
     above = row.long()
     below = torch.minimum(above + 1, (p.top + p.height - 1)[:, None])
-    channel = torch.arange(3, device=device)
-    first_row = ((index[:, None] * 3 + channel) * size)[:, :, None]
+    channel = torch.arange(3, device=device)[:, None]
+    first_row = ((index * 3 + channel) * size)[:, :, None]
     factor = torch.stack([p.brightness, p.contrast, p.saturation, p.hue], 1).gather(1, p.order)
-    hue = p.hue[:, None] - channel / 3
+    hue = p.hue - channel / 3
+    kind = p.order.T[:, :, None, None]
     return _Work(
         params=p,
-        above=(first_row + above[:, None]).flatten(1),
-        below=(first_row + below[:, None]).flatten(1),
-        weight=(row - above)[:, None, :, None],
+        above=first_row + above,
+        below=first_row + below,
+        weight=(row - above)[:, :, None],
         column=column[:, None],
-        factor=factor[:, :, None, None, None],
-        mean=(p.order == JITTER.index("contrast")).float()[:, :, None, None, None],
-        gray=(p.order == JITTER.index("saturation")).float()[:, :, None, None, None],
+        factor=factor.T[:, :, None, None],
+        mean=(kind == JITTER.index("contrast")).float(),
+        gray=(kind == JITTER.index("saturation")).float(),
         hue=(hue - hue.round())[:, :, None, None],
     )
 
@@ -192,22 +224,24 @@ def _source(pixel: Tensor, start: Tensor, length: Tensor) -> Tensor:
 
 
 def _per_image(values: Tensor) -> Tensor:
-    return values[:, None, None, None]
+    return values[:, None, None]
 
 
 def _crop(images: Tensor, work: _Work, part: slice) -> Tensor:
-    """Crop, resize bilinearly to the full size, flip; uint8 becomes [0, 1]."""
+    """Crop, resize bilinearly to the full size, flip; uint8 becomes [0, 1]. (3, n, S, S)."""
     size = images.shape[-1]
     # Whole rows are cheap to pick: two picks and their blend resize the height.
     rows = images.reshape(-1, size)
-    x = rows.index_select(0, work.above[part].flatten()).float().view(-1, 3, size, size)
-    below = rows.index_select(0, work.below[part].flatten()).float().view(-1, 3, size, size)
+    x, below = (
+        rows.index_select(0, index[:, part].reshape(-1)).float().view(3, -1, size, size)
+        for index in (work.above, work.below)
+    )
     x = torch.lerp(x, below, work.weight[part], out=x)
     # Columns are not: a product with each image's matrix of bilinear weights resizes the width.
     scale = 1 / 255 if images.dtype == torch.uint8 else 1.0
     pixel = torch.arange(size, dtype=torch.float32, device=x.device)
     matrix = (work.column[part] - pixel[:, None]).abs_().mul_(-scale).add_(scale).clamp_(min=0)
-    return _product(x.view(-1, 3 * size, size), matrix).view(-1, 3, size, size)
+    return _product(x, matrix)
 
 
 # Asked here and not where it is used: torch 2.6 cannot compile the question.
@@ -224,56 +258,62 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _luma(x: Tensor) -> Tensor:
-    """Gray value, (B, 1, H, W), with torchvision's weights (ITU-R BT.601)."""
-    r, g, b = x.split(1, 1)
+    """Gray value, (n, S, S), with torchvision's weights (ITU-R BT.601)."""
+    r, g, b = x.unbind(0)
     return (r * 0.2989).add_(g, alpha=0.587).add_(b, alpha=0.114)
 
 
-def _rotate(x: Tensor, work: _Work, part: slice) -> Tensor:
+# Each step takes views (3, n, S, S), the work and the part of it that is theirs, and memory that it
+# may write its result to (the views' own, or None).
+
+
+def _rotate(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
     angle = torch.deg2rad(work.params.angle[part, None, None])
     size = x.shape[-1]  # grid_sample's coordinates: -1 and 1 are the outer edges of the image
     at = (torch.arange(size, device=x.device) + 0.5) * (2 / size) - 1
     across, down = at[None, None, :], at[None, :, None]
     column = angle.cos() * across - angle.sin() * down
     row = angle.sin() * across + angle.cos() * down
-    return F.grid_sample(x, torch.stack([column, row], 3), align_corners=False)
+    grid = torch.stack([column, row], 3)
+    return F.grid_sample(x.transpose(0, 1), grid, align_corners=False).transpose(0, 1)
 
 
-def _blend(x: Tensor, work: _Work, part: slice, stage: int) -> Tensor:
+def _blend(x: Tensor, work: _Work, part: slice, out: Tensor | None, stage: int) -> Tensor:
     """Brightness, contrast or saturation: one formula, a blend of the image with black, with its
     mean gray or with its gray version."""
     gray = _luma(x)
-    mean = gray.mean((2, 3), keepdim=True).mul_(work.mean[part, stage])
-    other = gray.mul_(work.gray[part, stage]).add_(mean)
-    return torch.lerp(other, x, work.factor[part, stage]).clamp_(0, 1)
+    mean = gray.mean((1, 2), keepdim=True).mul_(work.mean[stage, part])
+    other = gray.mul_(work.gray[stage, part]).add_(mean)
+    return torch.lerp(other, x, work.factor[stage, part], out=out).clamp_(0, 1)
 
 
-def _hue(x: Tensor, work: _Work, part: slice) -> Tensor:
+def _hue(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
     """Turn the hue; the largest and the smallest of r, g, b (so value and chroma) stay.
 
     On the hexagon of hues the distance from red is (1 - r + g + b) / 6 turns, for r, g, b scaled
     to [0, 1] within the pixel, and the sign of g - b says on which side of red. The way back is a
     clamped distance per channel. So no sorting, no cases, no arc tangent.
     """
-    r, g, b = x.split(1, 1)
-    high, low = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
-    chroma6 = (high - low).mul_(6)
-    turns = (g + b).sub_(r).add_(high).sub_(low, alpha=2).div_(chroma6.clamp(min=1e-9))
-    turns.copysign_(g - b)
+    r, g, b = x.unbind(0)
+    high, low = x.amax(0), x.amin(0)
+    turns = (g + b).sub_(r).add_(high).sub_(low, alpha=2)
+    chroma6 = high.sub_(low).mul_(6)
+    turns.div_(chroma6.clamp(min=1e-9)).copysign_(g - b)
     # |turns| and |hue| are at most 1/2, so this folds their sum to 1/2 - (distance on the circle).
-    nearness = (turns + work.hue[part]).abs_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
-    return torch.addcmul(low.sub_(chroma6, alpha=1 / 6), chroma6, nearness)
+    nearness = torch.add(turns, work.hue[:, part], out=out)
+    nearness.abs_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
+    return torch.addcmul(low.sub_(chroma6, alpha=1 / 6), chroma6, nearness, out=out)
 
 
-def _grayscale(x: Tensor, work: _Work, part: slice) -> Tensor:
+def _grayscale(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
     return _luma(x).expand_as(x)
 
 
-def _shift(x: Tensor, work: _Work, part: slice) -> Tensor:
+def _shift(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
     return (x + _per_image(work.params.shift[part])).clamp_(0, 1)
 
 
-def _blur(x: Tensor, work: _Work, part: slice) -> Tensor:
+def _blur(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
     size = x.shape[-1]
     tap = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=x.device)
     sigma = work.params.sigma[part, None].clamp(min=1e-2)  # 0 stands for no blur
@@ -283,11 +323,11 @@ def _blur(x: Tensor, work: _Work, part: slice) -> Tensor:
     source = (pixel + tap[:, None]).abs()  # reflected at the borders, edge pixel not repeated
     source = size - 1 - (size - 1 - source).abs()
     taps = (source[:, :, None] == pixel).float().view(len(tap), size * size)
-    matrix = _product(weight, taps).view(-1, 1, size, size)
-    return _product(_product(matrix, x), matrix.transpose(2, 3))
+    matrix = _product(weight, taps).view(-1, size, size)
+    return _product(_product(matrix, x), matrix.transpose(1, 2))
 
 
-def _solarize(x: Tensor, work: _Work, part: slice) -> Tensor:
+def _solarize(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
     return torch.where(x >= _per_image(work.params.threshold[part]), 1 - x, x)
 
 
@@ -298,28 +338,29 @@ def _hash(x: Tensor) -> Tensor:
     return (x >> 16) ^ x
 
 
-def _noise(x: Tensor, work: _Work, part: slice) -> Tensor:
+def _noise(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
     """Gaussian noise from a counter (Box-Muller on hashed positions): a seed means the same noise
     in any batch and on any device, and nothing as large as the images has to be stored."""
     seed, deviation = work.params.noise_seed[part], work.params.noise[part]
-    pixels = x[0].numel()
+    pixels = x[:, 0].numel()
     half = (pixels + 1) // 2
     counter = _hash(torch.arange(1, 2 * half + 1, device=x.device))
     uniform = ((_hash((counter + seed[:, None]) & 0xFFFFFFFF) >> 8).float() + 0.5) * 2**-24
     radius, turn = uniform.split(half, 1)
     radius, turn = radius.log().mul_(-2).sqrt_(), turn.mul(2 * math.pi)
     normal = torch.cat([radius * turn.cos(), radius * turn.sin()], 1)[:, :pixels]
-    return torch.addcmul(x, normal.reshape(x.shape), _per_image(deviation)).clamp_(0, 1)
+    normal = normal.unflatten(1, (3, *x.shape[2:])).transpose(0, 1)
+    return torch.addcmul(x, normal, _per_image(deviation)).clamp_(0, 1)
 
 
-def _cutout(x: Tensor, work: _Work, part: slice) -> Tensor:
+def _cutout(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
     p, pixel = work.params, torch.arange(x.shape[-1], device=x.device)
 
     def inside(start: Tensor) -> Tensor:
         return (pixel >= start[:, None]) & (pixel < (start + p.cutout[part])[:, None])
 
     rows, columns = inside(p.cutout_top[part]), inside(p.cutout_left[part])
-    return x.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
+    return x.masked_fill(rows[:, :, None] & columns[:, None, :], 0)
 
 
 _STEP: dict[str, Any] = {

@@ -193,11 +193,10 @@ class Experiment:
         With several processes, this process's rows of them.
         """
         index = self.indices(step)
-        views = make_views(
+        return make_views(
             self.train_set.images[index], self.subset_ids[index], self.cell, self.order, generator,
             self.shard.rows, self._apply,
         )  # fmt: skip
-        return views.contiguous(memory_format=torch.channels_last)
 
     def loss(self, step: int, generator: torch.Generator) -> torch.Tensor:
         """The contrastive loss of one step."""

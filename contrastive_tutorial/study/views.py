@@ -116,9 +116,11 @@ def make_views(
     order: Layout,
     generator: torch.Generator | None,
     rows: Tensor | None = None,
-    apply: Callable[[Tensor, augment.Params], Tensor] = augment.apply,
+    apply: Callable[..., Tensor] = augment.apply,
 ) -> Tensor:
     """Both augmented views of a batch in one pass: float32 ``(2N, 3, H, W)`` in layout order.
+
+    In ``channels_last``, as the networks take them.
 
     Args:
         images: uint8 ``(N, 3, H, W)``, sorted by subset when the cell has subsets.
@@ -137,7 +139,7 @@ def make_views(
     twice = order.rows(images, images)
     if rows is not None:
         twice, params = twice[rows], params[rows]
-    return apply(twice, params)
+    return apply(twice, params, memory_format=torch.channels_last)
 
 
 def require_one_pass(cell: Cell, passes: int) -> None:

@@ -223,7 +223,10 @@ def test_an_accelerator_never_waits_for_the_host():
 def test_compiles_without_a_break():
     images, params = pictures(30), sample(POLICIES, torch.arange(30) % 10, seeded())
     compiled = torch.compile(apply, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(images, params), apply(images, params), atol=1e-5, rtol=0)
+    for order in (torch.contiguous_format, torch.channels_last):
+        views = compiled(images, params, memory_format=order)
+        torch.testing.assert_close(views, apply(images, params), atol=1e-5, rtol=0)
+        assert views.is_contiguous(memory_format=order)
 
 
 def test_autocast_does_not_coarsen_the_images():
@@ -330,6 +333,24 @@ def test_out_is_filled_and_returned(way, monkeypatch):
     out = torch.full((30, 3, 32, 32), torch.nan)
     assert apply(images, params, out) is out
     torch.testing.assert_close(out, views, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("way", [arithmetic._apply_in_groups, arithmetic._apply_masked])
+def test_channels_last_is_another_order_of_the_same_values(way, monkeypatch):
+    images, params = (
+        pictures(300),
+        sample([*POLICIES, EVERYTHING], torch.arange(300) % 11, seeded()),
+    )
+    monkeypatch.setattr(arithmetic, "_apply_in_groups", way)
+    order = torch.channels_last
+    views = apply(images, params, memory_format=order)
+    assert views.is_contiguous(memory_format=order)
+    assert torch.equal(views, apply(images, params))
+    out = torch.empty_like(views)
+    assert apply(images, params, out, order) is out
+    assert torch.equal(out, views)
+    with pytest.raises(InputError, match=r"^out must be torch\.channels_last"):
+        apply(images, params, out.contiguous(), order)
 
 
 def test_noncontiguous_images():
