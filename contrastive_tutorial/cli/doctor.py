@@ -32,7 +32,7 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        topic: "package", "device", "data", "book", "colab", "gpu" or "tests".
+        topic: "package", "device", "data", "book" or "tests".
         state: "ok", "note" (fine as it is, but good to know) or "missing".
         text: what was found.
         remedy: what to do about it; empty where nothing is to be done.
@@ -152,32 +152,14 @@ def _package(_results: Path) -> Lines:
 
 
 def _device(_results: Path) -> Lines:
+    import torch
+
     from contrastive_tutorial.train import device_name, resolve_device
 
     device = resolve_device()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield "ok", f"runs use {device.type}: {device_name(device)}"
     yield "ok", f"{cores} CPU cores are usable"
-    memory = _memory()
-    if memory is not None:
-        total, free = memory
-        state = "ok" if free > 2 * _GIB else "note"
-        yield state, f"{free / _GIB:.1f} of {total / _GIB:.1f} GiB of memory are free"
-
-
-def _memory() -> tuple[int, int] | None:
-    """Total and available memory in bytes, where the system says so."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-        return sizes["MemTotal"], sizes["MemAvailable"]
-    except (OSError, KeyError, ValueError, IndexError):
-        return None
-
-
-def _gpu(_results: Path) -> Lines:
-    import torch
-
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             name = torch.cuda.get_device_name(index)
@@ -186,6 +168,11 @@ def _gpu(_results: Path) -> Lines:
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         precision = "bfloat16" if native else "float32"
         yield "ok", f"torch was built for CUDA {torch.version.cuda}; training uses {precision}"
+    elif "google.colab" in sys.modules or os.environ.get("COLAB_RELEASE_TAG"):
+        yield (
+            "missing", "this Colab runtime has no GPU",
+            "Runtime -> Change runtime type -> T4 GPU, then run the set-up cell again",
+        )  # fmt: skip
     elif shutil.which("nvidia-smi") is None:
         yield "note", "no NVIDIA GPU was found: everything runs on the CPU"
     elif torch.version.cuda is None:
@@ -245,37 +232,6 @@ def _book(_results: Path) -> Lines:
     yield from _requirements("book", "the book")
     if shutil.which("make") is None:
         yield "missing", "make", "the commands that it would run stand in the Makefile"
-    latex = [name for name in ("latexmk", "xelatex") if shutil.which(name) is None]
-    if latex:
-        yield "note", f"{' and '.join(latex)}: needed for `make pdf` alone"
-
-
-def _colab(_results: Path) -> Lines:
-    if "google.colab" in sys.modules or os.environ.get("COLAB_RELEASE_TAG"):
-        import torch
-
-        yield "ok", "this is Colab"
-        if not torch.cuda.is_available():
-            yield (
-                "missing", "the runtime has no GPU",
-                "Runtime -> Change runtime type -> T4 GPU, then run the set-up cell again",
-            )  # fmt: skip
-    else:
-        yield "note", "this is not Colab; the set-up cell of a chapter does nothing here"
-    # The cell adds what is not there; what is there it leaves alone, however old.
-    absent = [
-        problem.split()[0]
-        for problem in (*unmet(), *unmet("notebook"))
-        if problem.endswith("(not installed)")
-    ]
-    if absent:
-        yield (
-            "missing",
-            f"a chapter on Colab lacks {', '.join(absent)}",
-            "run its set-up cell first",
-        )
-    else:
-        yield "ok", "nothing that a chapter imports is missing"
 
 
 def _tests(_results: Path) -> Lines:
@@ -290,10 +246,8 @@ def _tests(_results: Path) -> Lines:
 _TOPICS: dict[str, Callable[[Path], Lines]] = {
     "package": _package,
     "device": _device,
-    "gpu": _gpu,
     "data": _data,
     "book": _book,
-    "colab": _colab,
     "tests": _tests,
 }
 _FOR_DEVELOPERS = {"book", "tests"}

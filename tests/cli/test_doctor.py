@@ -57,7 +57,6 @@ def test_installed_packages_are_counted_by_extra(requires):
     assert unmet("book") == ["also-no-such-package>=2,<3 (not installed)"]
     assert unmet("test") == ["yet-another (not installed)"]
     assert "pip install 'contrastive-tutorial[book]'" in texts("book")
-    assert "a chapter on Colab lacks surely-no-such-package>=1.0 run its set-up" in texts("colab")
     assert "surely-no-such-package" in texts("package")
 
 
@@ -80,7 +79,6 @@ def test_a_library_that_fails_to_import_hides_nothing_else(monkeypatch):
     for name in [n for n in sys.modules if n.startswith("contrastive_tutorial.train")]:
         monkeypatch.delitem(sys.modules, name)
     assert "could not be examined (ModuleNotFoundError" in texts("device")
-    assert "could not be examined" in texts("gpu")
     assert lines("package")
 
 
@@ -109,7 +107,8 @@ def test_gpus(monkeypatch, available, driver, built, message):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: properties)
     monkeypatch.setattr(torch.version, "cuda", built)
     monkeypatch.setattr(shutil, "which", lambda _name: driver)
-    assert message in texts("gpu")
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    assert message in texts("device")
 
 
 def test_cifar10_is_looked_for_where_it_would_be_used(tmp_path, monkeypatch):
@@ -136,27 +135,13 @@ def test_records_are_counted_and_folders_tried_without_writing(tmp_path):
 def test_colab_without_a_gpu(monkeypatch):
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-x")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert "the runtime has no GPU Runtime -> Change runtime type" in texts("colab")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert "no GPU" not in texts("colab")
+    assert "has no GPU Runtime -> Change runtime type" in texts("device")
 
 
 def test_tools_of_the_system(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     assert "make" in texts("book")
-    assert "latexmk and xelatex" in texts("book")
     assert "Chromium" in texts("tests")
-
-
-def test_memory_is_read_where_the_system_tells(monkeypatch):
-    total, free = doctor._memory() or (1, 1)
-    assert 0 < free <= total
-
-    def unreadable(_path):
-        raise OSError
-
-    monkeypatch.setattr(doctor.Path, "read_text", unreadable)
-    assert doctor._memory() is None
 
 
 def test_the_report_counts_what_is_missing():
