@@ -1,6 +1,9 @@
 """A preset that trains three steps, for tests of everything around training."""
 
-from contrastive_tutorial.study import Request, runner
+from dataclasses import fields
+
+from contrastive_tutorial.metrics import probes
+from contrastive_tutorial.study import CELLS, Request, runner
 from contrastive_tutorial.train import Preset
 
 TINY = Preset(
@@ -19,3 +22,34 @@ def run(cell, images, preset, seed, num_subsets, results, device=None, **how):
 def files_in(folder):
     """The files below a folder; the locks, which stay, are not counted."""
     return [path for path in folder.rglob("*") if path.is_file() and ".locks" not in path.parts]
+
+
+def score_quickly(monkeypatch):
+    """Probes of three steps, and statistics of two batches where a run measures twenty: the same
+    scores from the same code, without what takes most of the time of a tiny run.
+    """
+    held_out = Preset.held_out
+    monkeypatch.setattr(probes, "_MAX_ITER", 3)
+    monkeypatch.setattr(Preset, "held_out", lambda preset, use: held_out(preset, use)[:2])
+
+
+def covering(cells=CELLS):
+    """Names of few cells that have every policy, negatives, norm and option that some cell has.
+
+    All pairs of these would be most cells; what a pair does, its own test says. Groups of 10, as
+    tiny batches have no others.
+    """
+    chosen, seen = [], set()
+    for cell in cells.values():
+        if cell.norm == "ghost" and cell.group_size != 10:
+            continue
+        had = {
+            (field.name, value if isinstance(value, str) else bool(value))
+            for field in fields(cell)
+            if field.name not in ("name", "summary", "article")
+            for value in [getattr(cell, field.name)]
+        }
+        if had - seen:
+            chosen.append(cell.name)
+            seen |= had
+    return chosen

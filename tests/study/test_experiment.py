@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pretended import accelerator, values
-from tiny import TINY
+from tiny import TINY, covering, score_quickly
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,7 +17,6 @@ from contrastive_tutorial import data
 from contrastive_tutorial.augment import params
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import nt_xent
-from contrastive_tutorial.metrics import probes
 from contrastive_tutorial.norm import BatchRenorm2d
 from contrastive_tutorial.study import evaluator
 from contrastive_tutorial.study.cells import CELLS, PRESETS
@@ -116,8 +115,7 @@ def _no_tables_kept():
         cache.cache_clear()
 
 
-KINDS = {(cell.policy, cell.negatives, cell.norm, cell.group_size): name
-         for name, cell in CELLS.items() if not cell.reference}  # fmt: skip
+KINDS = [name for name in covering() if not CELLS[name].reference]
 
 
 fake_gpu = pytest.mark.skipif(
@@ -140,7 +138,7 @@ def test_meeting_the_host_is_noticed():
 
 @fake_gpu
 @pytest.mark.usefixtures("_no_tables_kept")
-@pytest.mark.parametrize(("name", "passes"), [(name, 1) for name in KINDS.values()] + [("B0", 2)])
+@pytest.mark.parametrize(("name", "passes"), [(name, 1) for name in KINDS] + [("B0", 2)])
 def test_on_a_gpu_the_way_to_the_loss_never_meets_the_host(name, passes, sets):
     # A fake CUDA tensor has no values: whatever would wait for one raises, with no GPU at hand.
     preset = replace(TINY, batch_size=100, passes=passes)
@@ -155,7 +153,7 @@ def test_on_a_gpu_the_way_to_the_loss_never_meets_the_host(name, passes, sets):
 
 
 @pytest.mark.usefixtures("_no_tables_kept")
-@pytest.mark.parametrize("name", KINDS.values())
+@pytest.mark.parametrize("name", KINDS)
 def test_no_gradient_and_no_update_depends_on_a_value(name, sets):
     # Without a GPU autograd cannot run backwards on fake CUDA tensors: the host's are as blind.
     experiment = Experiment(name, sets, replace(TINY, batch_size=100), device="cpu")
@@ -195,11 +193,11 @@ def test_on_an_accelerator_the_same_weights_are_learned(name, sets, tmp_path):
 
 @pytest.mark.parametrize("name", ["B0", "S-P1"])
 def test_on_an_accelerator_the_same_is_measured(name, sets, monkeypatch):
-    monkeypatch.setattr(probes, "_MAX_ITER", 3)  # a hundred would take most of the time
+    score_quickly(monkeypatch)
     monkeypatch.setattr(evaluator, "cluster_protocols", partial(cluster_protocols, restarts=1))
-    expected = Experiment(name, sets, TINY, device="cpu").evaluate(with_arrays=True)
+    expected = Experiment(name, sets, TINY, 0, 5, "cpu").evaluate(with_arrays=True)
     with accelerator() as device:
-        found = Experiment(name, sets, TINY, device=device).evaluate(with_arrays=True)
+        found = Experiment(name, sets, TINY, 0, 5, device).evaluate(with_arrays=True)
     for key, value in expected.metrics.items():
         if key not in DRAWN:
             assert found.metrics[key] == pytest.approx(value, rel=0.01, abs=0.01), key
@@ -286,7 +284,7 @@ def test_features_of_batch_statistics_do_not_depend_on_the_order_of_images(sets)
 
 
 def test_scoring_leaves_the_model_alone_and_any_statistics_can_be_asked_for(sets, monkeypatch):
-    monkeypatch.setattr(probes, "_MAX_ITER", 3)
+    score_quickly(monkeypatch)
     experiment = Experiment("S-P1", sets, TINY, num_subsets=5, device="cpu")
     assert experiment.features(sets[2], "reestimated").shape == (200, 128)
     before = {name: value.clone() for name, value in experiment.model.state_dict().items()}

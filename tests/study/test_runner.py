@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import TINY, files_in, run
+from tiny import TINY, covering, files_in, run, score_quickly
 
 from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
@@ -37,6 +37,7 @@ def sets():
 @pytest.fixture(autouse=True)
 def _tiny_preset(monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", TINY)
+    score_quickly(monkeypatch)
 
 
 def strip_times(record):
@@ -45,10 +46,8 @@ def strip_times(record):
     )
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in CELLS if not n.startswith("ghost")] + ["ghost-same-10", "ghost-shuffle-10"]
-)
-def test_every_cell_leaves_a_record(name, sets, tmp_path):
+@pytest.mark.parametrize("name", covering())
+def test_every_kind_of_cell_leaves_a_record(name, sets, tmp_path):
     preset = "tiny+batch_size=50" if CELLS[name].group_size == 50 else "tiny"
     record = run(name, sets, preset, 0, 10, tmp_path, arrays=False)
     (loaded,) = load_records(tmp_path)
