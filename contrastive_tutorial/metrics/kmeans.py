@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 _MAX_ITER, _TOLERANCE = 300, 1e-4  # scikit-learn's
+_FEW = 4096  # points in that sample, at least
 _EVERY = 5  # iterations between two questions to the device whether all is settled
 
 
@@ -26,7 +27,8 @@ def kmeans(
     Greedy k-means++ starts (Arthur and Vassilvitskii 2007), then Lloyd's algorithm until no point
     changes its cluster, or the centroids move by less than 1e-4 of the features' mean variance in
     squared distance (300 iterations at most). A cluster that runs empty takes the point farthest
-    from its centroid. All of this as in scikit-learn; the random numbers are torch's.
+    from its centroid. All of this as in scikit-learn; the random numbers are torch's, and of very
+    many points a sample is clustered first, which takes most of the iterations.
 
     Args:
         points: floating point ``(N, D)``, N at least ``num_clusters``; finite.
@@ -37,7 +39,13 @@ def kmeans(
     offset = points.mean(0)  # rounding errors are relative to the origin
     x = points - offset
     generator = torch.Generator(points.device).manual_seed(seed)
-    centroids, inertia = lloyd(x, starts(x, num_clusters, generator, n_init))
+    few = max(_FEW, 200 * num_clusters)
+    if len(x) < 4 * few:
+        first = starts(x, num_clusters, generator, n_init)
+    else:
+        drawn = torch.randperm(len(x), generator=generator, device=x.device)[:few]
+        first, _ = lloyd(x[drawn], starts(x[drawn], num_clusters, generator, n_init))
+    centroids, inertia = lloyd(x, first)
     return centroids + offset, inertia
 
 
@@ -123,15 +131,13 @@ def _means(x: Tensor, labels: Tensor, least: Tensor, num_clusters: int) -> Tenso
     A product with the table of members, not a scatter, whose order of addition would vary.
     """
     ids = torch.arange(num_clusters, device=x.device)
-    sizes = torch.stack([(labels == i).sum(1) for i in range(num_clusters)], 1)  # (S, k)
-    empty = sizes == 0
-    # The empty clusters first, then the others; and as many points, the farthest first.
-    order, far = (
-        (~empty).to(torch.uint8).argsort(dim=1, stable=True),
-        least.topk(num_clusters).indices,
-    )
-    taken = torch.where(ids < empty.sum(1, keepdim=True), order, labels.gather(1, far))
-    labels = labels.scatter(1, far, taken)
     members = (labels[:, None] == ids[:, None]).to(x)  # (S, k, N)
+    empty = members.sum(2) == 0
+    if x.device.type != "cpu" or bool(empty.any()):  # a GPU would be waited for
+        # The empty clusters first, then the others; and as many points, the farthest first.
+        order = (~empty).to(torch.uint8).argsort(dim=1, stable=True)
+        far = least.topk(num_clusters).indices
+        taken = torch.where(ids < empty.sum(1, keepdim=True), order, labels.gather(1, far))
+        members = (labels.scatter(1, far, taken)[:, None] == ids[:, None]).to(x)
     sums = (members.flatten(0, 1) @ x).unflatten(0, members.shape[:2])
     return sums / members.sum(2, keepdim=True).clamp_min(1)

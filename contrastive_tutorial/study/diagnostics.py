@@ -2,7 +2,8 @@
 
 * :func:`cluster_protocols`: how far the protocol alone moves "cluster accuracy";
 * :func:`first_norm_shift`: how far each policy shifts what the first norm layer sees;
-* :class:`EarlyAccuracy`: cluster accuracy during training under moving averages of two decays.
+* :class:`Along`: scores during training, and :class:`EarlyAccuracy`: cluster accuracy under moving
+  averages of two decays.
 
 Results are flat dictionaries ``"<group>/<entry>" -> number``, as records keep them.
 """
@@ -10,7 +11,8 @@ Results are flat dictionaries ``"<group>/<entry>" -> number``, as records keep t
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +28,7 @@ def cluster_protocols(
     features: dict[str, tuple[Tensor, Tensor]],
     test_labels: Tensor,
     num_classes: int,
-    restarts: int = 20,
+    restarts: int = 10,
 ) -> dict[str, float]:
     """Accuracy of one checkpoint's clusters under every protocol, mean over k-means restarts.
 
@@ -44,22 +46,18 @@ def cluster_protocols(
     found: dict[str, float] = {}
     for name, (bank, test) in features.items():
         for norm, normalize in (("l2", True), ("none", False)):
-            scores: dict[str, list[float]] = {}
-            for seed in range(restarts):
-                ids, finer = (
-                    metrics.cluster(bank, test, k, seed, n_init=1, normalize=normalize)
-                    for k in (num_classes, 2 * num_classes)
-                )
-                for protocol, value in (
-                    ("raw", metrics.raw_accuracy(test_labels, ids)),
-                    ("hungarian", metrics.cluster_accuracy(test_labels, ids)),
-                    ("purity10", metrics.purity(test_labels, ids)),
-                    ("purity20", metrics.purity(test_labels, finer)),
-                ):
-                    scores.setdefault(protocol, []).append(value)
-            for protocol, values in scores.items():
+            ids, finer = (
+                metrics.cluster_fits(bank, test, k, n_init=restarts, normalize=normalize)
+                for k in (num_classes, 2 * num_classes)
+            )
+            for protocol, fits, score in (
+                ("raw", ids, metrics.raw_accuracy),
+                ("hungarian", ids, metrics.cluster_accuracy),
+                ("purity10", ids, metrics.purity),
+                ("purity20", finer, metrics.purity),
+            ):
                 key = f"cluster_protocols/{protocol}/{name}/{norm}"
-                found[key] = float(torch.tensor(values, dtype=torch.float64).mean())
+                found[key] = sum(score(test_labels, fit) for fit in fits) / restarts
     return found
 
 
@@ -91,13 +89,17 @@ def first_norm_shift(
         policy_ids: int64 ``(B,)``.
     """
     seen: list[Tensor] = []
-    handle = first_norm_layer(model).register_forward_pre_hook(
-        lambda _, inputs: seen.append(_moments(inputs[0]))
-    )
+
+    def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(_moments(inputs[0]))
+        raise _Seen  # what comes after does not matter
+
+    handle = first_norm_layer(model).register_forward_pre_hook(look)
     try:
         policies = [int(k) for k in policy_ids.unique()]
         for k in policies:
-            forward(views[policy_ids == k])
+            with suppress(_Seen):
+                forward(views[policy_ids == k])
     finally:
         handle.remove()
     mean, square = torch.stack(seen).unbind(1)  # (policies, C)
@@ -110,15 +112,63 @@ def first_norm_shift(
 
 def _moments(x: Tensor) -> Tensor:
     """float64 ``(2, C)``: mean and mean square of every channel."""
-    x = x.double().transpose(0, 1).flatten(1)
-    return torch.stack([x.mean(1), x.square().mean(1)])
+    var, mean = torch.var_mean(x.float(), [0, *range(2, x.ndim)], correction=0)
+    mean = mean.double()
+    return torch.stack([mean, var.double() + mean.square()])
 
 
-class EarlyAccuracy(nn.Module):
-    """Moving averages of two decays beside the encoder's own statistics, scored on the way.
+class _Seen(Exception):
+    """The forward pass has come as far as was wanted."""
 
-    Everything it knows lies in buffers. As a submodule of the model during training it is part of
+
+class Along(nn.Module):
+    """Scores of a model while it trains, after some of its steps.
+
+    All that it knows lies in buffers. As a submodule of the model during training it is part of
     every checkpoint, so a run that was killed continues with them.
+
+    Args:
+        prefix: of the names.
+        names: of what ``measure`` gives.
+        steps: numbers of steps after which to measure.
+        measure: float32 ``(len(names),)``.
+        device: of the model.
+    """
+
+    values: Tensor
+
+    def __init__(
+        self,
+        prefix: str,
+        names: Sequence[str],
+        steps: Sequence[int],
+        measure: Callable[[], Sequence[float]],
+        device: torch.device,
+    ):
+        super().__init__()
+        self.prefix, self.names, self.steps = prefix, tuple(names), tuple(steps)
+        self.measure = measure
+        shape = len(self.names), len(self.steps)
+        self.register_buffer("values", torch.full(shape, torch.nan, device=device))
+
+    def after_step(self, step: int, loss: Tensor) -> None:
+        """For ``on_step`` of :func:`contrastive_tutorial.train.loop.train`."""
+        if step + 1 in self.steps:
+            found = torch.tensor(self.measure(), dtype=torch.float32)
+            self.values[:, self.steps.index(step + 1)] = found.to(self.values.device)
+
+    def close(self) -> dict[str, float]:
+        """``<prefix>/<name>/<step>`` of the steps that were reached."""
+        return {
+            f"{self.prefix}/{name}/{step}": float(self.values[row, column])
+            for row, name in enumerate(self.names)
+            for column, step in enumerate(self.steps)
+            if not torch.isnan(self.values[row, column])
+        }
+
+
+class EarlyAccuracy(Along):
+    """Moving averages of two decays beside the encoder's own statistics, scored on the way.
 
     Args:
         encoder: its ``nn.BatchNorm2d`` layers are watched.
@@ -127,8 +177,6 @@ class EarlyAccuracy(nn.Module):
         exact: replaces an encoder's running statistics by exact ones.
     """
 
-    values: Tensor
-
     def __init__(
         self,
         encoder: nn.Module,
@@ -136,13 +184,11 @@ class EarlyAccuracy(nn.Module):
         score: Callable[[nn.Module], float],
         exact: Callable[[nn.Module], None],
     ):
-        super().__init__()
-        self.steps, self._score, self._exact = steps, score, exact
+        statistics = (*(f"ema{decay}" for decay in DECAYS), "precise")
+        super().__init__("early_accuracy", statistics, steps, self._scores, _device(encoder))
+        self._score, self._exact = score, exact
         self._encoder = (encoder,)  # in a tuple, or it would be registered a second time
         self._watching = True
-        self.statistics = (*(f"ema{decay}" for decay in DECAYS), "precise")
-        shape = len(self.statistics), len(steps)
-        self.register_buffer("values", torch.full(shape, torch.nan, device=_device(encoder)))
         self._handles = []
         for i, layer in enumerate(_batch_norms(encoder)):
             for decay in DECAYS:
@@ -164,14 +210,11 @@ class EarlyAccuracy(nn.Module):
 
         return update
 
-    def after_step(self, step: int, loss: Tensor) -> None:
-        """For ``on_step`` of :func:`contrastive_tutorial.train.loop.train`."""
-        if step + 1 not in self.steps:
-            return
+    def _scores(self) -> list[float]:
         self._watching = False  # a copy of the encoder comes with its hooks
-        for row, name in enumerate(self.statistics):
-            self.values[row, self.steps.index(step + 1)] = self._score(self._copy(name))
+        found = [self._score(self._copy(name)) for name in self.names]
         self._watching = True
+        return found
 
     def _copy(self, statistics: str) -> nn.Module:
         """A copy of the encoder in evaluation mode, with these statistics."""
@@ -186,15 +229,10 @@ class EarlyAccuracy(nn.Module):
         return twin.eval()
 
     def close(self) -> dict[str, float]:
-        """Stop watching; ``early_accuracy/<statistics>/<step>`` of the steps that were reached."""
+        """Stop watching; as :meth:`Along.close`."""
         for handle in self._handles:
             handle.remove()
-        return {
-            f"early_accuracy/{name}/{step}": float(self.values[row, column])
-            for row, name in enumerate(self.statistics)
-            for column, step in enumerate(self.steps)
-            if not torch.isnan(self.values[row, column])
-        }
+        return super().close()
 
 
 def _batch_norms(encoder: nn.Module) -> list[nn.BatchNorm2d]:

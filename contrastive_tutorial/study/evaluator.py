@@ -22,6 +22,8 @@ from contrastive_tutorial.study.scoring import (
     Scores,
     downstream,
     features,
+    features_under,
+    headline_statistics,
     sample,
     shuffled,
     to_float,
@@ -37,6 +39,8 @@ from contrastive_tutorial.study.views import (
 from contrastive_tutorial.train import ContrastiveModel, step_seed, supports_bf16
 
 SHOWN_IMAGES = 2_000
+#: What is measured along training, where a preset asks for it.
+ALONG = ("knn10", "linear_probe", "cluster_accuracy_mean")
 _PROBE_IMAGES = 1_000
 
 
@@ -71,18 +75,20 @@ class Evaluator:
         self.subset_ids, self.num_subsets = subset_ids, num_subsets
         self.batches, self.order = batches, order
         self.labelled = train.labelled and test.labelled
+        self.headline = headline_statistics(cell, preset)
         # A fixed, class-balanced sample: the archive and the generator store images by class.
         stride = sample(len(train), preset.bank)
         self.bank_images, self.bank_labels = train.images[stride], train.labels[stride]
 
     def __call__(self, model: ContrastiveModel, with_arrays: bool = False) -> Scores:
         """Score ``model``, whose running statistics are first recomputed (precise BN)."""
-        headline = self.cell.headline_statistics
-        found, extra = self._training_mode(model)
+        scored = list(self._views(self.preset.held_out("scored")))
+        found, extra = self._training_mode(model, scored)
         self.make_exact(model.encoder)
-        found["contrastive_eval"] = self._contrastive(model)
+        found["contrastive_eval"] = self._contrastive(model, scored)
+        del scored
         self.reestimate(model.encoder)
-        with norm.evaluation_statistics(model.encoder, headline) as forward:
+        with norm.evaluation_statistics(model.encoder, self.headline) as forward:
             bank, test = features(forward, self.bank_images), features(forward, self.test.images)
             if _collapsed(test):
                 extra["collapsed"] = 1.0
@@ -95,18 +101,27 @@ class Evaluator:
                     bank, self.bank_labels, test, self.test.labels, len(self.test.class_names),
                     self.seed, self.preset.kmeans_restarts,
                 )  # fmt: skip
-            found |= self._projections(forward, model)
+            found |= self._projections(forward, model, bank)
             probes, own = self._policy_probes(forward, model)
             if self.cell.score_protocols and self.labelled:
                 extra |= self._protocols(model, bank, test)
         found |= probes
         extra |= own
-        if self.cell.has_branches and self.num_subsets > 1:
-            extra |= self._between_branches(model)
-        menu = [*(how for how in self._menu() if how != headline), headline]
-        evaluations = {how: self._menu_entry(model.encoder, how) for how in menu if self.labelled}
-        arrays = self._arrays(model, bank) if with_arrays else {}
-        return Scores(headline, found, evaluations, extra, arrays)
+        evaluations = {}
+        if self.labelled or self._has_own_branches:
+            menu = self._menu(model.encoder, bank, test)
+            if self.labelled:
+                evaluations = {how: self._menu_entry(*pair) for how, pair in menu.items()}
+            if self._has_own_branches:
+                extra |= self._between_branches(
+                    model, [menu[f"branch:{k}"][1] for k in range(self.num_subsets)]
+                )
+        arrays = self._arrays(model, bank, test) if with_arrays else {}
+        return Scores(self.headline, found, evaluations, extra, arrays)
+
+    @property
+    def _has_own_branches(self) -> bool:
+        return self.cell.has_branches and self.num_subsets > 1
 
     # -- pieces ---------------------------------------------------------------------------------
 
@@ -126,26 +141,48 @@ class Evaluator:
             index = self.batches.indices(step).to(self.train.images.device)
             yield to_float(self.train.images[index])
 
-    def _menu(self) -> list[str]:
+    def _choices(self) -> list[str]:
+        """Every choice of statistics that makes a difference to this cell, the headline last."""
         if self.cell.norm in ("gn", "none"):
-            return ["running"]
-        if not self.cell.has_branches:
-            return ["running", "reestimated", "test-batch"]
-        branches = [f"branch:{k}" for k in range(self.num_subsets)]
-        return ["mean", "pooled", "reestimated", "test-batch", "ensemble", *branches]
+            menu = ["running"]
+        elif not self.cell.has_branches:
+            menu = ["running", "reestimated", "test-batch"]
+        else:
+            branches = [f"branch:{k}" for k in range(self.num_subsets)]
+            menu = ["mean", "pooled", "reestimated", "test-batch", "ensemble", *branches]
+        return [*(how for how in menu if how != self.headline), self.headline]
 
-    def _menu_entry(self, encoder: nn.Module, how: str) -> dict[str, float]:
+    def _menu(
+        self, encoder: nn.Module, bank: Tensor, test: Tensor
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """Features of a small bank and of some test images under every choice of statistics.
+
+        Those of the headline are there already, in ``bank`` and ``test``.
+        """
+        *others, headline = self._choices()
+        rows, test_rows = self._menu_rows()
+        pairs = []
+        for images, index, known in (
+            (self.bank_images, rows, bank), (self.test.images, test_rows, test)
+        ):  # fmt: skip
+            # Shuffled for the statistics of a batch: to the others the order is all the same.
+            some = images[index]
+            found = features_under(encoder, others, some, shuffled("test-batch", some, self.seed))
+            pairs.append(found | {headline: known[index]})
+        return {how: (pairs[0][how], pairs[1][how]) for how in pairs[0]}
+
+    def _menu_rows(self) -> tuple[Tensor, Tensor]:
+        return (
+            sample(len(self.bank_images), self.preset.menu_bank),
+            sample(len(self.test), self.preset.menu_bank // 2),
+        )
+
+    def _menu_entry(self, bank: Tensor, test: Tensor) -> dict[str, float]:
         """kNN and clustering of one checkpoint under one choice of statistics, on a small bank.
 
         No kNN where fewer than its 200 neighbours can vote.
         """
-        index = sample(len(self.bank_images), self.preset.menu_bank)
-        with norm.evaluation_statistics(encoder, how) as forward:
-            images = self.bank_images[index]
-            bank = features(forward, images, shuffled(how, images, self.seed))
-            test_index = sample(len(self.test), self.preset.menu_bank // 2)
-            images = self.test.images[test_index]
-            test = features(forward, images, shuffled(how, images, self.seed))
+        index, test_index = self._menu_rows()
         labels, test_labels = self.bank_labels[index], self.test.labels[test_index]
         clusters = metrics.cluster(bank, test, len(self.test.class_names), self.seed, n_init=2)
         found = {"cluster_accuracy": metrics.cluster_accuracy(test_labels, clusters)}
@@ -154,7 +191,9 @@ class Evaluator:
         return found
 
     @torch.no_grad()
-    def _training_mode(self, model: ContrastiveModel) -> tuple[dict[str, float], dict[str, float]]:
+    def _training_mode(
+        self, model: ContrastiveModel, scored: list[Tensor]
+    ) -> tuple[dict[str, float], dict[str, float]]:
         """Contrastive accuracy and own-subset neighbours with batch statistics, as in training."""
         twin = copy.deepcopy(model)  # a forward pass in training mode moves the running statistics
         twin.train()
@@ -162,7 +201,7 @@ class Evaluator:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(self.seed, "layers in training mode"))
             steps = self.preset.held_out("scored")
-            for step, views in zip(steps, self._views(steps), strict=True):
+            for step, views in zip(steps, scored, strict=True):
                 z = project(twin, views, self.order, self.preset.passes).float()
                 z0, z1 = self.order.views(z)
                 subsets = self.subset_ids[self.batches.indices(step)]
@@ -179,17 +218,19 @@ class Evaluator:
         return found, {"nearest_negative_same_subset": float(np.mean(own))} if own else {}
 
     @torch.no_grad()
-    def _contrastive(self, model: ContrastiveModel) -> float:
+    def _contrastive(self, model: ContrastiveModel, scored: list[Tensor]) -> float:
         """Contrastive accuracy of training views in evaluation mode, each through its branch."""
         accuracy, how = [], "oracle" if self.cell.has_branches else "running"
         with norm.evaluation_statistics(model.encoder, how) as forward:
-            for views in self._views(self.preset.held_out("scored")):
+            for views in scored:
                 z0, z1 = self.order.views(model.head(forward(views)).float())
                 accuracy.append(metrics.contrastive_accuracy(z0, z1, self.cell.normalize))
         return float(np.mean(accuracy))
 
     @torch.no_grad()
-    def _projections(self, forward: Forward, model: ContrastiveModel) -> dict[str, float]:
+    def _projections(
+        self, forward: Forward, model: ContrastiveModel, bank: Tensor
+    ) -> dict[str, float]:
         """Similarity, alignment and uniformity of z on two default views of test images."""
         generator = self._generator("projections")
         images = self.test.images[sample(len(self.test), SHOWN_IMAGES)]
@@ -200,7 +241,6 @@ class Evaluator:
             h = features(forward, augment.apply(images, params))
             z.append(F.normalize(model.head(h), dim=1))
         similarity = metrics.dot_product_similarity(z[0], z[1])
-        h_train = features(forward, self.bank_images[sample(len(self.bank_images), 25_600)])
         return {
             "dot_positive": similarity.positive,
             "dot_negative": similarity.negative,
@@ -208,7 +248,7 @@ class Evaluator:
             "uniformity": metrics.uniformity(
                 torch.cat(z), image_ids=torch.arange(len(ids)).repeat(2)
             ),
-            "rankme": metrics.rankme(h_train),
+            "rankme": metrics.rankme(bank[sample(len(bank), 25_600)]),
         }
 
     @torch.no_grad()
@@ -263,20 +303,48 @@ class Evaluator:
 
     def quick_cluster_accuracy(self, encoder: nn.Module) -> float:
         """Cluster accuracy under the encoder's own running statistics, on the small bank."""
-        return self._menu_entry(encoder, "running")["cluster_accuracy"]
+        rows, test_rows = self._menu_rows()
+        with norm.evaluation_statistics(encoder, "running") as forward:
+            bank = features(forward, self.bank_images[rows])
+            test = features(forward, self.test.images[test_rows])
+        return self._menu_entry(bank, test)["cluster_accuracy"]
 
     def quick_knn(self, model: ContrastiveModel) -> float:
         """kNN accuracy (k = 10, cosine) under the headline statistics as they are, whole bank."""
         device = self.test.images.device
         bf16 = supports_bf16(device)
+        if self.headline == "reestimated":
+            self.reestimate(model.encoder)
         with (
-            norm.evaluation_statistics(model.encoder, self.cell.headline_statistics) as forward,
+            norm.evaluation_statistics(model.encoder, self.headline) as forward,
             torch.autocast(device.type, torch.bfloat16, enabled=bf16),
         ):
             bank, test = features(forward, self.bank_images), features(forward, self.test.images)
         return metrics.knn_accuracy(  # in float32: bfloat16 has too many ties
             bank, self.bank_labels, test, self.test.labels, k=10, temperature=None
         )
+
+    def along(self, encoder: nn.Module) -> list[float]:
+        """The scores of :data:`ALONG`, of validation images, on the small bank.
+
+        Under the headline statistics, measured anew on a copy: the encoder goes on training.
+        """
+        encoder = copy.deepcopy(encoder)
+        if self.headline == "reestimated":
+            self.reestimate(encoder)
+        else:
+            self.make_exact(encoder)
+        rows, _ = self._menu_rows()
+        with norm.evaluation_statistics(encoder, self.headline) as forward:
+            bank, val = (
+                features(forward, self.bank_images[rows]),
+                features(forward, self.val.images),
+            )
+        found = downstream(
+            bank, self.bank_labels[rows], val, self.val.labels, len(self.test.class_names),
+            self.seed, self.preset.kmeans_restarts,
+        )  # fmt: skip
+        return [found[name] for name in ALONG]
 
     def make_exact(self, encoder: nn.Module) -> None:
         """Precise BN: running statistics measured on batches as training makes them."""
@@ -287,7 +355,7 @@ class Evaluator:
         norm.reestimate(encoder, self._clean_batches())
 
     @torch.no_grad()
-    def _between_branches(self, model: ContrastiveModel) -> dict[str, float]:
+    def _between_branches(self, model: ContrastiveModel, through: list[Tensor]) -> dict[str, float]:
         """Do branches place one image alike, and do clusters follow subsets instead of classes?
 
         ``cross_branch_top1``: share of clean test images that, sent through branch i, find
@@ -295,17 +363,18 @@ class Evaluator:
         ``nmi_cluster_subset``: NMI of k-means clusters and subsets over training images, each in
         its own policy and through its own branch.
         """
-        images = self.test.images[sample(len(self.test), _PROBE_IMAGES)]
         index = sample(len(self.train), self.preset.menu_bank)
         subsets = self.subset_ids[index]
         generator = self._generator("between branches")
         ids, _ = policy_ids(self.cell, subsets, generator)
-        params = augment.sample(policies(self.cell), ids, generator, images.shape[-1])
-        views = augment.apply(self.train.images[index], params)
-        through, own = [], []
+        images = self.train.images[index]
+        views = augment.apply(
+            images, augment.sample(policies(self.cell), ids, generator, images.shape[-1])
+        )
+        some = sample(len(through[0]), _PROBE_IMAGES)
+        through, own = [rows[some] for rows in through], []
         for k in range(self.num_subsets):
             with norm.evaluation_statistics(model.encoder, f"branch:{k}") as forward:
-                through.append(features(forward, images))
                 own.append(features(forward, views[subsets == k]))
         pairs = [
             metrics.retrieval_top1(through[i], through[j])
@@ -324,15 +393,14 @@ class Evaluator:
         return found | {"nmi_cluster_subset": metrics.nmi(members, clusters)}
 
     @torch.no_grad()
-    def _arrays(self, model: ContrastiveModel, bank: Tensor) -> dict[str, np.ndarray]:
+    def _arrays(self, model: ContrastiveModel, bank: Tensor, test: Tensor) -> dict[str, np.ndarray]:
         """Compact features of the shown test images, clean and as their subset was trained."""
         from contrastive_tutorial.study.embedding import reduce
 
         images = self.test.images[sample(len(self.test), SHOWN_IMAGES)]
         labels = self.test.labels[sample(len(self.test), SHOWN_IMAGES)]
         subsets = partition(labels, self.num_subsets, seed=0)
-        with norm.evaluation_statistics(model.encoder, self.cell.headline_statistics) as forward:
-            clean = features(forward, images)
+        clean = test[sample(len(self.test), SHOWN_IMAGES)]
         generator = self._generator("shown images")
         ids, _ = policy_ids(self.cell, subsets, generator)
         views = augment.apply(
@@ -341,7 +409,7 @@ class Evaluator:
         trained = torch.empty_like(clean)
         for k in range(self.num_subsets):
             rows = subsets == k
-            how = f"branch:{k}" if self.cell.has_branches else self.cell.headline_statistics
+            how = f"branch:{k}" if self.cell.has_branches else self.headline
             with norm.evaluation_statistics(model.encoder, how) as forward:
                 trained[rows] = features(forward, views[rows])
         arrays = {

@@ -7,14 +7,16 @@ under the evaluation statistics that the cell fixed in advance.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from contrastive_tutorial import metrics
+from contrastive_tutorial import metrics, norm
 from contrastive_tutorial.data import ImageSet, SubsetBatches
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.study.cells import Cell, Preset
@@ -56,7 +58,8 @@ def require_scorable(
             there are none.
     """
     trained = cell.reference not in ("raw-pixels", "pca")
-    if not train.labelled and (not trained or cell.early_steps or preset.knn_every):
+    on_the_way = cell.early_steps or preset.knn_every or preset.measured
+    if not train.labelled and (not trained or on_the_way):
         raise InputError(
             f"{train.name}: has no labels, which {cell.name} with preset {preset.name} is measured "
             "by; put the images into a folder for each class, or choose another cell or preset"
@@ -76,6 +79,11 @@ def require_scorable(
     for part in (val, test) if trained else (test,):
         if len(part) < 2:
             raise InputError(f"{part.split}: expected at least 2 images, got {len(part)}")
+
+
+def headline_statistics(cell: Cell, preset: Preset) -> str:
+    """Evaluation statistics behind the headline metrics: the preset's, or else the cell's own."""
+    return preset.headline or cell.headline_statistics
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -102,12 +110,69 @@ def features(forward: Forward, images: Tensor, order: Tensor | None = None) -> T
             their features come back in their own. Image sets are often stored by class, and a
             batch of one class has the statistics of that class.
     """
-    parts = []
+    found = torch.cat([forward(chunk).float() for chunk in _chunks(images, order)])
+    return found if order is None else found[torch.argsort(order)]
+
+
+def _chunks(images: Tensor, order: Tensor | None) -> Iterator[Tensor]:
     rows = images if order is None else images[order]
     for chunk in rows.tensor_split(max(1, math.ceil(len(rows) / _CHUNK))):
-        parts.append(forward(to_float(chunk) if chunk.dtype == torch.uint8 else chunk).float())
-    found = torch.cat(parts)
-    return found if order is None else found[torch.argsort(order)]
+        yield to_float(chunk) if chunk.dtype == torch.uint8 else chunk
+
+
+@torch.no_grad()
+def features_under(
+    encoder: nn.Module, menu: Sequence[str], images: Tensor, order: Tensor | None = None
+) -> dict[str, Tensor]:
+    """:func:`features` under every choice of statistics in ``menu``, in one pass over the images.
+
+    What the first convolution gives does not depend on them: it is computed once a chunk. Where
+    the branches are on the menu, all of them, the ensemble is the mean of their l2-normalised
+    features, as its definition says, and takes no pass of its own.
+    """
+    branches = [how for how in menu if how.startswith("branch:")]
+    passes = [how for how in menu if how != "ensemble" or not branches]
+    parts: dict[str, list[Tensor]] = {how: [] for how in passes}
+    for chunk in _chunks(images, order):
+        with _first_layer_once(encoder, chunk):
+            for how in passes:
+                with norm.evaluation_statistics(encoder, how) as forward:
+                    parts[how].append(forward(chunk).float())
+    found = {how: torch.cat(parts.pop(how)) for how in passes}
+    if "ensemble" in menu and "ensemble" not in passes:
+        total = sum(F.normalize(found[how], dim=1) for how in branches)
+        found["ensemble"] = total / len(branches)  # type: ignore[operator]
+    if order is not None:
+        back = torch.argsort(order)
+        found = {how: rows[back] for how, rows in found.items()}
+    return {how: found[how] for how in menu}
+
+
+@contextmanager
+def _first_layer_once(encoder: nn.Module, images: Tensor) -> Iterator[None]:
+    """Keep what the first convolution makes of these very ``images``, for as long as it lasts.
+
+    Whoever writes into that output, as an activation in place, makes it be computed anew.
+    """
+    first = next((m for m in encoder.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None or "forward" in first.__dict__:
+        yield
+        return
+    compute, kept = first.forward, []
+
+    def forward(x: Tensor) -> Tensor:
+        if x is not images:
+            return compute(x)
+        if not kept or kept[0]._version != kept[1]:
+            y = compute(x)
+            kept[:] = y, y._version
+        return kept[0]
+
+    first.__dict__["forward"] = forward
+    try:
+        yield
+    finally:
+        del first.__dict__["forward"]
 
 
 def shuffled(how: str, images: Tensor, seed: int) -> Tensor | None:
@@ -147,19 +212,22 @@ def downstream(
     """Class metrics of features: clustering, both kNN protocols, the linear probe.
 
     k-means is fitted on the bank, test images go to the nearest centroid, clusters to classes by
-    the Hungarian method. ``raw_accuracy`` is the article's "correct / total" without matching.
+    the Hungarian method: those of the best start by inertia, and in ``cluster_accuracy_mean`` those
+    of each start. ``raw_accuracy`` is the article's "correct / total" without matching.
     ``knn200`` is left out of a bank of fewer than 200; with one class, which is to say without
     labels, nothing is left.
     """
     if num_classes < 2:
         return {}
-    clusters = metrics.cluster(bank, test, num_classes, seed, n_init=kmeans_restarts)
+    fits = metrics.cluster_fits(bank, test, num_classes, seed, n_init=kmeans_restarts)
+    clusters, accuracies = fits[0], [metrics.cluster_accuracy(test_labels, ids) for ids in fits]
     protocols: list[tuple[int, float | None]] = [(_FEWEST, None)]
     if len(bank) >= NEIGHBOURS:
         protocols.append((NEIGHBOURS, 0.1))
     knn10, *knn200 = metrics.knn_accuracies(bank, labels, test, test_labels, protocols)
     return {
-        "cluster_accuracy": metrics.cluster_accuracy(test_labels, clusters),
+        "cluster_accuracy": accuracies[0],
+        "cluster_accuracy_mean": float(np.mean(accuracies)),
         "raw_accuracy": metrics.raw_accuracy(test_labels, clusters),
         "purity": metrics.purity(test_labels, clusters),
         "nmi": metrics.nmi(test_labels, clusters),

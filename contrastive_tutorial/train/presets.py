@@ -43,6 +43,7 @@ from contrastive_tutorial.errors import InputError, unknown
 from contrastive_tutorial.train.encoders import ENCODERS
 
 COMPILE_MODES = ("no", "default", "reduce-overhead")
+HEADLINES = ("", "pooled", "reestimated")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 _MOST_STEPS = 10**9
 _NAME = set(string.ascii_letters + string.digits + "-_.+=")
@@ -105,6 +106,10 @@ class Preset:
         grayscale: probability of grayscale in the one policy of P0 cells (``None``: the policy's).
         knn_every: steps between measurements of kNN accuracy (k = 10, cosine, clean test images,
             bank of ``bank`` images) during training; 0 for none. They cost no training time.
+        headline: evaluation statistics behind the headline metrics of every cell,
+            ``"reestimated"`` or ``"pooled"``; empty for the rule that each cell has of its own.
+        measured: points along training at which validation images are scored, the last at its
+            end; 0 for none. Closer together at the beginning, where more happens.
         compile: mode of ``torch.compile`` for network and augmentation on a GPU, ``"no"`` for
             none; ``"reduce-overhead"`` uses CUDA graphs. CPUs always run eagerly: the same bits.
     """
@@ -126,6 +131,8 @@ class Preset:
     passes: int = 1
     grayscale: float | None = None
     knn_every: int = 0
+    headline: str = ""
+    measured: int = 0
     compile: str = "no"
 
     def __post_init__(self) -> None:
@@ -153,10 +160,20 @@ class Preset:
             raise InputError(f"passes: expected 1 or 2 forward passes, got {self.passes}")
         if self.grayscale is not None and not 0 <= self.grayscale <= 1:
             raise InputError(f"grayscale: expected a probability, got {self.grayscale}")
+        if self.headline not in HEADLINES:
+            raise InputError(f"headline: expected one of {HEADLINES}, got {self.headline!r}")
+        if self.measured < 0:
+            raise InputError(f"measured: expected 0 or more points, got {self.measured}")
         if self.knn_every < 0:
             raise InputError(f"knn_every: expected 0 or more steps, got {self.knn_every}")
         if self.compile not in COMPILE_MODES:
             raise InputError(f"compile: expected one of {COMPILE_MODES}, got {self.compile!r}")
+
+    @property
+    def measured_steps(self) -> tuple[int, ...]:
+        """After how many steps ``measured`` points lie: the squares of equal parts of the run."""
+        n = self.measured
+        return tuple(sorted({max(1, round(self.steps * (i / n) ** 2)) for i in range(1, n + 1)}))
 
     def held_out(self, purpose: str) -> range:
         """Numbers of steps that no training takes, for a batch of one of the evaluation's uses.
