@@ -65,8 +65,8 @@ const kinds = {
     draw(to, width, v, n) {
       const grid = range(241, 0.3, 6);
       const plot = to.axes({ top: 24, width: width - 52, height: 210, x: [0.3, 6], y: [-0.8, 5],
-        ticks: [1, 2, 3, 4, 5, 6], ups: [0, 2, 4], label: "width σ′ of Q", title: `KL(P‖Q) `
-        + `${n.kl.toFixed(4)}; least ${n.least.toFixed(4)} at σ′ = ${n.best.toFixed(4)}` });
+        ticks: [1, 2, 3, 4, 5, 6], ups: [0, 2, 4], label: "width σ′ of Q", title: `KL `
+        + `${n.kl.toFixed(3)}; least ${n.least.toFixed(4)} at σ′ = ${n.best.toFixed(4)}` });
       const terms = (s) => klTerms(0, 1, v.mean_q, s);
       plot.curve(grid.map((s) => [s, terms(s)[0]]), Q, "7 4", 1.5);
       plot.curve(grid.map((s) => [s, terms(s)[1] + terms(s)[2] - 0.5]), GOOD, "2 3", 1.5);
