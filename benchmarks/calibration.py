@@ -139,7 +139,7 @@ def trial(name: str, images: tuple, seed: int, seconds: float) -> dict[str, Any]
         "seconds": round(took, 1),
         "curve": [
             (round(took * step / ready.preset.steps, 1), found)
-            for step, _, found in history.knn_curve
+            for step, _, found in history.points
         ],
         "knn10": metrics.knn_accuracy(h, labels, h_val, val_labels, k=10, temperature=None),
         "linear_probe": metrics.linear_probe(h, labels, h_val, val_labels),
