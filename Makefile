@@ -8,7 +8,7 @@ WORKERS ?= 2
 # A page that failed would count as read, and the next build would pass without looking at it.
 FORGET := rm -rf _build/.doctrees
 
-.PHONY: book test quick serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact coverage faults findings
+.PHONY: book test test-all quick serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact coverage faults findings
 
 book: $(VENV)/.book
 	rm -rf _build/html  # old pages and old failures would stay; what was executed is kept elsewhere
@@ -20,13 +20,19 @@ book: $(VENV)/.book
 test: export CONTRASTIVE_TUTORIAL_BUILT = 1
 test: $(VENV)/.test lint book unit
 
+# With what looks longer at the same things. Nothing else is left out of make test.
+test-all: CHOSEN :=
+test-all: test
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check contrastive_tutorial tests benchmarks book
 	$(BIN)/mypy
 
+CHOSEN = -m "not thorough"
+
 unit: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --doctest-modules contrastive_tutorial tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=20 $(CHOSEN) tests
 
 # Style, types, and the package's tests without those that start browsers, books or many processes.
 quick: $(VENV)/.test lint

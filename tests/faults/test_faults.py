@@ -17,6 +17,8 @@ HERE = Path(__file__).parent
 MOMENTS = os.environ.get("CONTRASTIVE_TUTORIAL_FAULTS", "3")
 
 
+@pytest.mark.slow
+@pytest.mark.thorough  # test_runner.py and test_loop.py kill some, too
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be split off here")
 @pytest.mark.parametrize(
     "kinds", [("killed", "at-once", "clock"), ("interrupted", "memory"), ("disk", "limit")]

@@ -20,6 +20,7 @@ FORGIVING = ("cache", "folder")
 CASES = os.environ.get("CONTRASTIVE_TUTORIAL_FUZZ", "150")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readers", READERS, ids=" ".join)
 def test_no_traceback_no_hang_no_gigabyte(readers):
     """In a process of its own: what torch and the tests take would hide what a reader takes."""

@@ -53,6 +53,7 @@ def on_ray(requests, folder, budget=None):
     return runner.study(requests, folder, budget, ray.cluster(folder, device="cpu"))
 
 
+@pytest.mark.slow
 def test_two_workers_leave_the_same_records_and_repeat_nothing(
     folder, tmp_path, two_workers, monkeypatch
 ):
@@ -90,6 +91,8 @@ def test_two_workers_leave_the_same_records_and_repeat_nothing(
     assert [record.cell for record in again] == ["B0"]
 
 
+@pytest.mark.slow
+@pytest.mark.thorough  # test_runner.py kills a study without Ray
 def test_the_driver_is_killed_and_the_same_command_continues(folder, tmp_path, two_workers, capsys):
     preset = TINY.replace("steps=2", "steps=30+checkpoint_every=1")
     asked = [
@@ -128,6 +131,7 @@ def test_the_driver_is_killed_and_the_same_command_continues(folder, tmp_path, t
     )
 
 
+@pytest.mark.slow
 def test_a_task_without_a_shared_folder_sends_its_files(folder, tmp_path, two_workers, monkeypatch):
     real = ray.work
 
@@ -140,6 +144,7 @@ def test_a_task_without_a_shared_folder_sends_its_files(folder, tmp_path, two_wo
     assert record.has_arrays()
 
 
+@pytest.mark.slow
 def test_bad_input_in_a_task_is_bad_input_here(folder, tmp_path, two_workers):
     runs = [Request("S-P1", TINY, 0, 7, tmp_path, "cpu")]  # a plan would refuse it
     with pytest.raises(InputError, match="K = 7"):
@@ -147,10 +152,12 @@ def test_bad_input_in_a_task_is_bad_input_here(folder, tmp_path, two_workers):
     assert list(tmp_path.rglob("*.json")) == []
 
 
+@pytest.mark.slow
 def test_no_budget_starts_nothing(folder, tmp_path, two_workers):
     assert list(on_ray(asked(tmp_path), folder, budget=-1)) == []
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_goes_away_is_named(folder, tmp_path, two_workers, monkeypatch):
     def work(*_):
         os._exit(1)
