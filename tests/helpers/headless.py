@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,21 @@ needs_chromium = pytest.mark.skipif(
 )
 
 
+@functools.cache
+def browser() -> Any:
+    """The one Chromium of this process: it finds no host but this machine. Each test opens a
+    context of its own, which shares nothing with another's.
+    """
+    from playwright.sync_api import sync_playwright
+
+    playwright = sync_playwright().start()
+    atexit.register(playwright.stop)
+    return playwright.chromium.launch(
+        executable_path=EXECUTABLE,
+        args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"],
+    )
+
+
 @contextlib.contextmanager
 def opened(path: Path, **context: Any) -> Iterator[Any]:
     """A page that shows the file ``path``; at the end, its console must have stayed silent.
@@ -26,31 +43,22 @@ def opened(path: Path, **context: Any) -> Iterator[Any]:
     ``context`` goes to Playwright's ``new_context``: ``color_scheme``, ``reduced_motion``,
     ``viewport``.
     """
-    from playwright.sync_api import sync_playwright
-
-    assert EXECUTABLE is not None
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=EXECUTABLE,
-            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND"],
+    own = browser().new_context(**context)
+    try:
+        page = own.new_page()
+        complaints: list[str] = []
+        requests: list[str] = []
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text) if message.type in ("error", "warning") else 0
+            ),
         )
-        try:
-            page = browser.new_context(**context).new_page()
-            complaints: list[str] = []
-            requests: list[str] = []
-            page.on(
-                "console",
-                lambda message: (
-                    complaints.append(message.text) if message.type in ("error", "warning") else 0
-                ),
-            )
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("request", lambda request: requests.append(request.url))
-            page.goto(path.as_uri())
-            yield page
-            assert complaints == []
-            assert [
-                url for url in requests if not url.startswith(("file:", "data:", "blob:"))
-            ] == []
-        finally:
-            browser.close()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.as_uri())
+        yield page
+        assert complaints == []
+        assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    finally:
+        own.close()
