@@ -16,7 +16,7 @@ from contrastive_tutorial.errors import require_extra
 
 require_extra("study", "sklearn", "scipy")
 
-from contrastive_tutorial.metrics.baselines import pca_features, raw_pixel_features
+from contrastive_tutorial.metrics.baselines import pixel_features
 from contrastive_tutorial.metrics.clustering import (
     ari,
     cluster,
@@ -62,13 +62,12 @@ __all__ = [
     "nearest_negative_same_subset",
     "nearest_neighbours",
     "nmi",
-    "pca_features",
+    "pixel_features",
     "policy_probe",
     "policy_probe_recalls",
     "purity",
     "rankme",
     "raw_accuracy",
-    "raw_pixel_features",
     "retrieval_top1",
     "uniformity",
 ]

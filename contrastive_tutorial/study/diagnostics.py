@@ -1,6 +1,7 @@
 """Measurements that single hypotheses need, beyond the metrics of every run.
 
 * :func:`cluster_protocols`: how far the protocol alone moves "cluster accuracy";
+* :func:`policy_probes`: whether features tell which policy an image got;
 * :func:`first_norm_shift`: how far each policy shifts what the first norm layer sees;
 * :class:`Along`: scores during training, and :class:`EarlyAccuracy`: cluster accuracy under moving
   averages of two decays.
@@ -17,11 +18,17 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
-from contrastive_tutorial import metrics
+from contrastive_tutorial import augment, metrics
+from contrastive_tutorial.augment import POLICIES
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import kl_normal
+from contrastive_tutorial.norm import evaluation_statistics
+from contrastive_tutorial.study.cells import Cell
+from contrastive_tutorial.study.scoring import Forward, features
+from contrastive_tutorial.train import ContrastiveModel
 
 DECAYS = (0.99, 0.9)
+PROBE_IMAGES = 1_000
 
 
 def cluster_protocols(
@@ -59,6 +66,58 @@ def cluster_protocols(
                 key = f"cluster_protocols/{protocol}/{name}/{norm}"
                 found[key] = sum(score(test_labels, fit) for fit in fits) / restarts
     return found
+
+
+@torch.no_grad()
+def policy_probes(
+    cell: Cell,
+    model: ContrastiveModel,
+    forward: Forward,
+    images: Tensor,
+    num_subsets: int,
+    seed: int,
+    generator: torch.Generator,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Can a linear probe tell which of the ten policies an image got?
+
+    Under the headline statistics (``policy_probe_h``, ``_z``), and with every policy through the
+    branch that was trained on it (``..._own_branch``), as the network saw it in training; there
+    also the recall of every policy and, for cells with one policy per subset, how far it shifts the
+    input of the first norm layer.
+
+    Args:
+        cell, model: what was trained.
+        forward: of :func:`contrastive_tutorial.norm.evaluation_statistics`, the headline's.
+        images: uint8 ``(N, 3, H, W)``, none of them trained on; each is shown under every policy.
+        num_subsets, seed: of the run.
+        generator: of the views.
+    """
+    count, n = len(POLICIES), len(images)
+    ids = torch.arange(count, device=images.device).repeat_interleave(n)
+    params = augment.sample(POLICIES, ids, generator, images.shape[-1])
+    views = augment.apply(images.repeat(count, 1, 1, 1), params)
+    image_ids = torch.arange(n, device=images.device).repeat(count)
+
+    def probe(h: Tensor) -> tuple[float, float, dict[int, float]]:
+        on_z, recalls = metrics.policy_probe_recalls(model.head(h), ids, image_ids, seed)
+        return metrics.policy_probe(h, ids, image_ids, seed), on_z, recalls
+
+    on_h, on_z, recalls = probe(features(forward, views))
+    found = {"policy_probe_h": on_h, "policy_probe_z": on_z}
+    if cell.has_branches:
+        if cell.policy != "P1" or num_subsets < count:
+            return found, {}  # not every policy has a branch that was trained on it
+        own = []
+        for k, part in enumerate(views.split(n)):
+            with evaluation_statistics(model.encoder, f"branch:{k}") as through_branch:
+                own.append(features(through_branch, part))
+        on_h, on_z, recalls = probe(torch.cat(own))
+    extra = {"policy_probe_h_own_branch": on_h, "policy_probe_z_own_branch": on_z}
+    if cell.policy == "P1":
+        extra |= {f"policy_recall_z_own_branch/{k}": value for k, value in recalls.items()}
+        if cell.norm != "none":
+            extra |= first_norm_shift(model.encoder, forward, views, ids)
+    return found, extra
 
 
 def first_norm_layer(model: nn.Module) -> nn.Module:

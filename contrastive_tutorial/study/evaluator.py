@@ -12,10 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial import augment, metrics, norm
-from contrastive_tutorial.augment import DEFAULT_POLICY, POLICIES
+from contrastive_tutorial.augment import DEFAULT_POLICY
 from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
 from contrastive_tutorial.study.cells import Cell, Preset
-from contrastive_tutorial.study.diagnostics import cluster_protocols, first_norm_shift
+from contrastive_tutorial.study.diagnostics import (
+    PROBE_IMAGES,
+    cluster_protocols,
+    policy_probes,
+)
 from contrastive_tutorial.study.scoring import (
     NEIGHBOURS,
     Forward,
@@ -41,7 +45,6 @@ from contrastive_tutorial.train import ContrastiveModel, step_seed, supports_bf1
 SHOWN_IMAGES = 2_000
 #: What is measured along training, where a preset asks for it.
 ALONG = ("knn10", "linear_probe", "cluster_accuracy_mean")
-_PROBE_IMAGES = 1_000
 
 
 class Evaluator:
@@ -102,7 +105,10 @@ class Evaluator:
                     self.seed, self.preset.kmeans_restarts,
                 )  # fmt: skip
             found |= self._projections(forward, model, bank)
-            probes, own = self._policy_probes(forward, model)
+            probes, own = policy_probes(
+                self.cell, model, forward, self.val.images[sample(len(self.val), PROBE_IMAGES)],
+                self.num_subsets, self.seed, self._generator("policy probes"),
+            )  # fmt: skip
             if self.cell.score_protocols and self.labelled:
                 extra |= self._protocols(model, bank, test)
         found |= probes
@@ -252,49 +258,6 @@ class Evaluator:
         }
 
     @torch.no_grad()
-    def _policy_probes(
-        self, forward: Forward, model: ContrastiveModel
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        """Can a linear probe tell which of the ten policies an image got?
-
-        Under the headline statistics (``policy_probe_h``, ``_z``), and with every policy through
-        the branch that was trained on it (``..._own_branch``), as the network saw it in training;
-        there also the recall of every policy and, for cells with one policy per subset, how far
-        it shifts the input of the first norm layer.
-        """
-        generator = self._generator("policy probes")
-        images = self.val.images[sample(len(self.val), _PROBE_IMAGES)]
-        count, n = len(POLICIES), len(images)
-        ids = torch.arange(count, device=images.device).repeat_interleave(n)
-        views = augment.apply(
-            images.repeat(count, 1, 1, 1),
-            augment.sample(POLICIES, ids, generator, images.shape[-1]),
-        )
-        image_ids = torch.arange(n, device=images.device).repeat(count)
-
-        def probe(h: Tensor) -> tuple[float, float, dict[int, float]]:
-            z = model.head(h)
-            on_z, recalls = metrics.policy_probe_recalls(z, ids, image_ids, self.seed)
-            return metrics.policy_probe(h, ids, image_ids, self.seed), on_z, recalls
-
-        on_h, on_z, recalls = probe(features(forward, views))
-        found = {"policy_probe_h": on_h, "policy_probe_z": on_z}
-        if self.cell.has_branches:
-            if self.cell.policy != "P1" or self.num_subsets < count:
-                return found, {}  # not every policy has a branch that was trained on it
-            own = []
-            for k, part in enumerate(views.split(n)):
-                with norm.evaluation_statistics(model.encoder, f"branch:{k}") as through_branch:
-                    own.append(features(through_branch, part))
-            on_h, on_z, recalls = probe(torch.cat(own))
-        extra = {"policy_probe_h_own_branch": on_h, "policy_probe_z_own_branch": on_z}
-        if self.cell.policy == "P1":
-            extra |= {f"policy_recall_z_own_branch/{k}": value for k, value in recalls.items()}
-            if self.cell.norm != "none":
-                extra |= first_norm_shift(model.encoder, forward, views, ids)
-        return found, extra
-
-    @torch.no_grad()
     def _protocols(self, model: ContrastiveModel, bank: Tensor, test: Tensor) -> dict[str, float]:
         """Every clustering protocol on h and on z, on the small bank: 160 k-means fits."""
         index = sample(len(bank), self.preset.menu_bank)
@@ -371,7 +334,7 @@ class Evaluator:
         views = augment.apply(
             images, augment.sample(policies(self.cell), ids, generator, images.shape[-1])
         )
-        some = sample(len(through[0]), _PROBE_IMAGES)
+        some = sample(len(through[0]), PROBE_IMAGES)
         through, own = [rows[some] for rows in through], []
         for k in range(self.num_subsets):
             with norm.evaluation_statistics(model.encoder, f"branch:{k}") as forward:

@@ -44,7 +44,7 @@ def test_protocols_are_means_over_single_starts():
     names = {f"cluster_protocols/{p}/h/{n}" for p in ("raw", "hungarian", "purity10", "purity20")
              for n in ("l2", "none")}  # fmt: skip
     assert set(found) == names
-    ids = [metrics.cluster(bank, test, 4, seed, n_init=1) for seed in range(3)]
+    ids = metrics.cluster_fits(bank, test, 4, n_init=3)
     mean = sum(metrics.cluster_accuracy(labels, c) for c in ids) / 3
     assert found["cluster_protocols/hungarian/h/l2"] == pytest.approx(mean, abs=1e-12)
     for norm in ("l2", "none"):
@@ -121,11 +121,18 @@ def test_moving_averages_are_those_of_batch_norm():
     assert torch.equal(before, early.get_buffer("ema90_0_mean"))
 
 
-def test_early_accuracy_changes_nothing_and_survives_a_restart(sets, tmp_path):
-    cell = dataclasses.replace(CELLS["B0-ema"], early_steps=(2, 4))
-    whole = Experiment(cell, sets, TINY)
+def watched(case):
+    if case == "early":
+        return dataclasses.replace(CELLS["B0-ema"], early_steps=(2, 4)), TINY
+    return CELLS["M-P0"], dataclasses.replace(TINY, measured=2, headline=case)
+
+
+@pytest.mark.parametrize("case", ["early", "pooled", "reestimated"])
+def test_scores_along_training_change_nothing_and_survive_a_restart(case, sets, tmp_path):
+    cell, preset = watched(case)
+    whole = Experiment(cell, sets, preset)
     losses = whole.train(progress=False).losses
-    plain = Experiment("B0", sets, TINY)
+    plain = Experiment("B0" if case == "early" else cell, sets, TINY)
     assert torch.equal(plain.train(progress=False).losses, losses)
     assert len(whole.early) == 6
 
@@ -136,13 +143,30 @@ def test_early_accuracy_changes_nothing_and_survives_a_restart(sets, tmp_path):
         if step == 2:
             raise Stop
 
-    broken = Experiment(cell, sets, TINY)
+    broken = Experiment(cell, sets, preset)
     with pytest.raises(Stop):
         broken.train(tmp_path / "c", progress=False, on_step=stop)
-    again = Experiment(cell, sets, TINY)
+    again = Experiment(cell, sets, preset)
     assert torch.equal(again.train(tmp_path / "c", progress=False).losses, losses)
     assert again.early == whole.early
     assert whole.early.items() <= whole.evaluate().extra.items()
+
+
+def test_along_training_validation_images_are_scored_at_the_squares_of_equal_parts(sets):
+    assert dataclasses.replace(TINY, steps=1000, measured=10).measured_steps == (
+        10, 40, 90, 160, 250, 360, 490, 640, 810, 1000,
+    )  # fmt: skip
+    preset = dataclasses.replace(TINY, measured=2, headline="reestimated", menu_bank=600, bank=None)
+    experiment = Experiment("B0", sets, preset)
+    experiment.train(progress=False)
+    names = ("knn10", "linear_probe", "cluster_accuracy_mean")
+    assert set(experiment.early) == {f"along/{name}/{step}" for name in names for step in (1, 5)}
+    bank, val = (experiment.features(part, "reestimated") for part in sets[:2])
+    labels = sets[0].labels, sets[1].labels
+    knn = metrics.knn_accuracy(bank, labels[0], val, labels[1], k=10, temperature=None)
+    assert experiment.early["along/knn10/5"] == pytest.approx(knn, abs=1e-6)
+    probe = metrics.linear_probe(bank, labels[0], val, labels[1])
+    assert experiment.early["along/linear_probe/5"] == pytest.approx(probe, abs=0.02)
 
 
 def test_cells_measure_what_their_hypotheses_need(sets):

@@ -1,14 +1,22 @@
-"""evaluation: what it could not score is refused before any training."""
+"""scoring: what cannot be scored is refused before any training; the menu in one pass."""
 
 import dataclasses
 
 import pytest
-from tiny import files_in, run
+import torch
+from tiny import TINY, files_in, run
+from torch import nn
 
-from contrastive_tutorial import data
+from contrastive_tutorial import data, metrics, norm
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.study import scoring
 from contrastive_tutorial.study.cells import CELLS, PRESETS
-from contrastive_tutorial.study.scoring import require_scorable
+from contrastive_tutorial.study.scoring import (
+    downstream,
+    features_under,
+    headline_statistics,
+    require_scorable,
+)
 
 LIVE = PRESETS["live"]
 
@@ -58,3 +66,69 @@ def test_a_run_that_could_not_be_scored_does_not_start(sets, tmp_path):
     with pytest.raises(InputError, match="train: 15 images, but 20 clusters"):
         run("B0", few, preset, 0, 10, tmp_path)
     assert not files_in(tmp_path)
+
+
+def test_the_preset_has_the_first_word_on_the_headline():
+    for name, own in (("B0", "running"), ("S-P1", "branch:0"), ("M-P0", "pooled")):
+        assert headline_statistics(CELLS[name], TINY) == own
+        for asked in ("reestimated", "pooled"):
+            preset = dataclasses.replace(TINY, headline=asked)
+            assert headline_statistics(CELLS[name], preset) == asked
+
+
+def test_cluster_accuracy_is_of_the_best_start_and_its_mean_of_all():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(120) % 4
+    points = torch.eye(4)[labels] + torch.randn(120, 4, generator=generator)
+    found = downstream(points[:80], labels[:80], points[80:], labels[80:], 4, 3, 6)
+    fits = metrics.cluster_fits(points[:80], points[80:], 4, 3, 6)
+    each = [metrics.cluster_accuracy(labels[80:], ids) for ids in fits]
+    assert len(set(each)) > 1
+    assert found["cluster_accuracy"] == each[0]
+    assert found["cluster_accuracy_mean"] == pytest.approx(sum(each) / 6)
+
+
+def encoder(activation):
+    """Two convolutions; the first one's output is written into, if ``activation`` does so."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), activation, nn.BatchNorm2d(4), nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5),
+        nn.Flatten(),
+    )  # fmt: skip
+
+
+def bytes_of(n):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (n, 3, 8, 8), generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU(inplace=True)])
+def test_the_whole_menu_in_one_pass_is_every_choice_on_its_own(activation):
+    images = bytes_of(12)
+    network = norm.convert_norm(encoder(activation), "split", 3)
+    norm.precise_bn(network, [images.float() / 255])
+    norm.reestimate(network, [images.float() / 255])
+    menu = ["pooled", "test-batch", "ensemble", "reestimated", "branch:0", "branch:1", "branch:2"]
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+    found = features_under(network, menu, images, order)
+    assert list(found) == menu
+    for how in menu:
+        with torch.no_grad(), norm.evaluation_statistics(network, how) as forward:
+            assert torch.allclose(found[how], forward(images.float() / 255), atol=1e-5), how
+    assert not any("forward" in module.__dict__ for module in network.modules())
+
+
+@pytest.mark.parametrize(("activation", "first"), [(nn.ReLU(), 2), (nn.ReLU(inplace=True), 4)])
+def test_the_first_convolution_is_computed_once_a_chunk_unless_it_is_overwritten(
+    activation, first, monkeypatch
+):
+    monkeypatch.setattr(scoring, "_CHUNK", 4)
+    channels, compute = [], nn.Conv2d.forward
+
+    def counted(self, x):
+        channels.append(x.shape[1])
+        return compute(self, x)
+
+    monkeypatch.setattr(nn.Conv2d, "forward", counted)
+    features_under(encoder(activation).eval(), ["running", "test-batch"], bytes_of(8))
+    assert (channels.count(3), channels.count(4)) == (first, 4)

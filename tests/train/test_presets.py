@@ -28,6 +28,7 @@ def test_recorded_presets_keep_their_values_and_use_no_new_option(expected):
     found = asdict(PRESETS[expected["name"]])
     del found["summary"]
     options = {"passes": 1, "grayscale": None, "knn_every": 0, "compile": "no"}
+    options |= {"headline": "", "measured": 0}
     assert found == expected | options
 
 
@@ -63,6 +64,8 @@ def test_a_name_carries_changes():
         ("cpu+grayscale=2", "grayscale: expected a probability"),
         ("cpu+compile=fast", "compile: expected one of"),
         ("cpu+knn_every=-1", "knn_every"),
+        ("cpu+headline=running", "headline: expected one of"),
+        ("cpu+measured=-1", "measured"),
         ("cpu+bank=-5", "bank: expected at least 1, got -5"),
         ("cpu+menu_bank=0", "menu_bank: expected at least 1"),
         ("cpu+kmeans_restarts=0", "kmeans_restarts: expected at least 1"),
