@@ -18,6 +18,7 @@ WATCHED = (
     "contrastive_tutorial/**/*",
     "results/**/*",
     "book/*.yml",
+    "benchmarks/claims/*.json",
     "book/guide/*",
     "constraints.txt",
     "pyproject.toml",
