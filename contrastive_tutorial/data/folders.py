@@ -129,15 +129,20 @@ def read(
     layout = _Layout(path, names, empty, annotated)
     remarks += layout.remarks
     order = sorted(layout.kept, key=names.__getitem__)
-    images = np.empty((len(order), 3, side, side), np.uint8)
-    shift = _excess_bits([pixels for pixels in decoded if pixels.ndim == 2], remarks)
-    for row, i in enumerate(order):
-        pixels = decoded[i]
-        images[row] = pixels >> shift if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    images = _stacked([decoded[i] for i in order], side, remarks)
     places = [layout.kept[i] for i in order]
     return Decoded(
         images, [label for _, label in places], [split for split, _ in places], tuple(remarks)
     )
+
+
+def _stacked(decoded: list[np.ndarray], side: int, remarks: list[str]) -> np.ndarray:
+    """uint8 ``(N, 3, S, S)`` of pixels as :func:`contrastive_tutorial.files.decode_all` gives."""
+    images = np.empty((len(decoded), 3, side, side), np.uint8)
+    shift = _excess_bits([pixels for pixels in decoded if pixels.ndim == 2], remarks)
+    for row, pixels in enumerate(decoded):
+        images[row] = pixels >> shift if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return images
 
 
 def _all_in_one(path: Path, unusable: list[ImageError]) -> InputError:

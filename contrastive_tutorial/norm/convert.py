@@ -122,10 +122,35 @@ def _convert_layer(
     total_steps: int | None,
     views: int,
 ) -> nn.Module:
-    c, eps = old.num_features, old.eps
-    momentum = getattr(old, "momentum", 0.1)
+    weight, bias, mean, var = _kept(old)
+    affine = old.affine if isinstance(old, NoNorm) else getattr(old, "weight", None) is not None
+    if kind == "none":
+        return _with_activation_of(old, NoNorm(old.num_features, dims, old.eps, affine))
+    kwargs: dict[str, Any] = {"eps": old.eps, "momentum": getattr(old, "momentum", 0.1)}
+    for tensor in (weight, mean, like):
+        if tensor is not None:
+            kwargs.update(device=tensor.device, dtype=tensor.dtype)
+            break
+    new = _new_layer(kind, dims, old.num_features, affine, k, grouping, total_steps, views, kwargs)
+    if mean is not None and var is not None and kind != "gn":
+        new.running_mean.copy_(mean)
+        if kind == "renorm":
+            new.running_std.copy_((var + old.eps).sqrt())
+        else:
+            new.running_var.copy_(var)
+        if hasattr(old, "num_batches_tracked"):
+            new.num_batches_tracked.copy_(old.num_batches_tracked)
+    if weight is not None:
+        new.weight.copy_(weight)
+        new.bias.copy_(bias)
+        new.weight.requires_grad_(old.weight.requires_grad)
+        new.bias.requires_grad_(old.bias.requires_grad)
+    return _with_activation_of(old, new)
+
+
+def _kept(old: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+    """Weight, bias, running mean and variance of a layer, one set each; None for what it lacks."""
     weight, bias = getattr(old, "weight", None), getattr(old, "bias", None)
-    affine = old.affine if isinstance(old, NoNorm) else weight is not None
     mean = var = None
     if isinstance(old, GroupedBatchNorm):
         mean, var = old.moments()
@@ -139,54 +164,43 @@ def _convert_layer(
                 "model: a BatchNorm layer with track_running_stats=False has no running statistics "
                 "to keep; convert a model that tracks them"
             )
-    kwargs: dict[str, Any] = {"eps": eps}
-    for tensor in (weight, mean, like):
-        if tensor is not None:
-            kwargs.update(device=tensor.device, dtype=tensor.dtype)
-            break
+    return weight, bias, mean, var
+
+
+def _new_layer(
+    kind: str,
+    dims: int,
+    c: int,
+    affine: bool,
+    k: int,
+    grouping: str | None,
+    total_steps: int | None,
+    views: int,
+    kwargs: dict[str, Any],
+) -> Any:
+    """A fresh layer of ``kind`` for C channels."""
     one = dims == 1
-    shared = "shared" if affine else None
-    new: Any
-    if kind == "none":
-        return _with_activation_of(old, NoNorm(c, dims, eps, affine))
     if kind == "gn":
-        new = PlainGroupNorm(math.gcd(8, c), c, dims, affine=affine, **kwargs)
-    else:
-        kwargs["momentum"] = momentum
-        if kind == "bn":
-            new = (nn.BatchNorm1d if one else nn.BatchNorm2d)(c, affine=affine, **kwargs)
-        elif kind == "renorm":
-            if momentum is None:
-                kwargs["momentum"] = 0.1  # the paper's rule has no cumulative average
-            assert total_steps is not None
-            new = (BatchRenorm1d if one else BatchRenorm2d)(c, total_steps, affine=affine, **kwargs)
-        elif kind == "ghost":
-            new = (GhostBatchNorm1d if one else GhostBatchNorm2d)(
-                c, k, grouping or "shuffled", views, affine, **kwargs
-            )
-        elif kind == "affine":
-            new = (SubsetAffineBatchNorm1d if one else SubsetAffineBatchNorm2d)(
-                c, k, grouping or "contiguous", **kwargs
-            )
-        else:
-            split = "split" if affine and kind == "dsbn" else shared
-            new = (SplitBatchNorm1d if one else SplitBatchNorm2d)(
-                c, k, split, grouping or "contiguous", **kwargs
-            )
-        if mean is not None and var is not None:
-            new.running_mean.copy_(mean)
-            if kind == "renorm":
-                new.running_std.copy_((var + eps).sqrt())
-            else:
-                new.running_var.copy_(var)
-            if hasattr(old, "num_batches_tracked"):
-                new.num_batches_tracked.copy_(old.num_batches_tracked)
-    if weight is not None:
-        new.weight.copy_(weight)
-        new.bias.copy_(bias)
-        new.weight.requires_grad_(old.weight.requires_grad)
-        new.bias.requires_grad_(old.bias.requires_grad)
-    return _with_activation_of(old, new)
+        del kwargs["momentum"]
+        return PlainGroupNorm(math.gcd(8, c), c, dims, affine=affine, **kwargs)
+    if kind == "bn":
+        return (nn.BatchNorm1d if one else nn.BatchNorm2d)(c, affine=affine, **kwargs)
+    if kind == "renorm":
+        if kwargs["momentum"] is None:
+            kwargs["momentum"] = 0.1  # the paper's rule has no cumulative average
+        assert total_steps is not None
+        return (BatchRenorm1d if one else BatchRenorm2d)(c, total_steps, affine=affine, **kwargs)
+    if kind == "ghost":
+        ghost = GhostBatchNorm1d if one else GhostBatchNorm2d
+        return ghost(c, k, grouping or "shuffled", views, affine, **kwargs)
+    grouping = grouping or "contiguous"
+    if kind == "affine":
+        return (SubsetAffineBatchNorm1d if one else SubsetAffineBatchNorm2d)(
+            c, k, grouping, **kwargs
+        )
+    shared = "split" if kind == "dsbn" else "shared"
+    split = SplitBatchNorm1d if one else SplitBatchNorm2d
+    return split(c, k, shared if affine else None, grouping, **kwargs)
 
 
 def _with_activation_of(old: nn.Module, new: nn.Module) -> nn.Module:

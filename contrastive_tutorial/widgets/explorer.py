@@ -120,25 +120,27 @@ class EmbeddingExplorer:
         self._settings = next(iter(runs)).setting
         self._total = total
         self._recorded_seeds = len({run.seed for run in runs})
-        for number in range(len(recorded), 0, -1):
+        least = 1 if seeds is None else len(recorded)
+        self._first = self._fit(recorded, least, max_bytes)
+        if images is not None:
+            self._first["data"]["thumbs"] = thumbnails(images, total, self._points)
+            self.html = fragment.fragment("explorer", self._first, self.summary)
+        self._png: bytes | None = None
+
+    def _fit(self, recorded: list[int], least: int, max_bytes: int) -> dict[str, Any]:
+        """The state with as many seeds as fit into ``max_bytes``, at least so many."""
+        for number in range(len(recorded), least - 1, -1):
             self.seeds = recorded[:number]
             state = self._state()
             self.summary = self._sentence(state)
             self.html = fragment.fragment("explorer", state, self.summary)
             if len(self.html) <= max_bytes:
-                break
-            if number == 1 or seeds is not None:
-                raise InputError(
-                    f"max_bytes: {title!r} needs {len(self.html):,} bytes for "
-                    f"{len(self._points):,} points of {len(self.cells)} cells and "
-                    f"{len(self.seeds)} seeds, more than {max_bytes:,}; pass fewer seeds or cells, "
-                    "or max_points"
-                )
-        if images is not None:
-            state["data"]["thumbs"] = thumbnails(images, total, self._points)
-            self.html = fragment.fragment("explorer", state, self.summary)
-        self._first = state
-        self._png: bytes | None = None
+                return state
+        raise InputError(
+            f"max_bytes: {self.title!r} needs {len(self.html):,} bytes for "
+            f"{len(self._points):,} points of {len(self.cells)} cells and {len(self.seeds)} seeds, "
+            f"more than {max_bytes:,}; pass fewer seeds or cells, or max_points"
+        )
 
     # ---- what the reader's front end asks for ------------------------------------------------
 
@@ -236,18 +238,7 @@ class EmbeddingExplorer:
             "runs": packed,
             "values": values,
             "recorded": recorded,
-            "metrics": [
-                {
-                    "name": name,
-                    "label": text,
-                    "digits": metric(name).digits,
-                    "range": None
-                    if metric(name).low is None
-                    else [metric(name).low, metric(name).high],
-                    "chance": metric(name).guessed(len(self.class_names)),
-                }
-                for name, text in self._metrics.items()
-            ],
+            "metrics": [self._metric(name, label) for name, label in self._metrics.items()],
             "labels": {
                 seed: pool.add(run.arrays["labels"][self._points]) for seed, run in per_seed.items()
             },
@@ -256,6 +247,16 @@ class EmbeddingExplorer:
             "subsets": bool(subsets),
         }
         return {"data": data, "k": first, "seed": self.seeds[0], "images": "clean", "selected": -1}
+
+    def _metric(self, name: str, label: str) -> dict[str, Any]:
+        known = metric(name)
+        return {
+            "name": name,
+            "label": label,
+            "digits": known.digits,
+            "range": None if known.low is None else [known.low, known.high],
+            "chance": known.guessed(len(self.class_names)),
+        }
 
     def _fill_gaps(
         self,

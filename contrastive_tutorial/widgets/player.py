@@ -157,13 +157,7 @@ def record(
             HTML exceeds ``max_bytes``, a combination shows nothing, every combination fails, or
             no figure shows a mark.
     """
-    combinations = math.prod(len(control.values) for control in controls)
-    if combinations > max_frames:
-        sizes = " x ".join(f"{len(c.values)} {c.name}" for c in controls)
-        raise InputError(
-            f"widget {name!r}: {sizes} = {combinations} combinations, more than {max_frames}; "
-            "offer fewer values, or raise max_frames"
-        )
+    combinations = _count(name, controls, max_frames)
     parts: dict[Part, int] = {}
     frames: dict[Frame, int] = {}
     seen: list[Mapping[str, Any]] = []
@@ -209,6 +203,22 @@ def record(
             f"{max_bytes / 1e6:.2f} MB; draw smaller figures or offer fewer values"
         )
     return player
+
+
+def _count(name: str, controls: Sequence[Control], max_frames: int) -> int:
+    """How many combinations there are.
+
+    Raises:
+        InputError: for too many.
+    """
+    combinations = math.prod(len(control.values) for control in controls)
+    if combinations > max_frames:
+        sizes = " x ".join(f"{len(c.values)} {c.name}" for c in controls)
+        raise InputError(
+            f"widget {name!r}: {sizes} = {combinations} combinations, more than {max_frames}; "
+            "offer fewer values, or raise max_frames"
+        )
+    return combinations
 
 
 def _first_combination(controls: Sequence[Control]) -> int:
