@@ -14,7 +14,7 @@ Never: fits anything on test images, or looks at how features were made.
 
 from contrastive_tutorial.errors import require_extra
 
-require_extra("study", "sklearn", "scipy")
+require_extra("study", "scipy")
 
 from contrastive_tutorial.metrics.baselines import pixel_features
 from contrastive_tutorial.metrics.clustering import (

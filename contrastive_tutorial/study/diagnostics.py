@@ -35,7 +35,7 @@ def cluster_protocols(
     features: dict[str, tuple[Tensor, Tensor]],
     test_labels: Tensor,
     num_classes: int,
-    restarts: int = 10,
+    restarts: int = 20,
 ) -> dict[str, float]:
     """Accuracy of one checkpoint's clusters under every protocol, mean over k-means restarts.
 

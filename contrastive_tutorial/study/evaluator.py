@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import torch
@@ -45,6 +46,7 @@ from contrastive_tutorial.train import ContrastiveModel, step_seed, supports_bf1
 SHOWN_IMAGES = 2_000
 #: What is measured along training, where a preset asks for it.
 ALONG = ("knn10", "linear_probe", "cluster_accuracy_mean")
+_CLEAN_ALONG = 8  # batches that its statistics come from, in place of twenty
 
 
 class Evaluator:
@@ -294,7 +296,7 @@ class Evaluator:
         """
         encoder = copy.deepcopy(encoder)
         if self.headline == "reestimated":
-            self.reestimate(encoder)
+            norm.reestimate(encoder, islice(self._clean_batches(), _CLEAN_ALONG))
         else:
             self.make_exact(encoder)
         rows, _ = self._menu_rows()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,10 +22,10 @@ from contrastive_tutorial.records import Record, git_commit, versions
 from contrastive_tutorial.study.cells import DEFINITION, Cell, Preset
 from contrastive_tutorial.study.cells import cell as get_cell
 from contrastive_tutorial.study.cells import preset as get_preset
-from contrastive_tutorial.study.diagnostics import EarlyAccuracy
-from contrastive_tutorial.study.evaluator import Evaluator
+from contrastive_tutorial.study.diagnostics import Along, EarlyAccuracy
+from contrastive_tutorial.study.evaluator import ALONG, Evaluator
 from contrastive_tutorial.study.request import Request
-from contrastive_tutorial.study.scoring import Scores, features, shuffled
+from contrastive_tutorial.study.scoring import Scores, features, headline_statistics, shuffled
 from contrastive_tutorial.study.views import (
     Layout,
     contrastive_loss,
@@ -120,7 +121,7 @@ class Experiment:
         self.subset_ids = subset_ids.to(self.device)
         self.model: ContrastiveModel = self._build_model()
         self.group, self.batch_norm = group or ProcessGroup(), batch_norm
-        if self.group.size > 1 and self.cell.early_steps:
+        if self.group.size > 1 and (self.cell.early_steps or self.preset.measured):
             raise InputError(
                 f"{self.cell.name}: is measured while it trains, which needs the whole batch in "
                 "one process; run it without torchrun"
@@ -246,12 +247,12 @@ class Experiment:
         self.group.all_or_none(
             lambda: memory.require(need, each, self.device, groups, self.group.on_this_machine)
         )
-        early = self._early_accuracy() if self.cell.early_steps else None
-        if early is not None:
-            self.model.early = early
+        along = self._along()
+        if along:
+            self.model.along = nn.ModuleList(along)
 
         def after_step(step: int, loss: torch.Tensor) -> None:
-            for call in (on_step, early and early.after_step):
+            for call in (on_step, *(scores.after_step for scores in along)):
                 if call is not None:
                     call(step, loss)
 
@@ -275,22 +276,30 @@ class Experiment:
                 raise
             raise explained from error
         finally:
-            if early is not None:
-                self.early = early.close()
-                del self.model.early
+            for scores in along:
+                self.early |= scores.close()
+            if along:
+                del self.model.along
         if self.trained is not self.model:
             sync_buffers(self.trained, self.group)
             self.model.load_state_dict(self.trained.state_dict())
         return history
 
-    def _early_accuracy(self) -> EarlyAccuracy:
-        evaluator = self._evaluator()
-        return EarlyAccuracy(
-            self.model.encoder,
-            self.cell.early_steps,
-            evaluator.quick_cluster_accuracy,
-            evaluator.make_exact,
-        )
+    def _along(self) -> list[Along]:
+        """What is measured while the model trains."""
+        found: list[Along] = []
+        if not (self.cell.early_steps or self.preset.measured):
+            return found
+        evaluator, encoder = self._evaluator(), self.model.encoder
+        if steps := self.cell.early_steps:
+            score, exact = evaluator.quick_cluster_accuracy, evaluator.make_exact
+            found.append(EarlyAccuracy(encoder, steps, score, exact))
+        if self.preset.measured:
+            steps = self.preset.measured_steps
+            found.append(
+                Along("along", ALONG, steps, partial(evaluator.along, encoder), self.device)
+            )
+        return found
 
     def fingerprint(self) -> dict[str, object]:
         """What defines the run: a checkpoint resumes only a run that agrees on all of it."""
@@ -323,7 +332,7 @@ class Experiment:
             images: any image set.
             how: other evaluation statistics, by name.
         """
-        how = how or self.cell.headline_statistics
+        how = how or headline_statistics(self.cell, self.preset)
         evaluator, encoder = self._evaluator(), self.model.encoder
         evaluator.make_exact(encoder)
         if how == "reestimated":
@@ -341,7 +350,7 @@ class Experiment:
         save_encoder(
             path, encoder, encoder=name, norm=self.cell.norm, num_subsets=groups,
             cell=self.cell.name, preset=self.preset.name, seed=self.seed, data=self.train_set.name,
-            statistics=self.cell.headline_statistics,
+            statistics=headline_statistics(self.cell, self.preset),
         )  # fmt: skip
 
     def evaluate(self, with_arrays: bool = False) -> Scores:
