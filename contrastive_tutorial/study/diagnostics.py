@@ -14,6 +14,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +31,8 @@ from contrastive_tutorial.train import ContrastiveModel
 
 DECAYS = (0.99, 0.9)
 PROBE_IMAGES = 1_000
+#: What is measured along training, where a preset asks for it.
+ALONG = ("knn10", "linear_probe", "cluster_accuracy_mean")
 
 
 def cluster_protocols(
@@ -292,6 +296,18 @@ class EarlyAccuracy(Along):
         for handle in self._handles:
             handle.remove()
         return super().close()
+
+
+def along_training(evaluator: Any, encoder: nn.Module) -> list[Along]:
+    """What cell and preset of an :class:`.evaluator.Evaluator` want measured during training."""
+    found: list[Along] = []
+    if steps := evaluator.cell.early_steps:
+        score, exact = evaluator.quick_cluster_accuracy, evaluator.make_exact
+        found.append(EarlyAccuracy(encoder, steps, score, exact))
+    if steps := evaluator.preset.measured_steps:
+        measure = partial(evaluator.along, encoder)
+        found.append(Along("along", ALONG, steps, measure, _device(encoder)))
+    return found
 
 
 def _batch_norms(encoder: nn.Module) -> list[nn.BatchNorm2d]:

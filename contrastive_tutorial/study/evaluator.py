@@ -17,6 +17,7 @@ from contrastive_tutorial.augment import DEFAULT_POLICY
 from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
 from contrastive_tutorial.study.cells import Cell, Preset
 from contrastive_tutorial.study.diagnostics import (
+    ALONG,
     PROBE_IMAGES,
     cluster_protocols,
     policy_probes,
@@ -44,8 +45,6 @@ from contrastive_tutorial.study.views import (
 from contrastive_tutorial.train import ContrastiveModel, step_seed, supports_bf16
 
 SHOWN_IMAGES = 2_000
-#: What is measured along training, where a preset asks for it.
-ALONG = ("knn10", "linear_probe", "cluster_accuracy_mean")
 _CLEAN_ALONG = 8  # batches that its statistics come from, in place of twenty
 
 

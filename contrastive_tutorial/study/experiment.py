@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,8 +21,8 @@ from contrastive_tutorial.records import Record, git_commit, versions
 from contrastive_tutorial.study.cells import DEFINITION, Cell, Preset
 from contrastive_tutorial.study.cells import cell as get_cell
 from contrastive_tutorial.study.cells import preset as get_preset
-from contrastive_tutorial.study.diagnostics import Along, EarlyAccuracy
-from contrastive_tutorial.study.evaluator import ALONG, Evaluator
+from contrastive_tutorial.study.diagnostics import along_training
+from contrastive_tutorial.study.evaluator import Evaluator
 from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.scoring import Scores, features, headline_statistics, shuffled
 from contrastive_tutorial.study.views import (
@@ -247,7 +246,8 @@ class Experiment:
         self.group.all_or_none(
             lambda: memory.require(need, each, self.device, groups, self.group.on_this_machine)
         )
-        along = self._along()
+        asked = self.cell.early_steps or self.preset.measured
+        along = along_training(self._evaluator(), self.model.encoder) if asked else []
         if along:
             self.model.along = nn.ModuleList(along)
 
@@ -284,22 +284,6 @@ class Experiment:
             sync_buffers(self.trained, self.group)
             self.model.load_state_dict(self.trained.state_dict())
         return history
-
-    def _along(self) -> list[Along]:
-        """What is measured while the model trains."""
-        found: list[Along] = []
-        if not (self.cell.early_steps or self.preset.measured):
-            return found
-        evaluator, encoder = self._evaluator(), self.model.encoder
-        if steps := self.cell.early_steps:
-            score, exact = evaluator.quick_cluster_accuracy, evaluator.make_exact
-            found.append(EarlyAccuracy(encoder, steps, score, exact))
-        if self.preset.measured:
-            steps = self.preset.measured_steps
-            found.append(
-                Along("along", ALONG, steps, partial(evaluator.along, encoder), self.device)
-            )
-        return found
 
     def fingerprint(self) -> dict[str, object]:
         """What defines the run: a checkpoint resumes only a run that agrees on all of it."""
