@@ -31,14 +31,14 @@ from contrastive_tutorial.train import (
     ContrastiveModel,
     Preset,
     ProjectionHead,
-    TwoConv,
+    ConvNet,
     two_conv,
 )
 
 _POINTS = 10
 
 
-def convolutions(*layers: tuple[int, int, int, int]) -> TwoConv:
+def convolutions(*layers: tuple[int, int, int, int]) -> ConvNet:
     """Convolution, BN and ReLU for each (channels, kernel, stride, padding), then the mean."""
     before, parts = 3, []
     for channels, kernel, stride, padding in layers:
@@ -48,10 +48,10 @@ def convolutions(*layers: tuple[int, int, int, int]) -> TwoConv:
             nn.ReLU(inplace=True),
         ]
         before = channels
-    return TwoConv(nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1)), before)
+    return ConvNet(nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1)), before)
 
 
-def _with(make: Callable[[], TwoConv], hidden: int | None) -> Callable[[], ContrastiveModel]:
+def _with(make: Callable[[], ConvNet], hidden: int | None) -> Callable[[], ContrastiveModel]:
     def build() -> ContrastiveModel:
         encoder = make()
         return ContrastiveModel(encoder, ProjectionHead(encoder.feature_dim, hidden=hidden))

@@ -82,7 +82,9 @@ class Evaluator:
         self.headline = headline_statistics(cell, preset)
         # A fixed, class-balanced sample: the archive and the generator store images by class.
         stride = sample(len(train), preset.bank)
-        self.bank_images, self.bank_labels = train.images[stride], train.labels[stride]
+        some = len(stride) < len(train)  # all of them need no copy
+        self.bank_images = train.images[stride] if some else train.images
+        self.bank_labels = train.labels[stride] if some else train.labels
 
     def __call__(self, model: ContrastiveModel, with_arrays: bool = False) -> Scores:
         """Score ``model``, whose running statistics are first recomputed (precise BN)."""
@@ -300,10 +302,7 @@ class Evaluator:
             self.make_exact(encoder)
         rows, _ = self._menu_rows()
         with norm.evaluation_statistics(encoder, self.headline) as forward:
-            bank, val = (
-                features(forward, self.bank_images[rows]),
-                features(forward, self.val.images),
-            )
+            bank, val = (features(forward, x) for x in (self.bank_images[rows], self.val.images))
         found = downstream(
             bank, self.bank_labels[rows], val, self.val.labels, len(self.test.class_names),
             self.seed, self.preset.kmeans_restarts,
@@ -358,17 +357,20 @@ class Evaluator:
 
     @torch.no_grad()
     def _arrays(self, model: ContrastiveModel, bank: Tensor, test: Tensor) -> dict[str, np.ndarray]:
-        """Compact features of the shown test images, clean and as their subset was trained."""
+        """Compact features of the shown test images: clean, and in their subset's policy."""
         from contrastive_tutorial.study.embedding import reduce
 
         images = self.test.images[sample(len(self.test), SHOWN_IMAGES)]
         labels = self.test.labels[sample(len(self.test), SHOWN_IMAGES)]
         subsets = partition(labels, self.num_subsets, seed=0)
         clean = test[sample(len(self.test), SHOWN_IMAGES)]
+        # Cells with one policy for all are shown under the ten too: panels then compare like with
+        # like, and what they show is what the network does and not what it is given.
+        table = policies(self.cell)
+        table = table if len(table) > 1 else POLICIES
         generator = self._generator("shown images")
-        ids, _ = policy_ids(self.cell, subsets, generator)
         views = augment.apply(
-            images, augment.sample(policies(self.cell), ids, generator, images.shape[-1])
+            images, augment.sample(table, subsets % len(table), generator, images.shape[-1])
         )
         trained = torch.empty_like(clean)
         for k in range(self.num_subsets):

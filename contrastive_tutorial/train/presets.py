@@ -208,6 +208,11 @@ PRESETS: dict[str, Preset] = {
             summary="strided two-conv network, at most two minutes a run on two cores",
         ),
         Preset(
+            "cpu-long", "four_conv", steps=500, lr=4e-3, optimizer="adamw", warmup=0.05,
+            temperature=0.2, menu_bank=4_000, headline="reestimated", measured=10,
+            summary="four convolutions, some five minutes a run on one core: the second study",
+        ),
+        Preset(
             "gpu", "two_conv", steps=9_000, checkpoint_every=1_000,
             summary="the article's two-conv network, 100 epochs of 45,000 images",
         ),

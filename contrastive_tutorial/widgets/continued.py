@@ -13,7 +13,7 @@ from contrastive_tutorial import data, norm
 from contrastive_tutorial.augment import Policy
 from contrastive_tutorial.study import Cell, Experiment
 from contrastive_tutorial.train import ContrastiveModel, Preset, seeded
-from contrastive_tutorial.train.encoders import ProjectionHead, TwoConv
+from contrastive_tutorial.train.encoders import ProjectionHead, ConvNet
 
 _IMAGES = 2_000  # training images of the lab
 
@@ -83,7 +83,7 @@ def small(seed: int) -> ContrastiveModel:
             nn.ReLU(inplace=True),
             nn.AdaptiveAvgPool2d(1),
         )
-        return ContrastiveModel(TwoConv(layers, 32), ProjectionHead(32, 32, hidden=64))
+        return ContrastiveModel(ConvNet(layers, 32), ProjectionHead(32, 32, hidden=64))
 
 
 def recipes(settings: Mapping[str, Any]) -> tuple[Policy, ...]:
