@@ -29,9 +29,9 @@ from contrastive_tutorial.study import Experiment
 from contrastive_tutorial.train import (
     ENCODERS,
     ContrastiveModel,
+    ConvNet,
     Preset,
     ProjectionHead,
-    ConvNet,
     two_conv,
 )
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial import augment, metrics, norm
-from contrastive_tutorial.augment import DEFAULT_POLICY
+from contrastive_tutorial.augment import DEFAULT_POLICY, POLICIES
 from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
 from contrastive_tutorial.study.cells import Cell, Preset
 from contrastive_tutorial.study.diagnostics import (

@@ -13,7 +13,7 @@ from contrastive_tutorial import data, norm
 from contrastive_tutorial.augment import Policy
 from contrastive_tutorial.study import Cell, Experiment
 from contrastive_tutorial.train import ContrastiveModel, Preset, seeded
-from contrastive_tutorial.train.encoders import ProjectionHead, ConvNet
+from contrastive_tutorial.train.encoders import ConvNet, ProjectionHead
 
 _IMAGES = 2_000  # training images of the lab
 
