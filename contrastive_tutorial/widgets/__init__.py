@@ -17,6 +17,7 @@ from contrastive_tutorial.widgets.interaction import interact
 from contrastive_tutorial.widgets.lab import Lab
 from contrastive_tutorial.widgets.live import Formula
 from contrastive_tutorial.widgets.player import Player
+from contrastive_tutorial.widgets.sandbox import Sandbox
 
 __all__ = [
     "BatchBuilder",
@@ -24,6 +25,7 @@ __all__ = [
     "Formula",
     "Lab",
     "Player",
+    "Sandbox",
     "check_function",
     "check_number",
     "interact",
