@@ -97,7 +97,9 @@ def notebook(book: Book, page: str) -> str:
                 source = "#@title Solution (open to see the code)\n" + source
                 metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
             elif {"hide-input", "remove-input", "hide-cell", "remove-cell"} & set(tags):
-                metadata["jupyter"] = {"source_hidden": True}
+                # Folded in the page, so folded here; it runs as any other cell does.
+                source = "#@title Code of what follows (open to see it)\n" + source
+                metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
             if not any(c.cell_type == "code" for c in cells):
                 note = SETUP_NOTE.format(page=book.page(page))
                 cells.append(nbformat.v4.new_markdown_cell(note))

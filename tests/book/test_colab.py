@@ -256,6 +256,21 @@ def test_gated_solutions_fold_text_and_code():
     assert cells[5].source == "Next."
 
 
+def test_code_that_the_page_folds_is_folded_in_the_notebook():
+    book = small_book(
+        page=FRONT
+        + "# Page\n\n```{code-cell} ipython3\n:tags: [hide-input]\n\nprint(1)\n```\n\n"
+        + "```{code-cell} ipython3\nprint(2)\n```\n"
+    )
+    cells = nbformat.reads(make_colab.notebook(book, "page"), as_version=4).cells
+    folded, shown = cells[-2:]
+    assert folded.source.startswith("#@title Code")
+    assert folded.source.endswith("\nprint(1)")
+    assert folded.metadata["cellView"] == "form"
+    assert shown.source == "print(2)"
+    assert "cellView" not in shown.metadata
+
+
 def test_the_address_comes_from_pyproject_alone():
     book = read_book()
     for path, text in make_colab.notebooks().items():
