@@ -138,8 +138,7 @@ def trial(name: str, images: tuple, seed: int, seconds: float) -> dict[str, Any]
         "epochs": round(ready.preset.steps * ready.preset.batch_size / len(bank), 2),
         "seconds": round(took, 1),
         "curve": [
-            (round(took * step / ready.preset.steps, 1), found)
-            for step, _, found in history.points
+            (round(took * step / ready.preset.steps, 1), found) for step, _, found in history.points
         ],
         "knn10": metrics.knn_accuracy(h, labels, h_val, val_labels, k=10, temperature=None),
         "linear_probe": metrics.linear_probe(h, labels, h_val, val_labels),
@@ -174,15 +173,16 @@ def _keep(path: Path, name: str, found: dict[str, Any], options: argparse.Namesp
             "title": "Calibration: B0 on validation images, equal processor time",
             **origin(torch.device("cpu")),
             "settings": {"seconds": options.seconds, "data": Path(options.data).name},
-            "figures": {},
+            "rows": [],
+            "curves": {},
         }
     network, temperature, lr, optimizer = CANDIDATES[name]
-    entry = content["figures"].setdefault(
-        name,
-        {"network": network, "temperature": temperature, "lr": lr, "optimizer": optimizer,
-         "runs": []},
-    )  # fmt: skip
-    entry["runs"] = [run for run in entry["runs"] if run["seed"] != found["seed"]] + [found]
+    curve = found.pop("curve")
+    row = {"candidate": name, "network": network, "temperature": temperature, "lr": lr,
+           "optimizer": optimizer, **found}  # fmt: skip
+    others = [r for r in content["rows"] if (r["candidate"], r["seed"]) != (name, found["seed"])]
+    content["rows"] = [*others, row]
+    content["curves"][f"{name}, seed {found['seed']}"] = curve
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 _WHERE = {
     "title", "device", "machine", "cores", "load_average", "date", "versions", "git_commit",
-    "commit", "figures", "rows", "studies", "settings",
+    "commit", "figures", "rows", "studies", "settings", "curves",
 }  # fmt: skip
 
 
