@@ -169,6 +169,8 @@ class Evaluator:
         Those of the headline are there already, in ``bank`` and ``test``.
         """
         *others, headline = self._choices()
+        # All branches together make the ensemble, be one of them the headline or not.
+        asked = [*others, headline] if headline.startswith("branch:") else others
         rows, test_rows = self._menu_rows()
         pairs = []
         for images, index, known in (
@@ -176,7 +178,7 @@ class Evaluator:
         ):  # fmt: skip
             # Shuffled for the statistics of a batch: to the others the order is all the same.
             some = images[index]
-            found = features_under(encoder, others, some, shuffled("test-batch", some, self.seed))
+            found = features_under(encoder, asked, some, shuffled("test-batch", some, self.seed))
             pairs.append(found | {headline: known[index]})
         return {how: (pairs[0][how], pairs[1][how]) for how in pairs[0]}
 

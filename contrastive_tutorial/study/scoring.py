@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -127,11 +128,12 @@ def features_under(
     """:func:`features` under every choice of statistics in ``menu``, in one pass over the images.
 
     What the first convolution gives does not depend on them: it is computed once a chunk. Where
-    the branches are on the menu, all of them, the ensemble is the mean of their l2-normalised
-    features, as its definition says, and takes no pass of its own.
+    all branches are on the menu, the ensemble is the mean of their l2-normalised features, as its
+    definition says, and takes no pass of its own.
     """
     branches = [how for how in menu if how.startswith("branch:")]
-    passes = [how for how in menu if how != "ensemble" or not branches]
+    there_are = max(getattr(layer, "branches", 1) for layer in encoder.modules())
+    passes = [how for how in menu if how != "ensemble" or len(branches) < there_are]
     parts: dict[str, list[Tensor]] = {how: [] for how in passes}
     for chunk in _chunks(images, order):
         with _first_layer_once(encoder, chunk):
@@ -140,8 +142,8 @@ def features_under(
                     parts[how].append(forward(chunk).float())
     found = {how: torch.cat(parts.pop(how)) for how in passes}
     if "ensemble" in menu and "ensemble" not in passes:
-        total = sum(F.normalize(found[how], dim=1) for how in branches)
-        found["ensemble"] = total / len(branches)  # type: ignore[operator]
+        directions = torch.stack([F.normalize(found[how], dim=1) for how in branches])
+        found["ensemble"] = directions.mean(0)
     if order is not None:
         back = torch.argsort(order)
         found = {how: rows[back] for how, rows in found.items()}
@@ -158,7 +160,8 @@ def _first_layer_once(encoder: nn.Module, images: Tensor) -> Iterator[None]:
     if first is None or "forward" in first.__dict__:
         yield
         return
-    compute, kept = first.forward, []
+    compute = first.forward
+    kept: list[Any] = []  # the output, and its version then
 
     def forward(x: Tensor) -> Tensor:
         if x is not images:

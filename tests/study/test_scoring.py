@@ -116,6 +116,10 @@ def test_the_whole_menu_in_one_pass_is_every_choice_on_its_own(activation):
         with torch.no_grad(), norm.evaluation_statistics(network, how) as forward:
             assert torch.allclose(found[how], forward(images.float() / 255), atol=1e-5), how
     assert not any("forward" in module.__dict__ for module in network.modules())
+    some = ["branch:0", "ensemble", "branch:2"]  # a branch that is missing is no less a part of it
+    assert torch.equal(features_under(network, some, images, order)["branch:0"], found["branch:0"])
+    ensemble = features_under(network, some, images, order)["ensemble"]
+    assert torch.allclose(ensemble, found["ensemble"], atol=1e-5)
 
 
 @pytest.mark.parametrize(("activation", "first"), [(nn.ReLU(), 2), (nn.ReLU(inplace=True), 4)])
