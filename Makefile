@@ -8,13 +8,21 @@ WORKERS ?= 2
 # A page that failed would count as read, and the next build would pass without looking at it.
 FORGET := rm -rf _build/.doctrees
 
-.PHONY: book test test-all quick serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact coverage faults findings
+.PHONY: book page test test-all quick serve lint unit colab pdf linkcheck constraints clean reproduce test-lowest test-latest artefact coverage faults findings
 
 book: $(VENV)/.book
 	rm -rf _build/html  # old pages and old failures would stay; what was executed is kept elsewhere
 	CONTRASTIVE_TUTORIAL_BOOK=1 OMP_WAIT_POLICY=PASSIVE PATH="$(CURDIR)/$(BIN):$$PATH" \
 	  $(BIN)/jupyter-book build . -n -W --keep-going || { $(FORGET); exit 1; }
 	@echo "open _build/html/index.html, or: make serve"
+
+# One page alone, with links to the others left open: make page PAGE=06
+page: $(VENV)/.book
+	@mkdir -p _build/page; source=$$(ls book/$(PAGE)*.md | head -n 1); test -n "$$source"; \
+	printf 'format: jb-book\nroot: %s\n' "$${source%.md}" > _build/page/_toc.yml; \
+	CONTRASTIVE_TUTORIAL_BOOK=1 PATH="$(CURDIR)/$(BIN):$$PATH" \
+	  $(BIN)/jupyter-book build . --toc _build/page/_toc.yml --path-output _build/page
+	@echo "open _build/page/_build/html/book/$(PAGE)*.html"
 
 # With this set, tests of the built book fail, and do not skip, when it is not there.
 test: export CONTRASTIVE_TUTORIAL_BUILT = 1
