@@ -15,6 +15,9 @@ memory, and has every core of the machine:
 * kornia, compiled: the same under `torch.compile`, which takes minutes before the first round;
 * stable-pretraining: its GPU transforms, on the CPU (where it compiles nothing), if installed.
 
+The process keeps the memory that it frees, as it does in training
+(`contrastive_tutorial.train.memory`): every contestant here has that of it.
+
 The contestants take turns, round by round. Figures are medians over rounds; a ratio is the median
 of the rounds' ratios, with its quartiles. Warm-up (process start included) is not counted.
 
@@ -41,6 +44,7 @@ from torch import Tensor
 from contrastive_tutorial.augment import DEFAULT_POLICY, POLICIES, apply, sample
 from contrastive_tutorial.records import git_commit, versions
 from contrastive_tutorial.train import device_name
+from contrastive_tutorial.train.memory import keep_freed_memory
 
 SCALE, JITTER, JITTER_PROBABILITY, GRAY_PROBABILITY = (0.2, 1.0), (0.4, 0.4, 0.4, 0.1), 0.8, 0.2
 
@@ -147,6 +151,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
 
+    keep_freed_memory()
     workers = os.cpu_count() or 1
     generator = torch.Generator().manual_seed(0)
     shape = (options.views // 2, 3, 32, 32)

@@ -177,13 +177,14 @@ def _readable(images: Tensor) -> bool:
 
 
 class _Work(NamedTuple):
-    """The parameters and what the frequent steps derive from them, once for the whole batch. Every
-    tensor broadcasts against views (3, B, S, S), so that a step only takes its `part` of B."""
+    """The parameters and what the frequent steps derive from them, once for the whole batch. What
+    the crop needs has B first, the rest broadcasts against views (3, B, S, S): so a step only takes
+    its `part` of B."""
 
     params: Params
-    above: Tensor  # int64 (3, B, S): source rows of each output row, among all rows of all images
+    above: Tensor  # int64 (B, 3 S): source rows of each output row, among all rows of all images
     below: Tensor
-    weight: Tensor  # (B, S, 1): of the row below
+    weight: Tensor  # (B, 1, S, 1): of the row below
     column: Tensor  # (B, 1, S): source column of each output column, flipped
     factor: Tensor  # (4, B, 1, 1): of the jitter's operations, in their order
     mean: Tensor  # (4, B, 1, 1): 1 for contrast, which blends with the mean gray
@@ -198,16 +199,16 @@ def _prepare(p: Params, index: Tensor) -> _Work:
     column = _source(torch.where(p.flip[:, None], size - 1 - pixel, pixel), p.left, p.width)
     above = row.long()
     below = torch.minimum(above + 1, (p.top + p.height - 1)[:, None])
-    channel = torch.arange(3, device=device)[:, None]
-    first_row = ((index * 3 + channel) * size)[:, :, None]
+    channel = torch.arange(3, device=device)
+    first_row = ((index[:, None] * 3 + channel) * size)[:, :, None]
     factor = torch.stack([p.brightness, p.contrast, p.saturation, p.hue], 1).gather(1, p.order)
-    hue = p.hue - channel / 3
+    hue = p.hue - channel[:, None] / 3
     kind = p.order.T[:, :, None, None]
     return _Work(
         params=p,
-        above=first_row + above,
-        below=first_row + below,
-        weight=(row - above)[:, :, None],
+        above=(first_row + above[:, None]).flatten(1),
+        below=(first_row + below[:, None]).flatten(1),
+        weight=(row - above)[:, None, :, None],
         column=column[:, None],
         factor=factor.T[:, :, None, None],
         mean=(kind == JITTER.index("contrast")).float(),
@@ -233,7 +234,7 @@ def _crop(images: Tensor, work: _Work, part: slice) -> Tensor:
     # Whole rows are cheap to pick: two picks and their blend resize the height.
     rows = images.reshape(-1, size)
     x, below = (
-        rows.index_select(0, index[:, part].reshape(-1)).float().view(3, -1, size, size)
+        rows.index_select(0, index[part].flatten()).float().view(-1, 3, size, size)
         for index in (work.above, work.below)
     )
     x = torch.lerp(x, below, work.weight[part], out=x)
@@ -241,7 +242,8 @@ def _crop(images: Tensor, work: _Work, part: slice) -> Tensor:
     scale = 1 / 255 if images.dtype == torch.uint8 else 1.0
     pixel = torch.arange(size, dtype=torch.float32, device=x.device)
     matrix = (work.column[part] - pixel[:, None]).abs_().mul_(-scale).add_(scale).clamp_(min=0)
-    return _product(x, matrix)
+    x = _product(x.view(-1, 3 * size, size), matrix).view(-1, 3, size, size)
+    return x.transpose(0, 1).contiguous()
 
 
 # Asked here and not where it is used: torch 2.6 cannot compile the question.
