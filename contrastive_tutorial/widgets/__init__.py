@@ -13,6 +13,7 @@ require_extra("notebook", "matplotlib", "ipywidgets")
 from contrastive_tutorial.widgets.batch import BatchBuilder
 from contrastive_tutorial.widgets.exercises import check_function, check_number
 from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
+from contrastive_tutorial.widgets.fragment import save_module
 from contrastive_tutorial.widgets.interaction import interact
 from contrastive_tutorial.widgets.lab import Lab
 from contrastive_tutorial.widgets.live import Formula
@@ -29,4 +30,5 @@ __all__ = [
     "check_function",
     "check_number",
     "interact",
+    "save_module",
 ]

@@ -5,6 +5,7 @@ with ``export default { render };`` and ``render({ model, el })`` draws into ``e
 ``model.get(name)`` holds. The same file runs as an anywidget and, through :func:`fragment`, as a
 plain ``<script>``: no ``import``, no module loader, no request to any host, so it works in
 JupyterLab, Colab's one-frame-per-output, VS Code, a static page and a file opened from the disk.
+:func:`save_module` writes a widget as a module again, with its data, for sites that load modules.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ import html
 import json
 import re
 from importlib import resources
+from pathlib import Path
 from typing import Any
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import atomic_write
 
 _EXPORT = "export default { render };"
 
@@ -64,6 +69,27 @@ const found = beside && beside.matches(mark) ? [beside] : [...document.querySele
   afm.render({ model: makeModel(state), el });
 });
 })();"""
+
+_PARTS = re.compile(
+    r'<script type="application/json">(?P<data>.*?)</script>'
+    r".*\nconst afm = \(function \(\) \{\n(?P<module>.*?)\n\}\)\(\);\nfunction makeModel",
+    re.DOTALL,
+)
+
+_MODULE = """const widget = (function () {
+%(module)s
+})();
+const STATE = %(data)s;
+export default {
+  // What the page says of the widget goes before what was saved with it.
+  render({ model, el }) {
+    for (const [name, value] of Object.entries(STATE)) {
+      if (model.get(name) === undefined) model.set(name, value);
+    }
+    return widget.render({ model, el });
+  },
+};
+"""
 
 
 def module_source(name: str) -> str:
@@ -135,6 +161,38 @@ def fragment(name: str, state: dict[str, Any], fallback: str, still: str = "") -
         f'<script type="application/json">{data}</script>{noscript}</div>\n'
         f"<script>{squeezed(_HOST) % {'module': module, 'key': key}}</script>"
     )
+
+
+def save_module(widget: Any, path: str | Path) -> Path:
+    """Write a widget as one JavaScript module, as the ``anywidget`` directive of MyST takes it.
+
+    The file holds the widget's data too, so that a page of Jupyter Book 2 needs nothing else::
+
+        ```{anywidget} lab.mjs
+        ```
+
+    A JSON object in the body of the directive changes single entries of that data, such as
+    ``{"k": 5}`` for an explorer that begins at five subsets.
+
+    Args:
+        widget: a :class:`Lab`, :class:`Player`, :class:`EmbeddingExplorer` or another of this room
+            that has ``html``.
+        path: of the file, which ends in ``.mjs`` or ``.js``.
+
+    Raises:
+        InputError: if ``widget`` is none of ours, or ``path`` has another ending.
+    """
+    if Path(path).suffix not in (".mjs", ".js"):
+        raise InputError(f"path: expected a file that ends in .mjs or .js, got {str(path)!r}")
+    html_of_it = getattr(widget, "html", None)
+    parts = _PARTS.search(html_of_it) if isinstance(html_of_it, str) else None
+    if parts is None:
+        raise InputError(
+            f"widget: expected a recorded widget of this package, got {type(widget).__name__}; "
+            "with a kernel, interact(..., static=True) records one"
+        )
+    atomic_write(path, (_MODULE % parts.groupdict()).encode())
+    return Path(path)
 
 
 def page(body: str, title: str) -> str:

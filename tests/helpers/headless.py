@@ -37,12 +37,17 @@ def browser() -> Any:
 
 
 @contextlib.contextmanager
-def opened(path: Path, **context: Any) -> Iterator[Any]:
+def opened(path: Path | str, **context: Any) -> Iterator[Any]:
     """A page that shows the file ``path``; at the end, its console must have stayed silent.
 
+    ``path`` may also be the address of a page on this machine: its server alone may be asked.
     ``context`` goes to Playwright's ``new_context``: ``color_scheme``, ``reduced_motion``,
     ``viewport``.
     """
+    address = path if isinstance(path, str) else path.as_uri()
+    allowed = ("file:", "data:", "blob:")
+    if isinstance(path, str):
+        allowed = (path.rpartition("/")[0] + "/", "data:", "blob:")
     own = browser().new_context(**context)
     try:
         page = own.new_page()
@@ -56,9 +61,9 @@ def opened(path: Path, **context: Any) -> Iterator[Any]:
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
+        page.goto(address)
         yield page
         assert complaints == []
-        assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+        assert [url for url in requests if not url.startswith(allowed)] == []
     finally:
         own.close()

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
 import json
 import re
+import threading
 
+import numpy as np
 import pytest
 from headless import needs_chromium, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contrastive_tutorial.widgets import fragment
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.widgets import (
+    BatchBuilder,
+    EmbeddingExplorer,
+    Formula,
+    Lab,
+    Sandbox,
+    fragment,
+    interact,
+    save_module,
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
@@ -112,3 +127,114 @@ def test_front_ends_that_insert_html_and_run_its_scripts_again(how, tmp_path):
         assert tab.locator(".player").count() == 1
         tab.get_by_role("slider").press("ArrowRight")
         tab.locator(".stage pre", has_text="now 2").wait_for()
+
+
+# ---- as a module ---------------------------------------------------------------------------------
+
+
+def explorer():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 20)
+    return EmbeddingExplorer(
+        {
+            "cell": cell, "num_subsets": k, "seed": 0, "metrics": {"cluster_accuracy": 0.5},
+            "arrays": {"embedding": rng.normal(size=(20, 2)), "labels": labels},
+        }
+        for cell in ("S-P1", "M-P1") for k in (2, 5)
+    )  # fmt: skip
+
+
+def player():
+    return interact(lambda k: f"now {k}", k=[1, 2], static=True, name="modular")
+
+
+# How a page of Jupyter Book 2 shows a module: in a shadow tree, with a model that holds the JSON
+# of the directive's body and calls no kernel.
+HOST = """<!doctype html><html lang="en"><meta charset="utf-8"><title>modules</title>
+<body><div id="place"></div><script type="module">
+import widget from "./%(name)s.mjs";
+class Model {
+  #state = %(body)s;
+  #calls = new Map();
+  get(name) { return this.#state[name]; }
+  set(name, value) { this.#state[name] = value; (this.#calls.get(name) || []).forEach((c) => c()); }
+  on(event, call) {
+    const name = event.replace("change:", "");
+    this.#calls.set(name, [...(this.#calls.get(name) || []), call]);
+  }
+  off() {}
+  save_changes() {}
+}
+const el = document.createElement("div");
+document.getElementById("place").attachShadow({ mode: "open" }).append(el);
+await widget.initialize?.({ model: new Model() });
+window.close = await widget.render({ model: new Model(), el });
+</script></body></html>"""
+
+
+@contextlib.contextmanager
+def served(folder):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_): ...
+
+        def do_GET(self):
+            if self.path == "/favicon.ico":
+                return self.send_error(204)
+            return super().do_GET()
+
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize(
+    ("name", "make", "body", "there"),
+    [
+        ("player", player, {}, [".stage pre >> text=now 1"]),
+        ("explorer", explorer, {"k": 2}, [".panel canvas", "text=K = 2"]),
+        ("lab", lambda: Lab("colours"), {}, ["text=ready: 9,328 weights"]),
+    ],
+)
+def test_a_saved_module_draws_in_a_page_that_has_nothing_else(tmp_path, name, make, body, there):
+    save_module(make(), tmp_path / f"{name}.mjs")
+    page = HOST % {"name": name, "body": json.dumps(body)}
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    with served(tmp_path) as address, opened(f"{address}/page.html") as tab:
+        for selector in there:
+            tab.locator(selector).first.wait_for(timeout=120_000)
+        tab.evaluate("window.close?.()")
+
+
+@pytest.mark.parametrize(
+    "make", [player, explorer, Lab, Sandbox, BatchBuilder, lambda: Formula("normals")]
+)
+def test_a_module_holds_the_script_and_the_data_of_the_fragment(tmp_path, make):
+    widget = make()
+    text = save_module(widget, tmp_path / "widget.mjs").read_text(encoding="utf-8")
+    (data,) = re.findall(r"^const STATE = (.*);$", text, re.M)
+    assert f">{data}</script>" in widget.html
+    module = text.partition("const widget = (function () {\n")[2].partition("\n})();\nconst STATE")[
+        0
+    ]
+    assert f"const afm = (function () {{\n{module}\n}})();" in widget.html
+    assert text.count("export default") == 1
+    assert "makeModel" not in text
+
+
+@pytest.mark.parametrize(
+    ("widget", "name", "words"),
+    [
+        (lambda: "<p>", "a.mjs", "widget: expected a recorded widget.* got function"),
+        (None, "a.mjs", "widget: .* got NoneType"),
+        (None, "a.html", "path: expected a file that ends in .mjs or .js, got 'a.html'"),
+    ],
+)
+def test_what_is_no_widget_or_no_module_is_named(widget, name, words):
+    with pytest.raises(InputError, match=words):
+        save_module(widget, name)
