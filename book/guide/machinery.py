@@ -46,6 +46,39 @@ def cosine_schedule_rises() -> Seen:
 
 @row(
     TABLE,
+    "Gradients of a compiled model on a GPU, from torch 2.10 on",
+    libraries="torch",
+    expect="Those of the model that is not compiled, up to rounding.",
+    happens="Reported, not run here, as it needs a GPU: where inductor sums over rows and over "
+    "columns in one kernel, a mix-order reduction, parts of a gradient stay **unwritten**, without "
+    "an error. [One report](https://github.com/pytorch/pytorch/issues/190796) is of the bias of a "
+    "convolution in torch 2.10.0, [another]"
+    "(https://github.com/pytorch/pytorch/issues/193061) of LayerNorms that share a scale. Seen "
+    "here, in the source of the release below: such kernels are {default} by default, and the sum "
+    "{sum}, which is the fault that the second report names.",
+    cost="Some weights are moved by whatever the memory held, often by the gradient of the step "
+    "before. The loss may still fall.",
+    instead="Set `TORCHINDUCTOR_MIX_ORDER_REDUCTION=0`. [[train.compiled]], through which this "
+    "package compiles, does the same.",
+    holds=lambda seen: (seen["default"], seen["sum"]) == ("on", "goes into a new tensor"),
+    slow=True,
+)
+def compiled_gradients() -> Seen:
+    import inspect
+
+    from torch._inductor import config
+    from torch._inductor.codegen.simd import SIMDScheduling
+
+    source = inspect.getsource(SIMDScheduling._codegen_mix_order_reduction)
+    renames = 'f"{buffer_name} = {ws_name}[' in source and "copy_(" not in source
+    return {
+        "default": "on" if config.triton.mix_order_reduction else "off",
+        "sum": "goes into a new tensor" if renames else "is written in place",
+    }
+
+
+@row(
+    TABLE,
     "Resume `SequentialLR` with the optimiser restored before the scheduler is built",
     libraries="torch",
     expect="Any order: both are restored.",
