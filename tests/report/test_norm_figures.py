@@ -209,3 +209,28 @@ def test_what_chapter_4_says_in_words_is_what_the_script_found():
     assert mean(*slow) < mean(*bn) + 0.02
     assert abs(mean(*ghost) - mean(*bn)) < 0.03
     assert mean(*plain, "attacked") > 2 * mean(*bn, "attacked")
+
+
+def test_what_chapter_5_says_in_words_is_what_the_script_found():
+    runs = norm_figures.claimed("small_batches")["runs"]
+
+    def chosen(condition, batch, kind):
+        wanted = (condition, batch, kind)
+        return {r["seed"]: r for r in runs if (r["condition"], r["batch"], r["kind"]) == wanted}
+
+    def against(a, b, key_a="test", key_b="test"):
+        assert set(a) == set(b) == set(range(8))
+        return Difference.of([a[s][key_a] - b[s][key_b] for s in range(8)])
+
+    def mean(found, key="test"):
+        return sum(r[key] for r in found.values()) / len(found)
+
+    for place in (("random", 4), ("two classes", 32)):
+        renorm, bn = chosen(*place, "renorm"), chosen(*place, "bn")
+        assert against(renorm, bn).verdict == "higher"
+        assert mean(bn) - mean(bn, "as trained") > 0.03
+        assert abs(mean(renorm) - mean(renorm, "as trained")) < 0.02
+    assert mean(chosen("random", 4, "split")) < 0.15
+    split, bn = chosen("tinted", 32, "split"), chosen("tinted", 32, "bn")
+    assert against(split, bn).verdict == "lower"
+    assert against(split, bn, "known").verdict == "higher"
