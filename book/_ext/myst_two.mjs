@@ -3,7 +3,8 @@
 
 console.log(
   "This book is built with Jupyter Book 1: pip install -e '.[book]' and then make book. " +
-    "Under version 2 its pages can be read, without widgets, API entries and tables of the build."
+    "Under version 2 its pages can be read, without API entries and tables of the build. Widgets " +
+    "stand in pages of version 2 as modules: widgets.save_module writes one for {anywidget}."
 );
 
 const note = (name, text) => ({

@@ -398,6 +398,23 @@ def test_a_notebook_runs_on_colab_and_numpy_and_torch_stay(tmp_path, monkeypatch
     assert not {"numpy", "torch", "torchvision"} & installed
 
 
+@pytest.mark.parametrize(("gpu", "steps"), [(False, 60), (True, 600)])
+def test_a_notebook_trains_longer_where_there_is_a_gpu(monkeypatch, gpu, steps):
+    import torch
+
+    from contrastive_tutorial import train
+
+    path = ROOT / "book" / "colab" / "09-three-experiments.ipynb"
+    source = "\n".join(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code")
+    (line,) = re.findall(r"^PRESET = .*$", source, re.M)
+    assert "preset=PRESET" in source
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    found = {}
+    exec(line, {"torch": torch}, found)
+    assert train.preset(found["PRESET"]).steps == steps
+    assert source.index("import torch\n") < source.index(line)
+
+
 #: Colab's image of August 2026, as `pip freeze` there prints it: what a notebook imports.
 COLAB = {
     "numpy": "2.1.3", "torch": "2.11.0", "torchvision": "0.26.0", "pandas": "2.2.3",
