@@ -17,7 +17,7 @@ from contrastive_tutorial.files.decoding import (
 )
 from contrastive_tutorial.files.lock import exclusive
 from contrastive_tutorial.files.names import clean, safe_name, shown
-from contrastive_tutorial.files.progress import bar
+from contrastive_tutorial.files.progress import bar, in_book
 from contrastive_tutorial.files.storage import atomic_write, load_arrays, save_arrays
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "decode_all",
     "exclusive",
     "fit",
+    "in_book",
     "is_image_name",
     "load_arrays",
     "members",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import in_book
 from contrastive_tutorial.train import checkpoints
 from contrastive_tutorial.train.checkpoints import Progress
 from contrastive_tutorial.train.devices import supports_bf16, synchronize
@@ -249,7 +249,7 @@ def _bar(progress: bool | str, total: int, start: int, images_per_step: int) -> 
     return tqdm(
         total=total, initial=start, desc=label, unit="step",
         postfix={"images/step": images_per_step}, mininterval=0.5, leave=False,
-        disable=progress is False or os.environ.get("CONTRASTIVE_TUTORIAL_BOOK") == "1",
+        disable=progress is False or in_book(),
     )  # fmt: skip
 
 

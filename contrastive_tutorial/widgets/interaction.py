@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from contrastive_tutorial.files import in_book
 from contrastive_tutorial.widgets.capture import captured, figure_text
 from contrastive_tutorial.widgets.controls import Control, read_choices
 from contrastive_tutorial.widgets.drag import read_drag
@@ -19,9 +19,6 @@ from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
 from contrastive_tutorial.widgets.player import MAX_BYTES, MAX_FRAMES, Player, record
 
 __all__ = ["EmbeddingExplorer", "Player", "check_function", "check_number", "interact"]
-
-#: Set to 1 by the book's build: record players even though a kernel is running.
-BOOK_VARIABLE = "CONTRASTIVE_TUTORIAL_BOOK"
 
 
 def interact(
@@ -41,7 +38,7 @@ def interact(
     In a notebook (JupyterLab, Colab, VS Code) this is ``ipywidgets.interact``: ``fn`` runs anew at
     every move. Where no kernel will answer the reader, it is a recorded :class:`Player`: ``fn``
     runs here and now for every combination of the choices. That is so with ``static=True``, when
-    the environment variable ``CONTRASTIVE_TUTORIAL_BOOK`` is 1 (the book's build sets it), and
+    the environment variable ``CONTRASTIVE_TUTORIAL_BOOK`` is set (the book's build sets it), and
     outside Jupyter.
 
     Args:
@@ -90,11 +87,6 @@ def interact(
             max_bytes=max_bytes,
         )
     return _live(fn, controls, describe, name)
-
-
-def in_book() -> bool:
-    """Whether the book is being built."""
-    return os.environ.get(BOOK_VARIABLE, "") not in ("", "0")
 
 
 def is_live() -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from contrastive_tutorial.data.shapes import GROUNDS, HUES, SHAPES, TEXTURES
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.files import atomic_write, in_book
 from contrastive_tutorial.report import PALETTE
 from contrastive_tutorial.widgets import fragment, interaction
 
@@ -229,14 +229,14 @@ class Lab:
                 "class": SHAPES, "subset": None, "colour": HUES, "background": GROUNDS,
                 "texture": TEXTURES,
             },
-            "view": fragment.squeezed(_text("view.js")).replace(_EXPORT, "return { render };"),
+            "view": fragment.squeezed(fragment.module_source("lab/view")).replace(_EXPORT, "return { render };"),
             "script": fragment.squeezed(_text("model.js") + _text("worker.js")),
         }  # fmt: skip
         packed = zlib.compress(json.dumps(content).encode() + b"\0" + _static("lab.wasm"), 9)
         return {
             "packed": {"letters": _letters(packed), "size": len(packed)},
             "settings": self._given,
-            "records": RECORDS if interaction.in_book() else None,
+            "records": RECORDS if in_book() else None,
             "address": not interaction.is_live(),  # a notebook's address is its own
         }
 

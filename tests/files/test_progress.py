@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from contrastive_tutorial.files.progress import bar
+from contrastive_tutorial.files.progress import bar, in_book
 
 
 class _Stream(io.StringIO):
@@ -20,7 +20,8 @@ class _Stream(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("terminal", "building", "drawn"), [(True, "", True), (False, "", False), (True, "1", False)]
+    ("terminal", "building", "drawn"),
+    [(True, "", True), (False, "", False), (True, "1", False), (True, "true", False)],
 )
 def test_only_on_a_terminal_and_never_in_a_book_build(
     monkeypatch: pytest.MonkeyPatch, terminal: bool, building: str, drawn: bool
@@ -33,3 +34,16 @@ def test_only_on_a_terminal_and_never_in_a_book_build(
         shown.update(3)
     assert ("reading" in stream.getvalue()) == drawn
     assert drawn or stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "building"),
+    [("1", True), ("true", True), ("YES", True), ("0", False), ("False", False), (" ", False)],
+)
+def test_one_reading_of_the_variable(
+    monkeypatch: pytest.MonkeyPatch, value: str, building: bool
+) -> None:
+    monkeypatch.setenv("CONTRASTIVE_TUTORIAL_BOOK", value)
+    assert in_book() == building
+    monkeypatch.delenv("CONTRASTIVE_TUTORIAL_BOOK")
+    assert not in_book()

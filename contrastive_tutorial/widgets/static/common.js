@@ -1,8 +1,11 @@
 // What every widget here needs; fragment.py puts it before the widget's own script.
 
-function element(tag, attributes = {}, ...children) {
+function element(tag, attributes, ...children) {
   const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (typeof value === "function") node.addEventListener(name, value);
+    else if (value != null) node.setAttribute(name, value);
+  }
   node.append(...children);
   return node;
 }

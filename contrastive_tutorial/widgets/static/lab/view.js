@@ -85,16 +85,7 @@ const CHARTS = {
   knn: ["kNN accuracy", "how often the nearest images name the class"],
 };
 
-function h(tag, attributes, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (typeof value === "function") node.addEventListener(name, value);
-    else if (value != null) node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
-
+const h = element;
 const show = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
 const last = (list) => list[list.length - 1];
 const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
@@ -104,35 +95,6 @@ function lacking(wasm) {
   if (typeof WebAssembly !== "object") return "WebAssembly";
   if (typeof Worker !== "function") return "workers";
   return WebAssembly.validate(wasm) ? "" : "WebAssembly with SIMD";
-}
-
-// Explicit marks first (Sphinx themes, JupyterLab, VS Code, Colab); else whether the text is light.
-function pageTheme(host) {
-  const { documentElement: root, body } = document;
-  const marked = root.dataset.theme || root.getAttribute("theme");
-  if (marked === "light" || marked === "dark") return marked;
-  const jupyter = body.dataset.jpThemeLight;
-  if (jupyter) return jupyter === "false" ? "dark" : "light";
-  if (body.classList.contains("vscode-dark")) return "dark";
-  if (body.classList.contains("vscode-light")) return "light";
-  const [r, g, b] = (getComputedStyle(host).color.match(/[\d.]+/g) || [0, 0, 0]).map(Number);
-  return 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "dark" : "light";
-}
-
-function followTheme(host, apply) {
-  const update = () => apply(pageTheme(host));
-  const observer = new MutationObserver(update);
-  const watched = { attributes: true, attributeFilter: ["data-theme", "theme", "class",
-    "data-jp-theme-light"] };
-  observer.observe(document.documentElement, watched);
-  observer.observe(document.body, watched);
-  const preference = matchMedia("(prefers-color-scheme: dark)");
-  preference.addEventListener("change", update);
-  update();
-  return () => {
-    observer.disconnect();
-    preference.removeEventListener("change", update);
-  };
 }
 
 // One worker, and what it has said since the last start.
