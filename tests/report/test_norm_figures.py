@@ -234,3 +234,20 @@ def test_what_chapter_5_says_in_words_is_what_the_script_found():
     split, bn = chosen("tinted", 32, "split"), chosen("tinted", 32, "bn")
     assert against(split, bn).verdict == "lower"
     assert against(split, bn, "known").verdict == "higher"
+
+
+def test_what_chapter_6_says_in_words_is_what_the_script_found():
+    study = norm_figures.claimed("simclr_colours")
+    best = {}
+    for space in ("as they are", "centred", "h", "h, centred"):
+        for each in study["baselines"]:
+            if space in each:
+                best[each["what"]] = max(best.get(each["what"], 0), each[space])
+    for space in ("h", "h, centred"):
+        kept, random = (
+            [r[space] for r in study["runs"] if r["colours"] == colours]
+            for colours in ("kept", "random")
+        )
+        assert len(kept) == len(random) >= 3
+        assert min(random) > best["grey pixels"]
+        assert max(kept) < best["grey pixels"] + 0.02
