@@ -3,8 +3,9 @@
     python benchmarks/lab_questions.py [--seeds 8] [--only split ...] [--out FILE]
 
 Runs both sides of every question in node and writes the questions, with the effect, its 95%
-interval over seeds and the processor time at which it shows, to ``static/lab/questions.json``. A
-question whose effect does not show within 30 seconds of one core a side is left out, and said.
+interval over seeds, the processor time at which it shows and the run of seed 0, to
+``static/lab/questions.json``. A question whose effect does not show within 30 seconds of one core a
+side is left out, and said.
 """
 
 from __future__ import annotations
@@ -206,7 +207,17 @@ def measured(item: dict[str, Any], seeds: int) -> dict[str, Any]:
         "interval": [round(end.low, 4), round(end.high, 4)], "seeds": seeds,
         "shows": round(float(times[first]), 1) if first < len(times) else None,
         "seconds": round(float(times[-1]), 1), "values": np.round(values[:, :, -1], 4).tolist(),
+        "curve": [sides[0][0][-1][0], *map(hundredths, values[:, 0])],
     }  # fmt: skip
+
+
+def hundredths(values: np.ndarray) -> list[int | None]:
+    """One run for a page that cannot train: of seed 0, at even distances from step 0 to the last.
+
+    >>> hundredths(np.array([np.nan, 0.284]))
+    [None, 28]
+    """
+    return [None if np.isnan(value) else round(100 * float(value)) for value in values]
 
 
 def _on_side(gaps: np.ndarray, effect: float) -> bool:

@@ -109,13 +109,13 @@ def module_source(name: str) -> str:
 def squeezed(source: str) -> str:
     """JavaScript without its indentation and comments.
 
-    A comment that holds a quotation mark stays: it may be part of a string.
+    A comment after code that holds a quotation mark stays: it may be part of a string.
 
-    >>> squeezed("// what it does\\n  f('//'); // here\\n")
+    >>> squeezed("// what's done\\n  f('//'); // here\\n")
     "f('//');"
     """
     text = re.sub(r"/\*\*.*?\*/", "", source, flags=re.DOTALL)
-    text = re.sub(r"(^|\s)//[^\"'`\n]*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^[ \t]*//[^`\n]*$|(^|\s)//[^\"'`\n]*$", "", text, flags=re.MULTILINE)
     return "\n".join(line for each in text.splitlines() if (line := each.strip()))
 
 

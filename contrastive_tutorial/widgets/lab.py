@@ -118,6 +118,7 @@ SIDES = ("A", "B")
 _EXPORT = "export default { render };"
 _SHOWN = (
     "id", "question", "about", "sides", "a", "b", "metric", "label", "options", "same", "measured",
+    "curve",
 )  # fmt: skip
 _PLAIN = str.maketrans("<>&", ",.:")
 #: The page of the book with the recorded results, from where the lab's page stands.
@@ -229,10 +230,15 @@ class Lab:
                 "class": SHAPES, "subset": None, "colour": HUES, "background": GROUNDS,
                 "texture": TEXTURES,
             },
-            "view": fragment.squeezed(fragment.module_source("lab/view")).replace(_EXPORT, "return { render };"),
-            "script": fragment.squeezed(_text("model.js") + _text("worker.js")),
         }  # fmt: skip
-        packed = zlib.compress(json.dumps(content).encode() + b"\0" + _static("lab.wasm"), 9)
+        view = fragment.squeezed(fragment.module_source("lab/view"))
+        texts = (
+            json.dumps(content, ensure_ascii=False, separators=(",", ":")),
+            view.replace(_EXPORT, "return { render };"),
+            fragment.squeezed(_text("model.js") + _text("worker.js")),
+        )
+        whole = b"".join(text.encode() + b"\0" for text in texts) + _static("lab.wasm")
+        packed = zlib.compress(whole, 9)
         return {
             "packed": {"letters": _letters(packed), "size": len(packed)},
             "settings": self._given,

@@ -37,9 +37,10 @@ def state(lab):
 def content(lab):
     packed = state(lab)["packed"]
     letters = packed["letters"].translate(str.maketrans(",.:", "<>&"))
-    text, _, wasm = zlib.decompress(base64.b85decode(letters)[: packed["size"]]).partition(b"\0")
+    whole = zlib.decompress(base64.b85decode(letters)[: packed["size"]])
+    text, view, script, wasm = whole.split(b"\0", 3)
     assert wasm.startswith(b"\0asm")
-    return json.loads(text)
+    return json.loads(text) | {"view": view.decode(), "script": script.decode()}
 
 
 def settings_of(**changes):
@@ -93,6 +94,15 @@ def test_every_question_differs_on_its_two_sides_and_can_be_set():
         assert len(item["options"]) == 3
         assert len(item["sides"]) == 2
         Lab(a=item["a"], b=item["b"])
+
+
+def test_every_question_has_a_run_recorded_that_ends_where_its_seed_ended():
+    for item in questions():
+        steps, *sides = item["curve"]
+        for side, curve, values in zip("ab", sides, item["values"], strict=True):
+            assert steps == settings_of(**item[side])["steps"]
+            assert len(curve) == len(sides[0]) >= 6
+            assert curve[-1] == pytest.approx(100 * values[0], abs=0.51)
 
 
 def test_only_a_page_of_the_book_links_the_recorded_results(monkeypatch):
@@ -440,6 +450,15 @@ def test_a_page_out_of_sight_stops(whole):
         button(tab, "Resume").wait_for()
 
 
+# Two lines with more than one point, and what they end at.
+DRAWN = """([lab, ends]) => {
+  const asked = lab.querySelector("figure.asked");
+  const lines = [...asked.querySelectorAll("path")].filter((path) => /L/.test(path.outerHTML));
+  const numbers = [...asked.querySelectorAll("b")].map((node) => node.textContent);
+  return lines.length === 2 && String(numbers) === String(ends);
+}"""
+
+
 @pytest.mark.browser
 @needs_chromium
 @pytest.mark.parametrize(
@@ -457,6 +476,12 @@ def test_without_an_engine_the_recorded_answer_is_there(whole, script, words):
         said(tab, questions()[0]["measured"])
         assert button(tab, "Train").is_disabled()
         assert field(tab, "A", "k").is_disabled()
+        for at, item in enumerate(questions()):
+            tab.get_by_label("Question").select_option(index=at)
+            said(tab, item["measured"])
+            ends = [f"{values[-1] / 100:.2f}" for values in item["curve"][1:]]
+            tab.wait_for_function(DRAWN, arg=[root(tab), ends], timeout=PATIENCE_MS)
+            assert f"steps 0 to {item['curve'][0]}" in tab.locator(".lab").inner_text()
 
 
 @pytest.mark.browser

@@ -14,14 +14,16 @@ function bytesOf(text) {
   return words.buffer;
 }
 
-// Text, a zero and the WebAssembly in one deflated stream of `size` bytes.
+// One deflated stream of "size" bytes: JSON, view.js and the script of the worker, each with a zero
+// after it, then the WebAssembly.
 async function unpack({ letters, size }) {
   const stream = new Blob([bytesOf(letters).slice(0, size)]).stream();
   const bytes = new Uint8Array(await new Response(
     stream.pipeThrough(new DecompressionStream("deflate"))).arrayBuffer());
-  const end = bytes.indexOf(0);
-  return { ...JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))),
-    wasm: bytes.subarray(end + 1) };
+  let from = 0;
+  const [content, view, script] = [0, 0, 0].map(() => new TextDecoder().decode(
+    bytes.subarray(from, (from = bytes.indexOf(0, from) + 1) - 1)));
+  return { ...JSON.parse(content), view, script, wasm: bytes.subarray(from) };
 }
 
 function render({ model, el }) {

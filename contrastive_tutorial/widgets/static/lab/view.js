@@ -205,6 +205,14 @@ function makeChart([title, tip]) {
   return { node, draw };
 }
 
+// What was recorded of a question, in hundredths, for a browser that cannot train.
+function recorded({ metric, curve: [end, ...sides] }) {
+  const mark = metric === "negative" ? "dash " : "";
+  const lines = sides.map((values, i) => [mark + SIDES[i], values.map((value, at) =>
+    [(end * at) / (values.length - 1), (value ?? NaN) / 100])]);
+  return { end, lines, levels: [], values: lines.map(([, points]) => show(last(points)[1])) };
+}
+
 function chartData(name, runs, end) {
   const level = (text, of) => {
     const found = runs.map((run) => (run.ready ? of(run) : NaN));
@@ -339,7 +347,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     ...SIDES.map((side, i) => button(`Save run ${side} as JSON`, () => save(i)))), link,
     h("small", {}, "Continue in PyTorch:"), python);
   const controls = h("fieldset", {}, h("div", { class: "row" }, train, step, again, seed));
-  const guards = [picker, guesses, controls];
+  const guards = [guesses, controls];
   lab.append(
     ...(questions.length > 1 ? [h("div", { class: "row" }, h("label", { for: "question",
       class: "q" }, "Question"), picker)] : []),
@@ -351,6 +359,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
   // ---- what the reader does ----------------------------------------------------------------------
 
   const say = (text) => { status.textContent = text; };
+  const chart = () => (question.metric in charts ? question.metric : "pairs");
   const asked = () => SIDES.every((side) => fields.every(({ name, value }) => name === "seed"
     || settings[side][name] === (question[side.toLowerCase()][name] ?? value)));
 
@@ -386,10 +395,15 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
       }).join(", ") || "the same setting";
     });
     for (const [name, { node }] of Object.entries(charts)) {
-      node.classList.toggle("asked", name === (question.metric in charts ? question.metric : "pairs"));
+      node.classList.toggle("asked", name === chart());
+      node.hidden = missing && name !== chart();
     }
     about.textContent = asked() ? question.about
       : "A question of your own: nothing is recorded for these settings.";
+    if (missing) {
+      say(`This browser lacks ${missing}, so nothing can be trained here. The curves were recorded, `
+        + `with one seed. ${question.measured}`);
+    }
     python.textContent = inPython();
     model.set("settings", JSON.parse(JSON.stringify(settings)));
     model.save_changes();
@@ -437,11 +451,10 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
       }
     }
     ask(wanted, text.startsWith("#lab?") ? changes : model.get("settings"));
-    say(missing
-      ? `This browser lacks ${missing}, so nothing can be trained here. ${question.measured}`
-      : notes.length
-        ? `Left out of the link, because it makes no sense here: ${notes.join(", ")}.`
-        : "Make a guess, then press Train. Both networks learn here, on your machine.");
+    if (missing) return;
+    say(notes.length
+      ? `Left out of the link, because it makes no sense here: ${notes.join(", ")}.`
+      : "Make a guess, then press Train. Both networks learn here, on your machine.");
   }
 
   async function copy() {
@@ -594,7 +607,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     step.disabled = phase === "running";
     guesses.disabled = missing || phase !== "idle";
     verdict.hidden = phase !== "ended" || !verdict.childNodes.length;
-    const end = Math.max(20, ...runs.map((run) => run.tick?.step || 0));
+    const end = missing ? question.curve[0] : Math.max(20, ...runs.map((run) => run.tick?.step || 0));
     runs.forEach((run, i) => {
       const { views, map, state, side } = panels[i];
       state.textContent = stateOf(run);
@@ -621,8 +634,11 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
           style: `color: ${colour}` }, `${by.value === "class" ? GLYPHS[at] : "■"} `), `${text} `]));
       }
     });
-    for (const [name, chart] of Object.entries(charts)) chart.draw(chartData(name, runs, end));
-    steps.textContent = `Left to right: steps 0 to ${end}. Loss: means of ten steps.`;
+    for (const [name, { draw }] of Object.entries(charts)) {
+      draw(missing && name === chart() ? recorded(question) : chartData(name, runs, end));
+    }
+    steps.textContent = `Left to right: steps 0 to ${end}.${
+      missing ? "" : " Loss: means of ten steps."}`;
   }
 
   // ---- coming and going --------------------------------------------------------------------------
@@ -647,7 +663,8 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
 
   if (missing) {
     guards.forEach((guard) => { guard.disabled = true; });
-    Object.values(inputs).forEach((input) => { input.disabled = true; });
+    [by, ...Object.values(inputs)].forEach((input) => { input.disabled = true; });
+    lab.querySelectorAll("canvas, .side small").forEach((node) => { node.hidden = true; });
   }
   const forget = followTheme(el, (theme) => { lab.dataset.theme = theme; paint(); });
   const linked = () => { if (location.hash.startsWith("#lab?")) visit(); };
