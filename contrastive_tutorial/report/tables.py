@@ -183,7 +183,7 @@ def verdict_table(
     for name in ids:
         hypothesis = registry[name]
         verdict = decide(hypothesis, records)
-        rows[f"{name}: {hypothesis.title}"] = [verdict.outcome.upper(), "", ""]
+        rows[f"{name}: {hypothesis.title}"] = [verdict.outcome.capitalize(), "", ""]
         for registered, part in zip(hypothesis.parts, verdict.parts, strict=True):
             rows[f"{name}, {part.name}"] = [
                 part.outcome, _measured(registered, part), _needed(registered.supported_if),

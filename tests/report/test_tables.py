@@ -55,7 +55,7 @@ def test_verdicts_without_runs_are_undecided():
         "H3: Both views in one group leak",
         "H5: Pairing views across policies makes z forget the policy",
     ]
-    assert list(table["outcome"]) == ["UNDECIDED", *["undecided"] * 3] * 2
+    assert list(table["outcome"]) == ["Undecided", *["undecided"] * 3] * 2
     assert set(table["measured"]) == {"", "too few runs yet"}
 
 
@@ -65,7 +65,7 @@ def test_verdicts_with_runs_show_the_interval():
         for seed in range(3)
     ]
     table = tables.verdict_table(runs, ["H5"])
-    assert list(table["outcome"]) == ["SUPPORTED", *["supported"] * 3]
+    assert list(table["outcome"]) == ["Supported", *["supported"] * 3]
     assert list(table["measured"]) == [
         "",
         "B2: 0.111 [0.109, 0.113] (95%), n = 3",
