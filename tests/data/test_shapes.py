@@ -123,7 +123,7 @@ def test_pixels_agree_with_the_ground_truth(label: int) -> None:
 def test_raw_pixels_are_useless_for_clustering() -> None:
     train, _, _ = shapes.draw("train", 2_000)
     test, labels, _ = shapes.draw("test", 1_000)
-    bank, queries = metrics.raw_pixel_features(train), metrics.raw_pixel_features(test)
+    bank, queries = metrics.pixel_features(train, test, 256, centred=False)
     clusters = metrics.cluster(bank, queries, 10, 0, n_init=3)
     assert metrics.cluster_accuracy(labels, clusters) <= 0.20
 
