@@ -29,10 +29,12 @@ def _seeds() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_style() -> Iterator[None]:
-    """The book's style, where a test sets it, ends with that test."""
+    """The book's style, where a test sets it, ends with that test; so do its figures."""
     yield
     if (matplotlib := sys.modules.get("matplotlib")) is not None:
         matplotlib.rcdefaults()
+    if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
+        pyplot.close("all")
 
 
 @pytest.fixture(scope="session", autouse=True)

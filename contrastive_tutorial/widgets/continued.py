@@ -13,7 +13,7 @@ from contrastive_tutorial import data, norm
 from contrastive_tutorial.augment import Policy
 from contrastive_tutorial.study import Cell, Experiment
 from contrastive_tutorial.train import ContrastiveModel, Preset, seeded
-from contrastive_tutorial.train.encoders import ConvNet, ProjectionHead
+from contrastive_tutorial.train.encoders import ConvNet, MeanOverMap, ProjectionHead
 
 _IMAGES = 2_000  # training images of the lab
 
@@ -81,7 +81,7 @@ def small(seed: int) -> ContrastiveModel:
             nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(32),
             nn.ReLU(inplace=True),
-            nn.AdaptiveAvgPool2d(1),
+            MeanOverMap(),
         )
         return ContrastiveModel(ConvNet(layers, 32), ProjectionHead(32, 32, hidden=64))
 

@@ -121,6 +121,7 @@ def on_the_wire(name: str) -> int:
 
 def typeset(page: Any) -> None:
     """Wait until MathJax, where the page has it, has set every formula, in fonts that are there."""
+    page.wait_for_load_state()  # the first page leads on
     page.evaluate("Promise.resolve(window.MathJax?.startup?.promise)")
     page.evaluate("document.fonts.ready.then(() => true)")
 
@@ -276,6 +277,7 @@ def click(page: Any, widget: Any) -> None:
     """Move the first slider of a widget, or its first choice, by mouse."""
     slider = widget.locator("input[type=range]")
     if slider.count():
+        slider.first.scroll_into_view_if_needed()  # a picture of the widget may have moved it
         box = slider.first.bounding_box()
         at_end = slider.first.evaluate("(e) => Number(e.value) >= Number(e.max)")
         page.mouse.click(
@@ -325,7 +327,7 @@ def test_everything_answers_keyboard_and_mouse(browser: Any, address: str, name:
             assert widget.screenshot() != drawn, "clicked, and drew nothing"
 
 
-DRAGGED = [name for name in RUNNING if re.search(r"\bgid=", source(name))]
+DRAGGED = [name for name in RUNNING if re.search(r"(\bgid=|Formula\()", source(name))]
 
 
 def test_the_book_has_something_to_drag() -> None:

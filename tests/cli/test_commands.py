@@ -89,7 +89,7 @@ def test_report_orders_cells_and_shows_intervals(tmp_path, capsys):
 def test_doctor_reports_and_succeeds_whatever_is_missing(tmp_path, capsys):
     assert call("doctor", "--dev", folder=tmp_path / "nowhere") == 0
     out = capsys.readouterr().out
-    for topic in ("package", "device", "gpu", "data", "book", "colab", "tests"):
+    for topic in ("package", "device", "data", "book", "tests"):
         assert f"\n{topic}\n" in f"\n{out}"
     assert "0 recorded runs" in out
     assert not (tmp_path / "nowhere").exists()

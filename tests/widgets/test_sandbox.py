@@ -107,9 +107,14 @@ def test_points_train_and_can_be_dragged(tmp_path):
             arg=before,
         )
         tab.get_by_role("button", name="Pause").click()
-        assert tab.locator("[role=status]").text_content().startswith("batch-hard: loss")
+        assert (
+            tab.locator("[role=status]")
+            .text_content()
+            .startswith("batch-hard moves a linear network: loss")
+        )
         tab.get_by_label("what learns").select_option("the points themselves")
-        assert svg.get_attribute("aria-label") == before
+        points = before.replace("a linear network", "the points themselves")
+        assert svg.get_attribute("aria-label") == points
         box = tab.locator(".point").first.bounding_box()
         tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         tab.mouse.down()

@@ -200,8 +200,9 @@ function render({ model, el }) {
     curves.forEach((curve, k) => curve.setAttribute("d", trail.map((entry, i) =>
       `${i ? "L" : "M"}${(4 + i * (SIZE - 8) / Math.max(150, trail.length)).toFixed(1)},`
       + `${(SIZE + 90 - 32 * Math.min(2, entry[k])).toFixed(1)}`).join("")));
-    svg.setAttribute("aria-label", `${chosen.loss}, ${words.textContent}`);
-    if (speak) live.textContent = `${chosen.loss}: ${words.textContent}`;
+    const moved = `${chosen.loss} moves ${chosen.learns}`;
+    svg.setAttribute("aria-label", `${moved}: ${words.textContent}`);
+    if (speak) live.textContent = `${moved}: ${words.textContent}`;
     return { loss, gradient, spread };
   }
   function step() {
