@@ -14,6 +14,8 @@ import sys
 import zlib
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "HOSTILE()"
 ATTACK = f'"><img src=x onerror={MARK}></td></script><script>{MARK}</script>'
@@ -46,7 +48,10 @@ def poison(source, target):
         place.write_text(json.dumps(content), encoding="utf-8")
         for suffix in (".npz", ".umap.npz"):
             if path.with_suffix(suffix).exists():
-                place.with_suffix(suffix).symlink_to(path.with_suffix(suffix))
+                with np.load(path.with_suffix(suffix)) as arrays:
+                    # Not the entry that says to which record they belong: it was another text.
+                    kept = {name: arrays[name] for name in arrays.files if name != "record"}
+                np.savez(place.with_suffix(suffix), **kept)
 
 
 class _Tags(html.parser.HTMLParser):
@@ -79,16 +84,18 @@ def runs(markup):
 
 
 def _names(source):
-    stored, loaded, imports = set(), set(), []
+    stored, loaded, imports, parameters = set(), set(), [], set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Name):
             (stored if isinstance(node.ctx, ast.Store) else loaded).add(node.id)
+        elif isinstance(node, ast.arg):
+            parameters.add(node.arg)
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             stored.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             imports.append(ast.unparse(node))
             stored |= {(a.asname or a.name).split(".")[0] for a in node.names}
-    return stored, loaded - stored, imports
+    return stored, loaded - stored - parameters, imports
 
 
 def cells(page):
