@@ -341,7 +341,7 @@ def test_every_mark_can_be_dragged(browser: Any, address: str, name: str) -> Non
         widget = page.locator(".player", has=page.locator(".mark")).first
         widget.scroll_into_view_if_needed()
         marks = widget.locator(".mark").all()
-        assert len(marks) >= 2
+        assert marks
         for mark in marks:
             picture, before = widget.locator(".stage").screenshot(), widget.evaluate(SPOKEN)
             for across, down in [(80, 0), (-160, 0), (80, 80), (0, -160)]:
