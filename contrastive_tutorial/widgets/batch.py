@@ -8,13 +8,8 @@ page; the tests hold it to the layers of :mod:`contrastive_tutorial.norm`.
 
 from __future__ import annotations
 
-import base64
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
-from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.report import style
 from contrastive_tutorial.study import TINTS
 from contrastive_tutorial.widgets import fragment
@@ -54,7 +49,7 @@ def shared(kind: str, subsets: list[int], channels: int = 4) -> np.ndarray:
     return keys[kind]
 
 
-class BatchBuilder:
+class BatchBuilder(fragment.Piece):
     """The widget; the last line of a cell shows it.
 
     Notebooks and the book show it alive; without scripts, and in the PDF, a figure shows what
@@ -64,6 +59,8 @@ class BatchBuilder:
         html: the self-contained piece of HTML.
         summary: one sentence for places that show text only.
     """
+
+    title = _TITLE
 
     def __init__(self) -> None:
         self.summary = (
@@ -76,23 +73,12 @@ class BatchBuilder:
             for name, (gain, offset) in zip(NAMES, TINTS, strict=True)
         ]
         content = {"title": _TITLE, "patterns": patterns().tolist(), "tints": tints}
-        self._figure = _figure(self.summary)
+        figure = _figure(self.summary)
+        self.png = figure.png
         self.html = (
             fragment.fragment("batch", {"content": content}, self.summary)
-            + f"\n<noscript>{self._figure.svg}</noscript>"
+            + f"\n<noscript>{figure.svg}</noscript>"
         )
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        png = base64.b64encode(self._figure.png).decode("ascii")
-        return {"text/html": self.html, "text/plain": self.summary, "image/png": png}
-
-    def __repr__(self) -> str:
-        return f"BatchBuilder({self.summary!r})"
-
-    def save_html(self, path: str | Path) -> Path:
-        """Write one HTML file that works from the disk, without a network."""
-        atomic_write(path, fragment.page(self.html, _TITLE).encode())
-        return Path(path)
 
 
 def _figure(alt: str) -> style.Picture:

@@ -7,18 +7,15 @@ bits (a 4,096th of the panel), arrays that occur twice once, numbers exactly.
 
 from __future__ import annotations
 
-import base64
 import io
 import warnings
 from collections.abc import Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.metrics import metric
 from contrastive_tutorial.report import INK, MARKERS, PALETTE
 from contrastive_tutorial.study import CELLS, THREE
@@ -42,7 +39,7 @@ MAX_BYTES = 400_000
 _MAX_CATEGORIES = 20
 
 
-class EmbeddingExplorer:
+class EmbeddingExplorer(fragment.Piece):
     """Embeddings of several experiments side by side, with a slider over the number of subsets.
 
     The last line of a cell shows it: HTML in notebooks and in the book, a picture in the PDF and
@@ -142,29 +139,12 @@ class EmbeddingExplorer:
             f"more than {max_bytes:,}; pass fewer seeds or cells, or max_points"
         )
 
-    # ---- what the reader's front end asks for ------------------------------------------------
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {
-            "text/html": self.html,
-            "image/png": base64.b64encode(self.png).decode("ascii"),
-            "text/plain": self.summary,
-        }
-
-    def __repr__(self) -> str:
-        return f"EmbeddingExplorer({self.summary!r})"
-
     @property
     def png(self) -> bytes:
         """Every panel at every K, small, as a PNG."""
         if self._png is None:
             self._png = self._multiples()
         return self._png
-
-    def save_html(self, path: str | Path) -> Path:
-        """Write one HTML file that works from the disk, without a network."""
-        atomic_write(path, fragment.page(self.html, self.title).encode())
-        return Path(path)
 
     def as_widget(self) -> Any:
         """The same explorer as an anywidget, whose ``k``, ``seed``, ``images`` and ``selected``

@@ -10,8 +10,10 @@ JupyterLab, Colab's one-frame-per-output, VS Code, a static page and a file open
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
+import io
 import json
 import re
 from importlib import resources
@@ -221,3 +223,52 @@ h1 {{ font-size: 1.25rem; }}
 </body>
 </html>
 """
+
+
+class Piece:
+    """A widget that is one piece of HTML: what the last line of a cell asks of it.
+
+    Notebooks and the book show the HTML, the PDF and GitHub's preview the picture, if there is one,
+    and everything else the sentence.
+
+    Attributes:
+        html: the self-contained piece of HTML.
+        png: a picture in its place, or ``None``.
+        summary: one sentence in the place of both.
+        title: of the page that :meth:`save_html` writes.
+    """
+
+    html: str
+    summary: str
+    title: str
+    png: Any = None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        bundle = {"text/html": self.html, "text/plain": self.summary}
+        if self.png is not None:
+            bundle["image/png"] = base64.b64encode(self.png).decode("ascii")
+        return bundle
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.summary!r})"
+
+    def save_html(self, path: str | Path) -> Path:
+        """Write one HTML file that works from the disk, without a network."""
+        atomic_write(path, page(self.html, self.title).encode())
+        return Path(path)
+
+    def still(self, width: int) -> str:
+        """The picture as an HTML image of so many pixels, for readers without JavaScript."""
+        data = base64.b64encode(self.png).decode("ascii")
+        alt = html.escape(self.summary, quote=True)
+        return f'<img alt="{alt}" width="{width}" src="data:image/png;base64,{data}">'
+
+
+def png_of(figure: Any, dpi: int) -> bytes:
+    """A matplotlib figure as PNG, the same bytes for the same figure; the figure is closed."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()

@@ -13,12 +13,11 @@ import json
 import zlib
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from contrastive_tutorial.data.shapes import GROUNDS, HUES, SHAPES, TEXTURES
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write, in_book
+from contrastive_tutorial.files import in_book
 from contrastive_tutorial.report import PALETTE
 from contrastive_tutorial.widgets import fragment, interaction
 
@@ -125,7 +124,7 @@ _PLAIN = str.maketrans("<>&", ",.:")
 RECORDS = "recorded-results.html"
 
 
-class Lab:
+class Lab(fragment.Piece):
     """Two small networks that learn side by side in the reader's browser.
 
     The last line of a cell shows it: HTML that trains in notebooks, in the book and in a saved
@@ -144,6 +143,8 @@ class Lab:
     Raises:
         InputError: naming an unknown question or setting, or a value that it cannot have.
     """
+
+    title = "The lab"
 
     def __init__(
         self,
@@ -190,20 +191,12 @@ class Lab:
         return LabExperiment(self.settings[side])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle = {"text/html": self.html, "text/plain": self.summary}
+        bundle = super()._repr_mimebundle_()
         widget = self._alive()
         if widget is not None:
             shown = widget._repr_mimebundle_()
             bundle |= shown[0] if isinstance(shown, tuple) else shown
         return bundle
-
-    def __repr__(self) -> str:
-        return f"Lab({self.summary!r})"
-
-    def save_html(self, path: str | Path) -> Path:
-        """Write one HTML file that works from the disk, without a network."""
-        atomic_write(path, fragment.page(self.html, "The lab").encode())
-        return Path(path)
 
     def _alive(self) -> Any:
         """The anywidget whose ``settings`` Python reads, where a kernel and anywidget are."""

@@ -6,20 +6,15 @@ that needs neither kernel nor network. What a reader may move is listed in ``for
 
 from __future__ import annotations
 
-import base64
 import functools
-import html
-import io
-from pathlib import Path
 from typing import Any
 
 from contrastive_tutorial.errors import InputError, unknown
-from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.widgets import fragment
 from contrastive_tutorial.widgets.formulas import KINDS, Kind
 
 
-class Formula:
+class Formula(fragment.Piece):
     """A formula drawn live in the reader's browser, with sliders and marks to drag.
 
     The last line of a cell shows it: HTML that moves in notebooks, in the book and in a saved file;
@@ -61,33 +56,19 @@ class Formula:
                 for c in chosen.controls
             ],
         }  # fmt: skip
-        image = base64.b64encode(self._png).decode("ascii")
-        alt = html.escape(self.summary, quote=True)
-        still = f'<img alt="{alt}" width="480" src="data:image/png;base64,{image}">'
-        self.html = fragment.fragment(f"live/{chosen.file}+live", state, self.summary, still)
+        self.title = chosen.title
+        self.html = fragment.fragment(
+            f"live/{chosen.file}+live", state, self.summary, self.still(480)
+        )
 
     @functools.cached_property
-    def _png(self) -> bytes:
+    def png(self) -> bytes:
+        """The formula at its first values."""
         import matplotlib.pyplot as plt
 
         fig, ax = plt.subplots(figsize=(5, 3))
         self._kind.still(ax, self._values, self.numbers)
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-        plt.close(fig)
-        return buffer.getvalue()
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        image = base64.b64encode(self._png).decode("ascii")
-        return {"text/html": self.html, "image/png": image, "text/plain": self.summary}
-
-    def __repr__(self) -> str:
-        return f"Formula({self.summary!r})"
-
-    def save_html(self, path: str | Path) -> Path:
-        """Write one HTML file that works from the disk, without a network."""
-        atomic_write(path, fragment.page(self.html, self._kind.title).encode())
-        return Path(path)
+        return fragment.png_of(fig, 110)
 
 
 def _checked(kind: Kind, start: dict[str, Any]) -> dict[str, Any]:

@@ -18,11 +18,9 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.widgets import fragment
 from contrastive_tutorial.widgets.capture import captured, figure_text
 from contrastive_tutorial.widgets.controls import Control
@@ -63,7 +61,7 @@ class Frame:
     marks: tuple[tuple[int, float, float] | None, ...] = ()
 
 
-class Player:
+class Player(fragment.Piece):
     """A widget that plays recorded frames; the last line of a cell shows it.
 
     Notebooks and the book show HTML, the PDF and GitHub's preview the first frame as PNG, and
@@ -88,7 +86,7 @@ class Player:
         png: bytes | None,
         marks: Sequence[Mark] = (),
     ) -> None:
-        self.name = name = fragment.clean(name)
+        self.name = self.title = name = fragment.clean(name)
         self.controls = tuple(controls)
         self.num_frames = len(frames)
         self.png = png
@@ -122,20 +120,6 @@ class Player:
         packed = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)
         state = {"title": name, "packed": base64.b64encode(packed).decode("ascii")}
         self.html = fragment.fragment("player", state, self.summary)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        bundle = {"text/html": self.html, "text/plain": self.summary}
-        if self.png is not None:
-            bundle["image/png"] = base64.b64encode(self.png).decode("ascii")
-        return bundle
-
-    def __repr__(self) -> str:
-        return f"Player({self.summary!r})"
-
-    def save_html(self, path: str | Path) -> Path:
-        """Write one HTML file that works from the disk, without a network."""
-        atomic_write(path, fragment.page(self.html, self.name).encode())
-        return Path(path)
 
 
 def record(

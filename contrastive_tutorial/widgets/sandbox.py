@@ -7,20 +7,14 @@ network, or frees the points from it. The losses are the package's, of squared d
 
 from __future__ import annotations
 
-import base64
 import functools
-import html
-import io
 import math
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from contrastive_tutorial import losses
 from contrastive_tutorial.errors import InputError, unknown
-from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.report import style
 from contrastive_tutorial.widgets import fragment
 
@@ -51,7 +45,7 @@ _LOSSES = {
 }
 
 
-class Sandbox:
+class Sandbox(fragment.Piece):
     """A plane of points in the reader's browser: choose a loss, train, drag.
 
     Args:
@@ -70,6 +64,8 @@ class Sandbox:
     Raises:
         InputError: for an unknown loss, or a margin or temperature outside its range.
     """
+
+    title = _TITLE
 
     def __init__(
         self,
@@ -111,10 +107,7 @@ class Sandbox:
             "margin": margin,
             "tau": temperature,
         }
-        image = base64.b64encode(self._png).decode("ascii")
-        alt = html.escape(self.summary, quote=True)
-        still = f'<img alt="{alt}" width="340" src="data:image/png;base64,{image}">'
-        self.html = fragment.fragment("sandbox", state, self.summary, still)
+        self.html = fragment.fragment("sandbox", state, self.summary, self.still(340))
 
     def loss(self, name: str, points: Tensor, margin: float, temperature: float) -> Tensor:
         """The package's loss of ``points`` ``(30, 2)``: what the page minimises."""
@@ -124,26 +117,12 @@ class Sandbox:
         return mining(points, self.classes, margin, distance="squared")
 
     @functools.cached_property
-    def _png(self) -> bytes:
+    def png(self) -> bytes:
+        """The points where they start."""
         import matplotlib.pyplot as plt
 
         fig, ax = plt.subplots(figsize=(3.6, 3.6))
         for k in range(_CLASSES):
             ax.plot(*self.points[self.classes == k].T, style.MARKERS[k], color=style.PALETTE[k])
         ax.set(aspect="equal", xticks=[], yticks=[], title=_TITLE)
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
-        plt.close(fig)
-        return buffer.getvalue()
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        image = base64.b64encode(self._png).decode("ascii")
-        return {"text/html": self.html, "image/png": image, "text/plain": self.summary}
-
-    def __repr__(self) -> str:
-        return f"Sandbox({self.summary!r})"
-
-    def save_html(self, path: str | Path) -> Path:
-        """Write one HTML file that works from the disk, without a network."""
-        atomic_write(path, fragment.page(self.html, _TITLE).encode())
-        return Path(path)
+        return fragment.png_of(fig, 100)
