@@ -11,8 +11,13 @@ from contrastive_tutorial.errors import require_extra
 require_extra("notebook", "matplotlib", "ipywidgets")
 
 from contrastive_tutorial.widgets.batch import BatchBuilder
-from contrastive_tutorial.widgets.exercises import check_function, check_number
+from contrastive_tutorial.widgets.exercises import (
+    check_choice,
+    check_function,
+    check_number,
+)
 from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
+from contrastive_tutorial.widgets.fields import settle
 from contrastive_tutorial.widgets.fragment import save_module
 from contrastive_tutorial.widgets.interaction import interact
 from contrastive_tutorial.widgets.lab import Lab
@@ -27,8 +32,10 @@ __all__ = [
     "Lab",
     "Player",
     "Sandbox",
+    "check_choice",
     "check_function",
     "check_number",
     "interact",
     "save_module",
+    "settle",
 ]
