@@ -21,8 +21,8 @@ class Formula(fragment.Piece):
     a picture where scripts do not run; a sentence elsewhere.
 
     Args:
-        kind: ``"normals"``, ``"sweep"``, ``"vectors"``, ``"triplet"``, ``"weights"`` or
-            ``"floor"``.
+        kind: ``"normals"``, ``"sweep"``, ``"vectors"``, ``"triplet"``, ``"weights"``,
+            ``"floor"``, ``"memory"``, ``"flips"`` or ``"sheet"``.
         start: where controls stand at first, by name; the others stand at their own default.
 
     Attributes:
@@ -51,7 +51,8 @@ class Formula(fragment.Piece):
                 {
                     "name": c.name, "label": c.label, "min": c.least, "step": c.step,
                     "max": len(c.among) - 1 if c.among else c.most, "digits": c.digits,
-                    "log": c.log, "among": c.among, "value": c.position(self._values[c.name]),
+                    "log": c.log, "among": c.among, "words": c.words,
+                    "value": c.position(self._values[c.name]),
                 }
                 for c in chosen.controls
             ],

@@ -14,7 +14,7 @@ const CSS = `
 .player[data-theme="dark"] { --fg: #e6e6e6; --muted: #a9b1ba; --line: #48505a; --accent: #6cb6ff;
   --c0: #6cb6ff; --c1: #ff9a5c; --c2: #3fcfa4; --c3: #e29cc5; }
 .controls { display: grid; gap: 0.35rem 0.75rem; align-items: center;
-  grid-template-columns: max-content minmax(0, 1fr) 4.5em; }
+  grid-template-columns: max-content minmax(0, 1fr) 5.5em; }
 label { font-weight: 600; }
 input[type="range"] { width: 100%; height: 1.6rem; margin: 0; accent-color: var(--accent); }
 input[type="checkbox"] { width: 1.2rem; height: 1.2rem; justify-self: start; margin: 0.2rem 0;
@@ -31,7 +31,7 @@ text { font: 12px system-ui, sans-serif; fill: var(--fg); }
 .note { color: var(--muted); font-size: 0.8rem; margin: 0.5rem 0 0; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 @media (max-width: 30rem) {
-  .controls { grid-template-columns: minmax(0, 1fr) 4.5em; gap: 0.1rem 0.5rem; }
+  .controls { grid-template-columns: minmax(0, 1fr) 5.5em; gap: 0.1rem 0.5rem; }
   .controls label { grid-column: 1 / -1; }
 }`;
 
@@ -126,7 +126,7 @@ function render({ model, el }) {
       if (check) input.checked = values[c.name];
       else {
         input.value = values[c.name];
-        output.textContent = real(c).toFixed(c.digits);
+        output.textContent = c.words.length ? c.words[values[c.name]] : real(c).toFixed(c.digits);
         input.setAttribute("aria-valuetext", `${c.label} ${output.textContent}`);
       }
     };
