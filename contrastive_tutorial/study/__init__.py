@@ -26,7 +26,7 @@ from contrastive_tutorial.study.reproduction import reproduce
 from contrastive_tutorial.study.request import NORM_PRESET, Request
 from contrastive_tutorial.study.runner import Outcome, missing, parse_budget, plan, run, study
 from contrastive_tutorial.study.scoring import features
-from contrastive_tutorial.study.views import contrastive_loss
+from contrastive_tutorial.study.views import contrastive_loss, policies
 
 __all__ = [
     "CELLS",
@@ -51,6 +51,7 @@ __all__ = [
     "missing",
     "parse_budget",
     "plan",
+    "policies",
     "reproduce",
     "run",
     "shift",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -19,7 +20,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import metric
 from contrastive_tutorial.report import INK, MARKERS, PALETTE
 from contrastive_tutorial.study import CELLS, THREE
-from contrastive_tutorial.widgets import fragment
+from contrastive_tutorial.widgets import fragment, subsets
 from contrastive_tutorial.widgets.packing import Pool, factors, frame, pack12, spread, thumbnails
 from contrastive_tutorial.widgets.runs import (
     check_arrays,
@@ -37,6 +38,8 @@ from contrastive_tutorial.widgets.runs import (
 SHOWN = ("cluster_accuracy", "knn200", "linear_probe", "nmi")
 MAX_BYTES = 400_000
 _MAX_CATEGORIES = 20
+_PANELS = 4
+_UNTRAINED = "untrained"
 
 
 class EmbeddingExplorer(fragment.Piece):
@@ -48,18 +51,22 @@ class EmbeddingExplorer(fragment.Piece):
 
     Args:
         records: of :func:`contrastive_tutorial.records.load_records`, of one data set and preset;
+            those of the cell ``untrained`` become a mark on every bar;
             or dicts with ``cell``, ``num_subsets``, ``seed``, ``arrays`` and ``metrics`` for runs
             that were not recorded. Arrays are ``embedding`` (float ``(n, 2)``, clean test images),
             ``labels`` (int ``(n,)``) and, if wanted, ``embedding_subset`` (the same images with
             their subset's policy), ``subsets`` (int ``(n,)``) and ``factor_<name>`` (numbers
             ``(n,)``). Records without embeddings count in the metrics.
-        cells: experiments to show, the first three side by side, more on request of the reader.
+        cells: experiments to show, the first four side by side, more on request of the reader.
             By default the three of the article, as far as recorded, else the first ones found.
         class_names: one per label, at most 256; by default those that the records say.
         metrics: what to show beside the plot: names in the records, or names and labels. Those
             with a known range get a bar.
         images: uint8 ``(n, 3, H, W)`` in the order of the points, shown beside the dot that a
-            reader points at. They make the HTML about 0.5 kB an image larger.
+            reader points at. They make the HTML about 0.5 kB an image larger. Without them a
+            drawn image shows what the policy of the dot's subset does, where it has one.
+        classes: names that are in colour at first when a reader colours by class, all others
+            grey; by default all are in colour.
         seeds: whose embeddings to offer; by default as many as fit into ``max_bytes``.
         max_points: show only so many points, evenly spaced.
         title, intro: what it is called, and what a reader is told first.
@@ -83,6 +90,7 @@ class EmbeddingExplorer(fragment.Piece):
         class_names: Sequence[str] | None = None,
         metrics: Mapping[str, str] | Sequence[str] = SHOWN,
         images: Any = None,
+        classes: Sequence[str] = (),
         seeds: Sequence[int] | None = None,
         max_points: int | None = None,
         title: str = "The three experiments",
@@ -91,13 +99,19 @@ class EmbeddingExplorer(fragment.Piece):
     ) -> None:
         runs = [read(record, number) for number, record in enumerate(records)]
         check_together(runs)
+        floor = [run for run in runs if run.cell == _UNTRAINED]
         runs, self.cells = select_cells(runs, cells)
         self._runs = {(r.cell, r.num_subsets, r.seed): r for r in runs if "embedding" in r.arrays}
         self.title = fragment.clean(title)
         named = metrics if isinstance(metrics, Mapping) else {m: metric(m).short for m in metrics}
         self._metrics = {str(name): fragment.clean(str(text)) for name, text in named.items()}
         self.summaries = summaries(runs, self._metrics)
+        found = summaries([replace(run, num_subsets=0) for run in floor], self._metrics)
+        self._untrained = found.get((_UNTRAINED, 0), {})
         self.class_names = names_of(class_names, runs)
+        if absent := [name for name in classes if name not in self.class_names]:
+            raise InputError(f"classes: no class {absent[0]!r}; got {list(self.class_names)}")
+        self._classes = [self.class_names.index(name) for name in classes]
         for run in self._runs.values():
             check_arrays(run, len(self.class_names))
         recorded = sorted({run.seed for run in self._runs.values()})
@@ -110,8 +124,8 @@ class EmbeddingExplorer(fragment.Piece):
         self._points = spread(total, max_points)
         intro = intro or (
             "Every dot is a test image, placed by UMAP of what the encoder learned; the same image "
-            "has the same colour and shape in every panel. Move K: which experiment pulls the "
-            "classes apart? UMAP illustrates; the numbers below it are the evidence."
+            "has the same colour and shape in every panel. In which experiments can you see the "
+            "subset of an image? And its class? UMAP illustrates; the numbers are the evidence."
         )
         self._intro = fragment.clean(intro)
         self._settings = next(iter(runs)).setting
@@ -120,7 +134,9 @@ class EmbeddingExplorer(fragment.Piece):
         least = 1 if seeds is None else len(recorded)
         self._first = self._fit(recorded, least, max_bytes)
         if images is not None:
-            self._first["data"]["thumbs"] = thumbnails(images, total, self._points)
+            self._first["data"] |= {
+                "thumbs": thumbnails(images, total, self._points), "pictured": "image",
+            }  # fmt: skip
             self.html = fragment.fragment("explorer", self._first, self.summary)
         self._png: bytes | None = None
 
@@ -167,7 +183,7 @@ class EmbeddingExplorer(fragment.Piece):
             "data": traitlets.Dict(state["data"]).tag(sync=True),
             "k": traitlets.Int(state["k"]).tag(sync=True),
             "seed": traitlets.Int(state["seed"]).tag(sync=True),
-            "images": traitlets.Enum(["clean", "own"], "clean").tag(sync=True),
+            "images": traitlets.Enum(["clean", "own"], state["images"]).tag(sync=True),
             "selected": traitlets.Int(-1).tag(sync=True),
         }
         return type("EmbeddingExplorerWidget", (anywidget.AnyWidget,), traits)()
@@ -178,14 +194,16 @@ class EmbeddingExplorer(fragment.Piece):
         runs = {key: run for key, run in self._runs.items() if key[2] in self.seeds}
         pool = Pool()
         ks = sorted({k for _, k, _ in runs} | {k for _, k in self.summaries})
+        table = subsets.table_of(self.cells)
         low, span = frame(list(runs.values()))
-        packed: dict[str, dict[str, int]] = {}
-        subsets: dict[tuple[int, int], int] = {}
+        packed: dict[str, dict[str, Any]] = {}
+        dealt: dict[tuple[int, int], int] = {}
         for (_, k, seed), run in runs.items():
             if "subsets" in run.arrays:
-                subsets[k, seed] = pool.add(run.arrays["subsets"][self._points])
+                dealt[k, seed] = pool.add(run.arrays["subsets"][self._points])
         for (cell, k, seed), run in runs.items():
-            entry = {"k": k, "subsets": subsets.get((k, seed), -1), "own": -1}
+            entry: dict[str, Any] = {"k": k, "subsets": dealt.get((k, seed), -1), "own": -1}
+            entry["share"] = subsets.own_share(run.arrays)
             for name, array in (("clean", "embedding"), ("own", "embedding_subset")):
                 if array in run.arrays:
                     points = (run.arrays[array][self._points] - low) / span
@@ -197,7 +215,7 @@ class EmbeddingExplorer(fragment.Piece):
         }
         recorded = sorted(values)
         for cell in self.cells:
-            self._fill_gaps(cell, ks, packed, values, subsets)
+            self._fill_gaps(cell, ks, packed, values, dealt)
         per_seed = {
             seed: next(r for key, r in runs.items() if key[2] == seed) for seed in self.seeds
         }
@@ -214,7 +232,7 @@ class EmbeddingExplorer(fragment.Piece):
             "ks": ks,
             "seeds": self.seeds,
             "cells": [self._cell(cell) for cell in self.cells],
-            "shown": self.cells[:3],
+            "shown": self.cells[:_PANELS],
             "runs": packed,
             "values": values,
             "recorded": recorded,
@@ -223,10 +241,15 @@ class EmbeddingExplorer(fragment.Piece):
                 seed: pool.add(run.arrays["labels"][self._points]) for seed, run in per_seed.items()
             },
             "factors": factors(per_seed, self._points, pool),
-            "own": any(entry["own"] >= 0 for entry in packed.values()),
-            "subsets": bool(subsets),
+            "own": (own := any(entry["own"] >= 0 for entry in packed.values())),
+            "subsets": subsets.names(table, max(ks)) if dealt else [],
+            "classes": self._classes,
+            "colour": "subset" if own and dealt else "class",
         }
-        return {"data": data, "k": first, "seed": self.seeds[0], "images": "clean", "selected": -1}
+        if table and dealt:
+            data |= {"thumbs": subsets.pictures(table), "pictured": "policy"}
+        images = "own" if own else "clean"
+        return {"data": data, "k": first, "seed": self.seeds[0], "images": images, "selected": -1}
 
     def _metric(self, name: str, label: str) -> dict[str, Any]:
         known = metric(name)
@@ -236,15 +259,16 @@ class EmbeddingExplorer(fragment.Piece):
             "digits": known.digits,
             "range": None if known.low is None else [known.low, known.high],
             "chance": known.guessed(len(self.class_names)),
+            "untrained": None if (floor := self._untrained.get(name)) is None else floor.mean,
         }
 
     def _fill_gaps(
         self,
         cell: str,
         ks: Sequence[int],
-        packed: dict[str, dict[str, int]],
+        packed: dict[str, dict[str, Any]],
         values: dict[str, dict[str, list[float | None]]],
-        subsets: dict[tuple[int, int], int],
+        dealt: dict[tuple[int, int], int],
     ) -> None:
         """A cell with one policy, one BN and all negatives is the same run at every K."""
         if not ignores_subsets(cell):
@@ -256,7 +280,8 @@ class EmbeddingExplorer(fragment.Piece):
                     nearest = min(known, key=lambda other: abs(other - k))
                     packed[f"{cell}|{k}|{seed}"] = {
                         **packed[f"{cell}|{nearest}|{seed}"],
-                        "subsets": subsets.get((k, seed), -1),
+                        "subsets": dealt.get((k, seed), -1),
+                        "share": None,  # it depends on who is in which subset
                     }
         known = [k for k in ks if f"{cell}|{k}" in values]
         for k in ks:
@@ -267,12 +292,14 @@ class EmbeddingExplorer(fragment.Piece):
 
     def _cell(self, name: str) -> dict[str, str]:
         known = CELLS.get(name)
-        evaluation = {run.evaluation for key, run in self._runs.items() if key[0] == name}
+        members = [run for key, run in self._runs.items() if key[0] == name]
+        evaluation = {run.evaluation for run in members}
         return {
             "id": fragment.clean(name),
             "label": THREE.get(name, fragment.clean(name)),
             "about": known.summary if known else "",
             "evaluation": ", ".join(sorted(evaluation - {""})),
+            "own": subsets.pictured(known, members[0].definition) if known else "",
         }
 
     # ---- words and pictures ------------------------------------------------------------------
@@ -293,7 +320,7 @@ class EmbeddingExplorer(fragment.Piece):
     def _sentence(self, state: dict[str, Any]) -> str:
         first = next(iter(self._metrics), "")
         told = []
-        for cell in self.cells[:3]:
+        for cell in self.cells[:_PANELS]:
             summary = self.summaries.get((cell, state["k"]), {}).get(first)
             told.append(f"{THREE.get(cell, cell)} {summary if summary else 'not recorded'}")
         ks = ", ".join(map(str, state["data"]["ks"]))
@@ -306,7 +333,7 @@ class EmbeddingExplorer(fragment.Piece):
         import matplotlib
         import matplotlib.pyplot as plt
 
-        cells, ks, seed = self.cells[:3], self._first["data"]["ks"], self.seeds[0]
+        cells, ks, seed = self.cells[:_PANELS], self._first["data"]["ks"], self.seeds[0]
         low, span = frame([run for run in self._runs.values() if run.seed in self.seeds])
         # Names come from readers' folders: they are text, not mathematics, whatever they hold.
         with matplotlib.rc_context({"text.parse_math": False}):

@@ -93,9 +93,7 @@ def factors(per_seed: Mapping[int, Run], points: np.ndarray, pool: Pool) -> dict
 
 
 def thumbnails(images: Any, total: int, points: np.ndarray) -> dict[str, Any]:
-    """One WebP with all images, 64 a row."""
-    from PIL import Image
-
+    """One WebP with the images of these points, of ``total`` in all."""
     if hasattr(images, "cpu"):
         images = images.cpu()
     pixels = np.asarray(images)
@@ -104,15 +102,20 @@ def thumbnails(images: Any, total: int, points: np.ndarray) -> dict[str, Any]:
             f"images: expected uint8 of shape ({total}, 3, H, W), one per point, got "
             f"{pixels.dtype} of shape {pixels.shape}"
         )
+    return atlas(pixels[points])
+
+
+def atlas(pixels: np.ndarray) -> dict[str, Any]:
+    """uint8 ``(n, 3, H, W)`` as one WebP, 64 images a row, each 32 pixels wide."""
+    from PIL import Image
+
     size, columns = 32, 64
-    rows = -(-len(points) // columns)
-    atlas = Image.new("RGB", (size * columns, size * rows))
-    for place, index in enumerate(points):
-        image = Image.fromarray(pixels[index].transpose(1, 2, 0).copy())
+    page = Image.new("RGB", (size * min(columns, len(pixels)), size * -(-len(pixels) // columns)))
+    for place, image in enumerate(map(Image.fromarray, pixels.transpose(0, 2, 3, 1))):
         if image.size != (size, size):
             image = image.resize((size, size))
-        atlas.paste(image, (size * (place % columns), size * (place // columns)))
+        page.paste(image, (size * (place % columns), size * (place // columns)))
     buffer = io.BytesIO()
-    atlas.save(buffer, "webp", quality=70)
+    page.save(buffer, "webp", quality=70)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
     return {"source": f"data:image/webp;base64,{encoded}", "size": size, "columns": columns}

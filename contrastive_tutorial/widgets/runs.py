@@ -28,6 +28,7 @@ class Run:
     evaluation: str
     metrics: dict[str, float]
     class_names: tuple[str, ...] = ()
+    definition: int = 1
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -52,6 +53,7 @@ def read(record: Any, number: int) -> Run:
     else:
         names = (
             "cell", "num_subsets", "seed", "metrics", "data", "preset", "evaluation", "class_names",
+            "hyperparameters",
         )  # fmt: skip
         content = {name: getattr(record, name) for name in names if hasattr(record, name)}
     for name in ("cell", "num_subsets", "metrics"):
@@ -66,6 +68,7 @@ def read(record: Any, number: int) -> Run:
             evaluation=str(content.get("evaluation", "")),
             metrics={str(name): float(value) for name, value in dict(content["metrics"]).items()},
             class_names=tuple(str(name) for name in content.get("class_names", ())),
+            definition=int(dict(content.get("hyperparameters", {})).get("definition", 1)),
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: cell, num_subsets, seed or metrics: {error}") from error

@@ -19,7 +19,7 @@ from PIL import Image
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import METRICS
-from contrastive_tutorial.widgets import fragment
+from contrastive_tutorial.widgets import fragment, subsets
 from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
 
 CELLS = ("B0", "S-P1", "M-P1")
@@ -211,7 +211,9 @@ def test_which_cells_are_shown():
     records = study(cells=(*CELLS, "M-bn", "GN"))
     assert EmbeddingExplorer(records).cells == list(CELLS)
     more = EmbeddingExplorer(records, cells=["M-bn", "B0", "GN", "S-P1"])
-    assert state(more)["data"]["shown"] == ["M-bn", "B0", "GN"]
+    assert state(more)["data"]["shown"] == ["M-bn", "B0", "GN", "S-P1"]
+    five = EmbeddingExplorer(records, cells=["M-bn", "B0", "GN", "S-P1", "M-P1"])
+    assert state(five)["data"]["shown"] == ["M-bn", "B0", "GN", "S-P1"]
     assert EmbeddingExplorer(study(cells=("GN", "M-bn"))).cells == ["GN", "M-bn"]
 
 
@@ -228,6 +230,91 @@ def test_class_names():
     records[-1].class_names = names = [f"own {i}" for i in range(12)]
     assert EmbeddingExplorer(records).class_names == tuple(names)
     assert EmbeddingExplorer(records, class_names=["one"] * 10).class_names[0]
+
+
+def test_it_opens_on_subsets_where_runs_kept_them_and_on_two_classes_when_asked():
+    explorer = EmbeddingExplorer(study(), classes=("airplane", "frog"))
+    opened_on = state(explorer)
+    assert (opened_on["k"], opened_on["images"], opened_on["data"]["colour"]) == (
+        10,
+        "own",
+        "subset",
+    )
+    assert opened_on["data"]["classes"] == [0, 6]
+    records = study()
+    for record in records:
+        record.content.pop("embedding_subset", None)
+    plain = state(EmbeddingExplorer(records))
+    assert (plain["images"], plain["data"]["colour"]) == ("clean", "class")
+
+
+def test_subsets_carry_the_names_of_their_policies_where_all_panels_agree():
+    data = state(EmbeddingExplorer(study(ks=(10, 20))))["data"]
+    assert data["subsets"][2::10] == ["2 grayscale", "12 grayscale"]
+    assert len(data["subsets"]) == 20
+    assert (data["pictured"], data["thumbs"]["count"]) == ("policy", 10)
+    for cells in (("S-P1", "S-P1c"), ("B0",), ("mine",)):  # two tables, one policy, nobody knows
+        data = state(EmbeddingExplorer(study(cells=cells), cells=cells))["data"]
+        assert data["subsets"][2] == "subset 2"
+        assert "thumbs" not in data
+    one = [record for record in study(cells=("S-P1",)) if record.content]
+    del one[0].content["subsets"], one[1].content["subsets"], one[2].content["subsets"]
+    assert state(EmbeddingExplorer(one))["data"]["subsets"] == []
+
+
+def test_a_policy_is_pictured_as_it_treats_an_image():
+    thumbs = subsets.pictures(subsets.table_of(["S-P1"]))
+    atlas = Image.open(io.BytesIO(base64.b64decode(thumbs["source"].split(",")[1])))
+    weak, _, gray, dark, *_ = np.split(np.asarray(atlas.convert("RGB")).astype(int), 10, axis=1)
+    assert np.ptp(gray, axis=2).mean() < 4 < np.ptp(weak, axis=2).mean()
+    assert dark.mean() < weak.mean() - 40
+
+
+@pytest.mark.parametrize(
+    ("cell", "definition", "words"),
+    [
+        ("B0", 1, "each image with the one policy of this experiment"),
+        ("B0", 2, "each image with its subset's policy"),
+        ("M-P1", 1, "each image with its subset's policy, through its subset's branch"),
+        ("M-bn", 2, "each image with its subset's policy"),
+    ],
+)
+def test_every_panel_says_what_its_images_were_given(cell, definition, words):
+    records = study(cells=(cell,))
+    for record in records:
+        record.hyperparameters = {"definition": definition}
+    (shown,) = state(EmbeddingExplorer(records, cells=[cell]))["data"]["cells"]
+    assert shown["own"] == words
+
+
+def test_untrained_networks_are_a_mark_and_no_panel():
+    floor = [
+        FakeRecord("untrained", k, seed, metrics={"knn200": 0.3 + 0.1 * seed})
+        for k in (1, 10)
+        for seed in (0, 1)
+    ]
+    explorer = EmbeddingExplorer([*study(), *floor], metrics=("cluster_accuracy", "knn200"))
+    assert explorer.cells == list(CELLS)
+    marks = [m["untrained"] for m in state(explorer)["data"]["metrics"]]
+    assert marks == [None, pytest.approx(0.35)]
+
+
+def test_own_neighbours_are_counted_where_features_were_kept():
+    rng = np.random.default_rng(0)
+    marked = np.repeat(np.eye(4), 30, axis=0) + rng.normal(0, 0.01, (120, 4))
+    dealt = np.repeat(np.arange(4), 30)
+    assert subsets.own_share({"features_subset": marked, "subsets": dealt}) == 1
+    mixed = subsets.own_share({"features_subset": rng.normal(size=(120, 4)), "subsets": dealt})
+    assert 0.1 < mixed < 0.4
+    # Neighbours of features that were centred are those of a distance, not of an angle.
+    line = np.linspace(-1, 1, 40)[:, None] * np.ones(3)
+    assert subsets.own_share({"features_subset": line, "subsets": np.arange(40) // 20}) > 0.85
+    for poor in (
+        {},
+        {"features_subset": marked},
+        {"features_subset": marked[:5], "subsets": dealt[:5]},
+    ):
+        assert subsets.own_share(poor) is None
 
 
 def test_only_metrics_with_a_range_get_a_bar():
@@ -254,11 +341,11 @@ def test_thumbnails_come_in_the_order_of_the_points():
     explorer = EmbeddingExplorer(study(), images=images)
     thumbs = state(explorer)["data"]["thumbs"]
     atlas = Image.open(io.BytesIO(base64.b64decode(thumbs["source"].split(",")[1])))
-    assert atlas.size == (64 * 32, 32)
+    assert atlas.size == (40 * 32, 32)
     red = np.asarray(atlas)[16, [7 * 32 + 16, 8 * 32 + 16], 0]
     assert red[0] > 200
     assert red[1] < 50
-    assert "thumbs" not in state(EmbeddingExplorer(study()))["data"]
+    assert state(explorer)["data"]["pictured"] == "image"
     with pytest.raises(InputError, match=r"images: expected uint8 of shape \(40, 3, H, W\)"):
         EmbeddingExplorer(study(), images=images[:3])
 
@@ -295,7 +382,7 @@ def test_as_widget_is_the_same_file_with_state_to_observe(monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", types.SimpleNamespace(AnyWidget=AnyWidget))
     widget = EmbeddingExplorer(study()).as_widget()
     assert widget._esm.rstrip().endswith("export default { render };")
-    assert (widget.k, widget.seed, widget.images, widget.selected) == (10, 0, "clean", -1)
+    assert (widget.k, widget.seed, widget.images, widget.selected) == (10, 0, "own", -1)
     assert widget.data["ks"] == [1, 5, 10]
     seen = []
     widget.observe(lambda change: seen.append(change["new"]), "k")
@@ -379,6 +466,7 @@ def test_bad_choices_are_named():
         ({"class_names": "airplane"}, "class_names: expected a list of names"),
         ({"class_names": ["a", "b"]}, "labels: 2 class names allow 0 to 1"),
         ({"max_points": 0}, "max_points: expected at least 1"),
+        ({"classes": ["frog", "newt"]}, "classes: no class 'newt'"),
     ):
         with pytest.raises(InputError, match=message):
             EmbeddingExplorer(study(), **options)
@@ -469,6 +557,10 @@ def test_the_mouse_moves_everything(page):
     with opened(page, color_scheme="dark", viewport={"width": 1100, "height": 900}) as tab:
         first, words = still(tab), labels_of(tab)
         assert len(set(first)) == 3
+        assert "Split, K = 10: 300 augmented test images as dots, coloured by subset." in words[1]
+        tab.get_by_label("Colour by").select_option("class")
+        tab.get_by_role("radio", name="clean").check()
+        first, words = still(tab), labels_of(tab)
         assert "Split, K = 10: 300 clean test images as dots, coloured by class." in words[1]
         assert "cluster acc. 0.310 ± " in words[1]
         tab.locator("#k").fill("0")
@@ -513,7 +605,7 @@ def test_pointing_is_linked_and_the_wheel_waits_for_a_click(page):
         tab.mouse.wheel(0, -300)
         tab.mouse.move(5, 5)
         zoomed = still(tab)
-        assert zoomed[1] != hovered[1]
+        assert all(a != b for a, b in zip(zoomed, hovered, strict=True))  # all panels zoom
         x, y = box["x"] + middle["x"], box["y"] + middle["y"]
         tab.mouse.move(5, 5)
         tab.mouse.move(x, y)
@@ -525,11 +617,56 @@ def test_pointing_is_linked_and_the_wheel_waits_for_a_click(page):
         tab.mouse.move(x + 40, y + 30, steps=4)
         tab.mouse.up()
         assert still(tab)[1] != zoomed[1]
-        tab.get_by_role("button", name="Show all: Split").click()
+        tab.get_by_role("button", name="Show the whole picture").click()
         tab.mouse.move(5, 5)
         canvas.click(position={"x": 2, "y": 2})  # a click beside every dot lets go
         tab.mouse.move(5, 5)
         assert still(tab) == before
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_panels_stay_where_they_are_and_a_name_shows_its_subset_alone(page):
+    with opened(page, viewport={"width": 1100, "height": 900}) as tab:
+        stages = tab.locator(".stage")
+        before, everything = stages.nth(1).bounding_box(), still(tab)
+        for place in ("0", "1", "2"):
+            tab.locator("#k").fill(place)
+            assert stages.nth(1).bounding_box() == before
+        assert stages.locator("button").count() == 0  # nothing covers the dots
+        name = tab.get_by_role("button", name="2 grayscale")
+        name.hover()
+        tab.locator(".readout", has_text="Only 2 grayscale in colour").wait_for()
+        alone = still(tab)
+        assert all(a != b for a, b in zip(alone, everything, strict=True))
+        name.click()
+        tab.mouse.move(5, 5)
+        assert still(tab) == alone
+        spoken(tab, "Showing only 2 grayscale.")
+        tab.locator("#k").fill("0")  # one subset: the other names wait, and keep their room
+        assert not name.is_visible()
+        assert stages.nth(1).bounding_box() == before
+    with opened(page, viewport={"width": 1280, "height": 900}) as tab:
+        assert tab.locator(".stage").first.bounding_box()["width"] >= 300
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_four_panels_stand_two_and_two_with_their_numbers_beside(tmp_path):
+    floor = FakeRecord("untrained", metrics={"cluster_accuracy": 0.15})
+    records = [*study(cells=(*CELLS, "M-P0")), floor]
+    explorer = EmbeddingExplorer(records, cells=[*CELLS, "M-P0"], classes=("airplane", "frog"))
+    for width in (960, 390):
+        file = explorer.save_html(tmp_path / "four.html")
+        with opened(file, viewport={"width": width, "height": 900}) as tab:
+            boxes = [stage.bounding_box() for stage in tab.locator(".stage").all()]
+            assert len(boxes) == 4
+            assert boxes[0]["y"] == boxes[1]["y"] < boxes[2]["y"] == boxes[3]["y"]
+            assert all(box["width"] == box["height"] for box in boxes)
+            assert boxes[0]["width"] >= (300 if width > 900 else 140)
+            assert tab.locator(".floor").first.evaluate("node => node.style.left") == "15%"
+            tab.get_by_label("Colour by").select_option("class")
+            assert tab.locator(".chip[aria-pressed=true]").all_inner_texts() == ["airplane", "frog"]
 
 
 @pytest.mark.browser
@@ -564,12 +701,11 @@ def test_the_keyboard_reaches_everything(page):
         selected = still(tab)
         tab.keyboard.press("+")
         zoomed = still(tab)
-        assert zoomed[2] != selected[2]
-        assert zoomed[:2] == selected[:2]
+        assert all(a != b for a, b in zip(zoomed, selected, strict=True))
         tab.keyboard.press("Shift+ArrowRight")
         assert still(tab)[2] != zoomed[2]
         tab.keyboard.press("0")
-        assert still(tab)[2] == selected[2]
+        assert still(tab) == selected
         tab.keyboard.press("Escape")
         tab.locator(".readout", has_text="Point at a dot").wait_for()
 
@@ -636,11 +772,11 @@ def test_python_sets_what_is_shown_and_nothing_is_left_behind(tmp_path):
     )
     with opened(tmp_path / "widget.html", viewport={"width": 1100, "height": 900}) as tab:
         before = still(tab)
-        tab.evaluate("model.set('images', 'own')")
-        assert tab.get_by_role("radio", name="with their subset's policy").is_checked()
-        assert still(tab)[1] != before[1]
         tab.evaluate("model.set('images', 'clean')")
         assert tab.get_by_role("radio", name="clean").is_checked()
+        assert still(tab)[1] != before[1]
+        tab.evaluate("model.set('images', 'own')")
+        assert tab.get_by_role("radio", name="with their subset's policy").is_checked()
         assert still(tab) == before
         first = tab.locator(".panel").first
         assert first.locator(".metric").count() == 2

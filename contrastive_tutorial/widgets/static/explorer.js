@@ -6,7 +6,7 @@ const CSS = `
 * { box-sizing: border-box; }
 .explorer { container-type: inline-size; --fg: #1f2328; --muted: #57606a; --line: #d0d7de; --field: #ffffff; --soft: #f4f6f8;
   --accent: #0a5fa8; color: var(--fg); font-size: 0.875rem; line-height: 1.4;
-  border: 1px solid var(--line); border-radius: 8px; padding: 0.7rem 0.8rem; margin: 0.4rem 0; }
+  border: 1px solid var(--line); border-radius: 8px; padding: 0.6rem; margin: 0.4rem 0; }
 .explorer[data-theme="dark"] { --fg: #e6e6e6; --muted: #a9b1ba; --line: #48505a; --field: #22272e;
   --soft: #1c2128; --accent: #6cb6ff; }
 p { margin: 0; }
@@ -42,18 +42,24 @@ button:hover, select:hover { border-color: var(--accent); }
 .chip svg { width: 0.8rem; height: 0.8rem; flex: none; }
 .chip[aria-pressed="true"] { border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent);
   font-weight: 600; }
-.chips-on .chip[aria-pressed="false"] { opacity: 0.72; }
+.chip:disabled { visibility: hidden; } /* room for the most subsets: nothing jumps when K moves */
+.legend .unused { visibility: hidden; }
 .ramp { flex: 0 1 12rem; height: 0.8rem; border-radius: 4px; }
-.panels { display: grid; gap: 0 0.9rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 12.5rem), 1fr)); }
-.panel { min-width: 0; display: grid; grid-row: span 4; grid-template-rows: subgrid; gap: 0; }
+.panels { display: grid; gap: 0 0.6rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 12.5rem), 1fr)); }
+.panel { min-width: 0; display: grid; grid-row: span 5; grid-template-rows: subgrid; gap: 0; }
+.panels.four { grid-template-columns: 1fr 1fr; }
+.panels.four .panel { grid-template-columns: minmax(0, 1fr) 8rem; column-gap: 0.6rem; }
+.panels.four .metric { grid-template-columns: minmax(0, 1fr); }
+.panels.four .head { grid-column: 1 / -1; }
+.panels.four .stage { grid-row: 2 / span 4; align-self: start; margin-bottom: 0.9rem; }
+.panels.four .metrics { margin-top: 0; }
 .head { padding-bottom: 0.35rem; }
 .head strong, .head select { font-size: 1rem; }
 .head p { color: var(--muted); font-size: 0.8rem; }
 .stage { position: relative; border: 1px solid var(--line); border-radius: 6px; overflow: hidden;
   aspect-ratio: 1; }
 canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block; }
-.zoom { position: absolute; top: 0.3rem; right: 0.3rem; display: flex; gap: 0.2rem; }
-.zoom button { width: 1.75rem; padding: 0; opacity: 0.85; line-height: 1; }
+.zoom button { min-width: 1.75rem; line-height: 1; }
 .metrics { margin: 0.5rem 0 0; display: grid; gap: 0.3rem; }
 .metric { display: grid; grid-template-columns: 1fr auto; gap: 0 0.5rem; align-items: baseline; }
 .metric dt { color: var(--muted); font-size: 0.8rem; }
@@ -62,15 +68,18 @@ canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block
   background: var(--soft); }
 .metric .fill { position: absolute; top: 0; bottom: 0; background: var(--accent); opacity: 0.45;
   border-radius: 3px; }
-.metric .chance { position: absolute; top: -0.1rem; bottom: -0.1rem; border-left: 1px dashed var(--fg); }
+.metric .chance, .metric .floor { position: absolute; top: -0.1rem; bottom: -0.1rem;
+  border-left: 1px dashed var(--fg); }
+.metric .floor { border-left: 2px solid #c46c9c; }
 .metric .whisker { position: absolute; top: 0.02rem; bottom: 0.02rem; border: solid var(--fg);
   border-width: 0 1px; background: linear-gradient(var(--fg), var(--fg)) center / 100% 1px no-repeat; }
-.metrics + p { color: var(--muted); font-size: 0.75rem; margin: 0.3rem 0 0.6rem; }
+.share { font-size: 0.8rem; font-weight: 600; margin-top: 0.4rem; }
+.basis { color: var(--muted); font-size: 0.75rem; margin: 0.3rem 0 0.6rem; }
 .readout { display: flex; align-items: center; gap: 0.6rem; min-height: 2.1rem; margin-top: 0.2rem;
   overflow-wrap: anywhere; }
 .readout canvas { position: static; width: 64px; height: 64px; image-rendering: pixelated; flex: none;
   border-radius: 4px; }
-.readout:not(.tall) canvas { display: none; }
+.readout:not(.tall) canvas, .readout canvas.unused { display: none; }
 .readout.tall { min-height: 68px; }
 .note { color: var(--muted); font-size: 0.78rem; margin-top: 0.4rem; }
 details { margin-top: 0.4rem; }
@@ -85,11 +94,14 @@ tr.now > * { background: var(--soft); font-weight: 600; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
 [hidden] { display: none !important; }
-@container (max-width: 36rem) { /* swipe between panels, so that the slider stays in sight */
-  .panels { grid-template-columns: none; grid-auto-flow: column; grid-auto-columns: min(80%, 20rem);
-    grid-template-rows: repeat(4, auto); overflow-x: auto; scroll-snap-type: x proximity;
-    padding: 3px; }
-  .panel { scroll-snap-align: center; }
+@container (max-width: 36rem) { /* two and two, so that panels stand side by side */
+  .panels, .panels.four { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 0.5rem; }
+  .panels.four .panel { grid-template-columns: minmax(0, 1fr); }
+  .panels.four .stage { grid-row: auto; margin-bottom: 0.5rem; }
+  .metric { grid-template-columns: minmax(0, 1fr); }
+  .head p { font-size: 0.72rem; }
+  .legend { flex-wrap: nowrap; overflow-x: auto; padding: 3px; }
+  .legend > * { flex: none; }
 }
 `;
 
@@ -206,14 +218,16 @@ function render({ model, el }) {
     k: data.ks.includes(model.get("k")) ? model.get("k") : data.ks[data.ks.length - 1],
     seed: data.seeds.includes(model.get("seed")) ? model.get("seed") : data.seeds[0],
     own: model.get("images") === "own" && data.own,
-    colour: "class",
-    only: new Set(),
+    colour: data.colour,
+    only: new Set(data.colour === "class" ? data.classes : []),
+    alone: -1, // the value of a chip that is pointed at
     hover: -1,
     pinned: -1,
   };
   const runOf = (cell) => data.runs[`${cell}|${ui.k}|${ui.seed}`];
   const valuesOf = (cell, k = ui.k) => data.values[`${cell}|${k}`] || {};
   const cellOf = (id) => data.cells.find((cell) => cell.id === id);
+  const titleOf = ({ label, id }) => (label === id ? id : `${label} (${id})`);
   const anyRun = () => panels.map((panel) => runOf(panel.cell)).find(Boolean);
 
   const zeros = new Uint8Array(count);
@@ -222,12 +236,13 @@ function render({ model, el }) {
     if (ui.colour === "subset") return run.subsets >= 0 ? bytes(run.subsets) : zeros;
     return bytes(data.factors[ui.colour].values[ui.seed]);
   }
-  const isShown = (value) => !ui.only.size || ui.only.has(value);
+  const isShown = (value) => (ui.alone >= 0 ? value === ui.alone
+    : !ui.only.size || ui.only.has(value));
   const isRamp = () => !["class", "subset"].includes(ui.colour)
     && data.factors[ui.colour].kind === "range";
   function categoryNames() {
     if (ui.colour === "class") return data.names;
-    if (ui.colour === "subset") return Array.from({ length: ui.k }, (_, k) => `subset ${k}`);
+    if (ui.colour === "subset") return data.subsets;
     return data.factors[ui.colour].names || [];
   }
   const colourOf = (value) => isRamp() ? rampColour(value)
@@ -254,8 +269,12 @@ function render({ model, el }) {
   const thumb = element("canvas", { width: 64, height: 64, "aria-hidden": "true" });
   const readoutText = element("span");
   readout.append(thumb, readoutText);
+  const marked = (what) => data.metrics.some((metric) => metric.range && metric[what] !== null);
+  const note = [data.note, "Numbers: mean ± half of the 95% t interval over seeds.",
+    marked("chance") ? "Dashed mark: guessing." : "",
+    marked("untrained") ? "Pink mark: the untrained network." : ""].filter(Boolean).join(" ");
   root.append(element("p", { class: "intro" }, data.intro), controls, legend, grid, readout,
-    element("p", { class: "note" }, data.note), table(), status);
+    element("p", { class: "note" }, note), table(), status);
   shadow.append(element("style", {}, CSS), root);
 
   let speaking = 0;
@@ -296,44 +315,44 @@ function render({ model, el }) {
     imagesField.append(element("label", {}, input, text));
   }
   if (data.own) controls.append(imagesField);
-  const colours = [["class", "class"], ...(data.subsets ? [["subset", "subset"]] : []),
+  const colours = [["class", "class"], ...(data.subsets.length ? [["subset", "subset"]] : []),
     ...Object.keys(data.factors).map((name) => [name, name.replaceAll("_", " ")])];
   if (colours.length > 1) {
     selectField("colour", "Colour by", colours, (value) => {
       ui.colour = value;
-      ui.only.clear();
+      ui.only = new Set(value === "class" ? data.classes : []);
       drawLegend();
       refresh();
       say(`Coloured by ${value}.`);
-    });
+    }).value = ui.colour;
   }
+  const zoom = element("div", { class: "field zoom", role: "group", "aria-label": "Zoom, all panels" });
+  for (const [sign, what, factor] of [["+", "Zoom in", 1.6], ["−", "Zoom out", 1 / 1.6],
+    ["Whole picture", "Show the whole picture", 0]]) {
+    zoom.append(element("button", { type: "button", title: what, "aria-label": what,
+      click: () => zoomAt(factor, 0.5, 0.5) }, sign));
+  }
+  controls.append(zoom);
 
   // ---- panels ----------------------------------------------------------------------------
   const sizes = new ResizeObserver(() => panels.forEach(fit));
+  const view = { scale: 1, x: 0, y: 0 }; // of all panels: the embeddings are aligned
   const panels = data.shown.map((cell, index) => makePanel(cell, index));
   grid.append(...panels.map((panel) => panel.node));
+  grid.classList.toggle("four", panels.length === 4);
 
   function makePanel(cell, index) {
-    const panel = { cell, scale: 1, x: 0, y: 0, now: null, from: null, to: null, since: 0,
-      side: 0 };
+    const panel = { cell, now: null, from: null, to: null, since: 0, side: 0 };
     const title = data.cells.length > data.shown.length
       ? element("select", { "aria-label": `Experiment in panel ${index + 1}` },
-        ...data.cells.map((other) => element("option", { value: other.id },
-          `${other.label} (${other.id})`)))
+        ...data.cells.map((other) => element("option", { value: other.id }, titleOf(other))))
       : element("strong");
     const about = element("p");
     const canvas = element("canvas", { role: "img" });
     const stage = element("div", { class: "stage", tabindex: 0, role: "application" });
-    const zoom = element("div", { class: "zoom" });
     const metrics = element("dl", { class: "metrics" });
-    const basis = element("p");
-    for (const [sign, what, factor] of [["+", "Zoom in", 1.6], ["−", "Zoom out", 1 / 1.6],
-      ["⟲", "Show all", 0]]) {
-      const button = element("button", { type: "button", title: what }, sign);
-      button.addEventListener("click", () => zoomAt(panel, factor, 0.5, 0.5));
-      zoom.append(button);
-      (panel.buttons = panel.buttons || []).push([button, what]);
-    }
+    const basis = element("p", { class: "basis" });
+    const share = element("p", { class: "share" });
     if (title.tagName === "SELECT") {
       title.value = cell;
       title.addEventListener("change", () => {
@@ -342,11 +361,11 @@ function render({ model, el }) {
         say(describe(panel));
       });
     }
-    stage.append(canvas, zoom);
-    Object.assign(panel, { title, about, canvas, stage, metrics, basis,
+    stage.append(canvas);
+    Object.assign(panel, { title, about, canvas, stage, metrics, basis, share,
       context: canvas.getContext("2d"),
       node: element("div", { class: "panel" }, element("div", { class: "head" }, title, about),
-        stage, metrics, basis) });
+        stage, share, metrics, basis) });
     listen(panel);
     return panel;
   }
@@ -355,34 +374,34 @@ function render({ model, el }) {
   function at(panel, i) {
     const room = panel.side * (1 - 2 * EDGE);
     const offset = panel.side * EDGE;
-    return [offset + (panel.now[2 * i] - panel.x) * panel.scale * room,
-      offset + (panel.now[2 * i + 1] - panel.y) * panel.scale * room];
+    return [offset + (panel.now[2 * i] - view.x) * view.scale * room,
+      offset + (panel.now[2 * i + 1] - view.y) * view.scale * room];
   }
-  function unit(panel, part) { // part of the panel's side -> data coordinate, relative to x or y
-    return (part - EDGE) / (1 - 2 * EDGE) / panel.scale;
+  function unit(part) { // part of a panel's side -> data coordinate, relative to x or y
+    return (part - EDGE) / (1 - 2 * EDGE) / view.scale;
   }
 
-  function zoomAt(panel, factor, px, py) {
-    const before = [panel.x + unit(panel, px), panel.y + unit(panel, py)];
-    panel.scale = factor ? Math.min(24, Math.max(1, panel.scale * factor)) : 1;
-    panel.x = before[0] - unit(panel, px);
-    panel.y = before[1] - unit(panel, py);
-    settle(panel);
+  function zoomAt(factor, px, py) {
+    const before = [view.x + unit(px), view.y + unit(py)];
+    view.scale = factor ? Math.min(24, Math.max(1, view.scale * factor)) : 1;
+    view.x = before[0] - unit(px);
+    view.y = before[1] - unit(py);
+    settle();
   }
-  function settle(panel) {
-    const span = 1 - 1 / panel.scale;
-    panel.x = Math.min(span, Math.max(0, panel.x));
-    panel.y = Math.min(span, Math.max(0, panel.y));
-    panel.stage.style.touchAction = panel.scale > 1 ? "none" : "pan-x pan-y";
+  function settle() {
+    const span = 1 - 1 / view.scale;
+    view.x = Math.min(span, Math.max(0, view.x));
+    view.y = Math.min(span, Math.max(0, view.y));
+    for (const { stage } of panels) stage.style.touchAction = view.scale > 1 ? "none" : "pan-x pan-y";
     schedule();
   }
 
   function reveal(panel, i) {
     const [x, y] = at(panel, i);
     if (x > 0 && y > 0 && x < panel.side && y < panel.side) return;
-    panel.x = panel.now[2 * i] - 0.5 / panel.scale;
-    panel.y = panel.now[2 * i + 1] - 0.5 / panel.scale;
-    settle(panel);
+    view.x = panel.now[2 * i] - 0.5 / view.scale;
+    view.y = panel.now[2 * i + 1] - 0.5 / view.scale;
+    settle();
   }
 
   function nearest(panel, px, py) {
@@ -409,18 +428,18 @@ function render({ model, el }) {
       return [event.clientX - box.left, event.clientY - box.top];
     };
     panel.canvas.addEventListener("pointerdown", (event) => {
-      grip = { start: place(event), x: panel.x, y: panel.y, moved: false };
+      grip = { start: place(event), x: view.x, y: view.y, moved: false };
       armed = true;
-      if (panel.scale > 1) panel.canvas.setPointerCapture(event.pointerId);
+      if (view.scale > 1) panel.canvas.setPointerCapture(event.pointerId);
     });
     panel.canvas.addEventListener("pointermove", (event) => {
       const [px, py] = place(event);
-      if (grip && panel.scale > 1 && event.buttons) {
-        const room = panel.side * (1 - 2 * EDGE) * panel.scale;
+      if (grip && view.scale > 1 && event.buttons) {
+        const room = panel.side * (1 - 2 * EDGE) * view.scale;
         grip.moved = grip.moved || Math.hypot(px - grip.start[0], py - grip.start[1]) > 4;
-        panel.x = grip.x - (px - grip.start[0]) / room;
-        panel.y = grip.y - (py - grip.start[1]) / room;
-        settle(panel);
+        view.x = grip.x - (px - grip.start[0]) / room;
+        view.y = grip.y - (py - grip.start[1]) / room;
+        settle();
       } else {
         point("hover", nearest(panel, px, py));
       }
@@ -434,26 +453,26 @@ function render({ model, el }) {
       stage.addEventListener(leaving, () => { armed = false; });
     }
     stage.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && (!armed || (event.deltaY > 0 && panel.scale === 1))) return;
+      if (!event.ctrlKey && (!armed || (event.deltaY > 0 && view.scale === 1))) return;
       event.preventDefault();
       const [px, py] = place(event);
-      zoomAt(panel, Math.exp(-event.deltaY * 0.002), px / panel.side, py / panel.side);
+      zoomAt(Math.exp(-event.deltaY * 0.002), px / panel.side, py / panel.side);
     }, { passive: false });
     stage.addEventListener("keydown", (event) => {
       if (event.target !== stage) return;
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       const pan = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
-      if (event.key === "+" || event.key === "=") zoomAt(panel, 1.6, 0.5, 0.5);
-      else if (event.key === "-") zoomAt(panel, 1 / 1.6, 0.5, 0.5);
-      else if (event.key === "0") zoomAt(panel, 0, 0.5, 0.5);
+      if (event.key === "+" || event.key === "=") zoomAt(1.6, 0.5, 0.5);
+      else if (event.key === "-") zoomAt(1 / 1.6, 0.5, 0.5);
+      else if (event.key === "0") zoomAt(0, 0.5, 0.5);
       else if (event.key === "Escape") {
         armed = false;
         point("pinned", -1);
       }
       else if (step && event.shiftKey) {
-        panel.x += (0.15 / panel.scale) * pan[event.key][0];
-        panel.y += (0.15 / panel.scale) * pan[event.key][1];
-        settle(panel);
+        view.x += (0.15 / view.scale) * pan[event.key][0];
+        view.y += (0.15 / view.scale) * pan[event.key][1];
+        settle();
       } else if (step) {
         const run = runOf(panel.cell);
         if (!run) return;
@@ -496,7 +515,10 @@ function render({ model, el }) {
   function pointWords(i) {
     const run = anyRun();
     const parts = [`Test image ${i}`, data.names[bytes(data.labels[ui.seed])[i]]];
-    if (run && run.subsets >= 0) parts.push(`subset ${bytes(run.subsets)[i]}`);
+    if (run && run.subsets >= 0) {
+      const name = data.subsets[bytes(run.subsets)[i]];
+      parts.push(name.startsWith("subset") ? name : `subset ${name}`);
+    }
     for (const [name, factor] of Object.entries(data.factors)) {
       const value = bytes(factor.values[ui.seed])[i];
       parts.push(`${name.replaceAll("_", " ")} ${factor.kind === "range"
@@ -505,22 +527,33 @@ function render({ model, el }) {
     }
     return parts.join(" · ");
   }
+  // What is pictured beside the words: an image by its number, or what a policy does to a drawn one.
+  function pictured(i) {
+    if (!data.thumbs || data.pictured === "image") return i;
+    const run = anyRun();
+    if (i >= 0) return run && run.subsets >= 0 ? bytes(run.subsets)[i] % data.thumbs.count : -1;
+    return ui.colour === "subset" && ui.alone >= 0 ? ui.alone % data.thumbs.count : -1;
+  }
+  const touch = matchMedia("(hover: none)").matches;
   function readPoint() {
     const i = active();
-    readoutText.textContent = i < 0
-      ? "Point at a dot (or press the arrow keys in a panel): the same test image lights up in every panel. Click a panel to zoom with the wheel."
-      : pointWords(i);
+    const place = pictured(i);
+    const drawn = place >= 0 && data.pictured === "policy"
+      ? ` (Pictured: its policy on a drawn ${data.thumbs.of}.)` : "";
+    readoutText.textContent = (i >= 0 ? pointWords(i)
+      : ui.alone >= 0 ? `Only ${categoryNames()[ui.alone]} in colour; click to keep it so.`
+        : touch ? "Tap a dot: the same test image lights up in every panel."
+          : "Point at a dot (or press the arrow keys in a panel): the same test image lights up in every panel. Click a panel, and the wheel zooms.")
+      + drawn;
     readout.classList.toggle("tall", Boolean(atlas));
-    thumb.hidden = i < 0;
-    if (atlas && atlas.complete) {
+    thumb.classList.toggle("unused", place < 0);
+    if (atlas && atlas.complete && place >= 0) {
       const { size, columns } = data.thumbs;
       const brush = thumb.getContext("2d");
       brush.clearRect(0, 0, 64, 64);
       brush.imageSmoothingEnabled = false;
-      if (i >= 0) {
-        brush.drawImage(atlas, (i % columns) * size, Math.floor(i / columns) * size, size, size,
-          0, 0, 64, 64);
-      }
+      brush.drawImage(atlas, (place % columns) * size, Math.floor(place / columns) * size,
+        size, size, 0, 0, 64, 64);
     }
   }
   let atlas = null;
@@ -533,6 +566,7 @@ function render({ model, el }) {
   // ---- legend ----------------------------------------------------------------------------
   function drawLegend() {
     legend.replaceChildren();
+    ui.alone = -1;
     legend.setAttribute("aria-label", `Show only some values of ${ui.colour}`);
     if (isRamp()) {
       const { low, high } = data.factors[ui.colour];
@@ -542,11 +576,10 @@ function render({ model, el }) {
       legend.append(low.toPrecision(3), ramp, high.toPrecision(3));
       return;
     }
-    legend.append(element("span", { class: "lead" }, "Show only:"));
+    legend.append(element("span", { class: "lead" }, "In colour:"));
     const everything = element("button", { type: "button" }, "Show all");
     const mark = () => {
-      legend.classList.toggle("chips-on", ui.only.size > 0);
-      everything.hidden = !ui.only.size;
+      everything.classList.toggle("unused", !ui.only.size);
       chips.forEach((chip, value) => chip.setAttribute("aria-pressed", ui.only.has(value)));
     };
     const names = categoryNames();
@@ -558,8 +591,18 @@ function render({ model, el }) {
       path.setAttribute("d", shapeOf(value));
       path.setAttribute("fill", colourOf(value));
       icon.append(path);
-      const chip = element("button", { type: "button", class: "chip", title: name }, icon,
+      const chip = element("button", { type: "button", class: "chip" }, icon,
         element("span", {}, name));
+      const alone = (on) => () => { // one against grey, while the pointer is on its name
+        if (ui.alone === (on ? value : -1)) return;
+        ui.alone = on ? value : -1;
+        readPoint();
+        schedule();
+      };
+      if (!touch) {
+        chip.addEventListener("pointerenter", alone(true));
+        chip.addEventListener("pointerleave", alone(false));
+      }
       chip.addEventListener("click", () => {
         if (!ui.only.delete(value)) ui.only.add(value);
         mark();
@@ -578,12 +621,19 @@ function render({ model, el }) {
     });
     legend.append(...chips, everything);
     mark();
+    useChips();
+  }
+  function useChips() { // those of subsets that there are at this K
+    if (ui.colour !== "subset") return;
+    legend.querySelectorAll(".chip").forEach((chip, k) => { chip.disabled = k >= ui.k; });
   }
 
   // ---- words and numbers -----------------------------------------------------------------
   function describe(panel) {
-    const { label, id } = cellOf(panel.cell);
-    if (!runOf(panel.cell)) return `${label} (${id}) was not recorded at K = ${ui.k}.`;
+    const { label } = cellOf(panel.cell);
+    if (!runOf(panel.cell)) {
+      return `${titleOf(cellOf(panel.cell))} was not recorded at K = ${ui.k}.`;
+    }
     const values = valuesOf(panel.cell);
     const numbers = data.metrics.filter(({ name }) => values[name])
       .map((metric) => `${metric.label} ${words(values[metric.name], metric)}`);
@@ -591,7 +641,7 @@ function render({ model, el }) {
   }
 
   // From the least to the most a metric can be; none where it has no such ends.
-  function bar([mean, low, high], { range, chance }) {
+  function bar([mean, low, high], { range, chance, untrained }) {
     if (!range) return [];
     const part = (x) => Math.min(100, Math.max(0, (100 * (x - range[0])) / (range[1] - range[0])));
     const node = element("span", { class: "bar", "aria-hidden": "true" });
@@ -603,6 +653,7 @@ function render({ model, el }) {
     };
     put("fill", range[0], mean);
     if (chance !== null) put("chance", chance, chance);
+    if (untrained !== null) put("floor", untrained, untrained);
     if (low !== null) put("whisker", low, high);
     return [node];
   }
@@ -611,7 +662,7 @@ function render({ model, el }) {
     const cell = cellOf(panel.cell);
     const run = runOf(panel.cell);
     const values = valuesOf(panel.cell);
-    if (panel.title.tagName === "STRONG") panel.title.textContent = `${cell.label} (${cell.id})`;
+    if (panel.title.tagName === "STRONG") panel.title.textContent = titleOf(cell);
     panel.about.textContent = cell.about;
     const shown = run ? categories(run).filter(isShown).length : 0;
     const filtered = ui.only.size
@@ -622,9 +673,7 @@ function render({ model, el }) {
         + `images as dots, coloured by ${ui.colour}${filtered}. ${describe(panel)}`
       : describe(panel));
     panel.stage.setAttribute("aria-label", `${cell.label} embedding. Left and right arrows: next `
-      + "test image. Plus, minus, zero: zoom. Shift and arrows: pan.");
-    panel.buttons.forEach(([button, what]) =>
-      button.setAttribute("aria-label", `${what}: ${cell.label}`));
+      + "test image. Plus, minus, zero: zoom all panels. Shift and arrows: pan.");
     panel.metrics.replaceChildren(...data.metrics.map((metric) => {
       const value = values[metric.name];
       return element("div", { class: "metric" }, element("dt", {}, metric.label),
@@ -632,19 +681,21 @@ function render({ model, el }) {
     }));
     const n = seeds(panel.cell);
     const notes = [];
-    if (n > 1) notes.push(`n = ${n} seeds: mean ± half of the 95% t interval.`);
-    else if (n === 1) notes.push("n = 1 seed: no interval.");
-    if (data.metrics.some(({ range, chance }) => range && chance !== null)) {
-      notes.push("Dashed: guessing.");
-    }
+    if (n) notes.push(n > 1 ? `n = ${n} seeds.` : "n = 1 seed: no interval.");
     if (cell.evaluation) notes.push(`Metrics: clean images, BN statistics ${cell.evaluation}.`);
     if (ui.own && run && run.own >= 0) {
-      notes.push("Picture: each image with its subset's policy, through its subset's branch.");
+      notes.push(`Picture: ${cell.own || "each image with its subset's policy"}.`);
     }
     if (run && run.k !== ui.k) {
       notes.push(`Recorded at K = ${run.k}; K changes nothing in this experiment.`);
     }
     panel.basis.textContent = notes.join(" ");
+    const share = ui.own && run && run.share !== null;
+    panel.share.hidden = !share;
+    if (share) {
+      panel.share.textContent = `Neighbours from the own subset: ${run.share.toFixed(2)} `
+        + `(by chance ${(1 / ui.k).toFixed(2)})`;
+    }
   }
 
   function table() {
@@ -655,7 +706,7 @@ function render({ model, el }) {
         const values = valuesOf(cell.id, k);
         const n = Math.max(0, ...Object.values(values).map((value) => value[3]));
         const row = element("tr", { "data-k": k }, element("th", { scope: "row" },
-          `${cell.label} (${cell.id})`), element("td", {}, k), element("td", {}, n),
+          titleOf(cell)), element("td", {}, k), element("td", {}, n),
           ...data.metrics.map((metric) => element("td", {}, words(values[metric.name], metric))));
         body.append(row);
       }
@@ -732,14 +783,14 @@ function render({ model, el }) {
       context.fillText(`Not recorded at K = ${ui.k}`, side / 2, side / 2, side - 16);
       return;
     }
-    const radius = Math.min(3.4, Math.max(2.3, side / 105)) * Math.min(2.2, Math.sqrt(panel.scale));
+    const radius = Math.min(3.4, Math.max(2.3, side / 105)) * Math.min(2.2, Math.sqrt(view.scale));
     const values = categories(run);
     const image = context.createImageData(panel.canvas.width, panel.canvas.height);
-    const room = side * (1 - 2 * EDGE) * panel.scale;
+    const room = side * (1 - 2 * EDGE) * view.scale;
     const put = (dot, colour, i, opacity) => blend(image, dot, colour, // place as in `at`
-      (side * EDGE + (panel.now[2 * i] - panel.x) * room) * density,
-      (side * EDGE + (panel.now[2 * i + 1] - panel.y) * room) * density, opacity);
-    if (ui.only.size) {
+      (side * EDGE + (panel.now[2 * i] - view.x) * room) * density,
+      (side * EDGE + (panel.now[2 * i + 1] - view.y) * room) * density, opacity);
+    if (ui.only.size || ui.alone >= 0) {
       const faint = mask(SHAPES[0], 0.7 * radius * density);
       for (let i = 0; i < count; i++) if (!isShown(values[i])) put(faint, [128, 128, 128], i, 0.22);
     }
@@ -814,8 +865,11 @@ function render({ model, el }) {
       ui.k = value;
       // Subset ids of another K mean something else.
       if (ui.colour === "subset") {
-        ui.only.clear();
-        drawLegend();
+        if (ui.only.size) {
+          ui.only.clear();
+          drawLegend();
+        }
+        useChips();
       }
     } else if (what === "seed") ui.seed = value;
     else ui.own = value === "own";
