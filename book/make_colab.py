@@ -30,6 +30,8 @@ SOLUTION_FENCE = re.compile(
     re.MULTILINE,
 )
 
+EXERCISE_LABEL = re.compile(r"^[`:]{3,}\{exercise\}[^\n]*\n:label: *([\w-]+)", re.MULTILINE)
+
 SETUP_NOTE = """\
 *This notebook is [a page of the book]({page}), where its outputs are already computed. On Colab, \
 run the next cell first, and choose* Runtime → Change runtime type *for a GPU; elsewhere the cell \
@@ -86,7 +88,7 @@ def notebook(book: Book, page: str) -> str:
     translator = Translator(book, page)
     read = jupytext.reads(book.sources[page], fmt="md:myst")
     cells: list[Any] = []
-    in_solution = False
+    in_solution, label = False, ""
     for cell in read.cells:
         if cell.cell_type == "code":
             tags = list(cell.metadata.get("tags", []))
@@ -104,8 +106,13 @@ def notebook(book: Book, page: str) -> str:
                 note = SETUP_NOTE.format(page=book.page(page))
                 cells.append(nbformat.v4.new_markdown_cell(note))
                 cells.append(nbformat.v4.new_code_cell(setup_source(book)))
+            if label and not in_solution:
+                metadata["id"] = label  # what Colab scrolls to; the page links to it
+            label = ""
             cells.append(nbformat.v4.new_code_cell(source, metadata=metadata))
             continue
+        labels = EXERCISE_LABEL.findall(cell.source)
+        label = labels[-1] if labels else label
         for position, piece in enumerate(split_at_solutions(cell.source)):
             if position % 2:
                 in_solution = piece == "start"
@@ -134,6 +141,7 @@ def give_ids(cells: list[Any]) -> None:
     seen: dict[str, int] = {}
     for cell in cells:
         digest = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:12]
+        digest = cell.metadata.get("id", digest)
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
 

@@ -206,6 +206,8 @@ class Translator:
         if name in ADMONITIONS:
             heading = title or ("See also" if name == "seealso" else name.capitalize())
             return self._box(heading, body, "dropdown" in options.get("class", ""))
+        if name == "predict":
+            return self._prediction(options.get("right", ""), body)
         if name == "dropdown":
             return self._box(title, body, folded=True)
         if name in ("margin", "sidebar"):
@@ -228,6 +230,20 @@ class Translator:
         if name == "code-block":
             return [f"```{argument}", *body, "```"]
         raise self.fail(f"the directive {{{name}}}")
+
+    def _prediction(self, right: str, body: list[str]) -> list[str]:
+        """Choices with their letters; the right ones, where the page marks them, folded away."""
+        lettered, letters = [], iter(())
+        for line in body:
+            if line.startswith("- "):
+                line = f"- **{next(letters)}.** {line[2:]}"
+            elif line.strip() and not line.startswith(" "):
+                letters = iter("ABCDEF")
+            lettered.append(line)
+        if right:
+            words = ", ".join(right.split())
+            lettered += ["", f"<details><summary>Answer</summary>{words}</details>"]
+        return self._box("Predict", lettered, folded=False)
 
     def _box(self, title: str, body: list[str], folded: bool) -> list[str]:
         inside = self.blocks(body)

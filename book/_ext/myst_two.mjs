@@ -14,6 +14,20 @@ const note = (name, text) => ({
   run: () => [{ type: "paragraph", children: [{ type: "text", value: text }] }],
 });
 
+// The choices of a prediction stay a list.
+const predict = {
+  name: "predict",
+  options: { right: { type: String }, answer: { type: String }, veils: { type: Number } },
+  body: { type: "myst", required: true },
+  run: ({ body }) => [
+    {
+      type: "admonition",
+      kind: "admonition",
+      children: [{ type: "admonitionTitle", children: [{ type: "text", value: "Predict" }] }, ...body],
+    },
+  ],
+};
+
 // Sphinx indents what a term means, which mystmd reads as a paragraph that begins with the term.
 const glossary = {
   name: "glossary-of-version-1",
@@ -52,6 +66,7 @@ const code = (name) => ({
 export default {
   name: "Pages of a Jupyter Book 1",
   directives: [
+    predict,
     note("book-cover", ""),
     note("nb-exec-table", "The built book shows here how long each page took."),
   ],

@@ -105,6 +105,7 @@ def visit(browser: Any, url: str, theme: str = "light", width: str = "desktop") 
     try:
         page.goto(url)
         typeset(page)
+        unveiled(page)
         unpacked(page)
         yield page
         assert wrong == []
@@ -124,6 +125,14 @@ def typeset(page: Any) -> None:
     page.wait_for_load_state()  # the first page leads on
     page.evaluate("Promise.resolve(window.MathJax?.startup?.promise)")
     page.evaluate("document.fonts.ready.then(() => true)")
+
+
+def unveiled(page: Any) -> None:
+    """Show what waits for the reader's predictions (`test_predict.py` tests the waiting)."""
+    button = page.get_by_role("button", name="Show all on this page")
+    if button.count():
+        button.first.click()
+        assert page.locator(".book-veiled").count() == 0
 
 
 def unpacked(page: Any) -> None:
