@@ -76,7 +76,8 @@ canvas { position: absolute; inset: 0; width: 100%; height: 100%; display: block
 .share { font-size: 0.8rem; font-weight: 600; margin-top: 0.4rem; }
 .basis { color: var(--muted); font-size: 0.75rem; margin: 0.3rem 0 0.6rem; }
 .readout { display: flex; align-items: center; gap: 0.6rem; min-height: 2.1rem; margin-top: 0.2rem;
-  overflow-wrap: anywhere; }
+  overflow-wrap: anywhere; position: sticky; bottom: 0; background: var(--soft); border-radius: 6px;
+  padding: 0.15rem 0.6rem; }
 .readout canvas { position: static; width: 64px; height: 64px; image-rendering: pixelated; flex: none;
   border-radius: 4px; }
 .readout:not(.tall) canvas, .readout canvas.unused { display: none; }
@@ -530,6 +531,7 @@ function render({ model, el }) {
   // What is pictured beside the words: an image by its number, or what a policy does to a drawn one.
   function pictured(i) {
     if (!data.thumbs || data.pictured === "image") return i;
+    if (!ui.own) return -1;
     const run = anyRun();
     if (i >= 0) return run && run.subsets >= 0 ? bytes(run.subsets)[i] % data.thumbs.count : -1;
     return ui.colour === "subset" && ui.alone >= 0 ? ui.alone % data.thumbs.count : -1;
