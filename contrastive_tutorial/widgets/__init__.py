@@ -11,6 +11,7 @@ from contrastive_tutorial.errors import require_extra
 require_extra("notebook", "matplotlib", "ipywidgets")
 
 from contrastive_tutorial.widgets.batch import BatchBuilder
+from contrastive_tutorial.widgets.board import Board
 from contrastive_tutorial.widgets.exercises import (
     check_choice,
     check_function,
@@ -27,6 +28,7 @@ from contrastive_tutorial.widgets.sandbox import Sandbox
 
 __all__ = [
     "BatchBuilder",
+    "Board",
     "EmbeddingExplorer",
     "Formula",
     "Lab",

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.widgets import (
     BatchBuilder,
+    Board,
     EmbeddingExplorer,
     Formula,
     Lab,
@@ -212,7 +213,8 @@ def test_a_saved_module_draws_in_a_page_that_has_nothing_else(tmp_path, name, ma
 
 
 @pytest.mark.parametrize(
-    "make", [player, explorer, Lab, Sandbox, BatchBuilder, lambda: Formula("normals")]
+    "make",
+    [player, explorer, Lab, Sandbox, BatchBuilder, lambda: Board([]), lambda: Formula("normals")],
 )
 def test_a_module_holds_the_script_and_the_data_of_the_fragment(tmp_path, make):
     widget = make()
