@@ -62,8 +62,12 @@ def _note(message: Warning | str, *_: object, **__: object) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that cannot write a name still gets a line
+    for name in ("stdout", "stderr"):  # None where a program is started without them (`>&-`)
+        if (stream := getattr(sys, name)) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the process ends
+        elif hasattr(
+            stream, "reconfigure"
+        ):  # a terminal that cannot write a name still gets a line
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     try:
@@ -115,7 +119,8 @@ def _preset(options: argparse.Namespace) -> str:
         if not options.epochs > 0:
             raise InputError(f"--epochs: expected a positive number, got {options.epochs:g}")
         batch = values.get("batch_size") or preset(options.preset).batch_size
-        images = len(data.load(options.data, "train"))
+        found = _images(options)
+        images = len(data.load(found, "train") if found is options.data else found[0])
         values["steps"] = max(1, round(options.epochs * images / batch))
     if not values:
         return str(options.preset)
@@ -128,11 +133,13 @@ def _preset(options: argparse.Namespace) -> str:
 
 
 def _images(options: argparse.Namespace) -> Any:
-    """What --data names, as large as --size says: a name or path, or the sets themselves."""
+    """What --data names, read as --size and --skip-broken say: a name or path, or the sets."""
     from contrastive_tutorial import data
 
     size = getattr(options, "size", 32)
-    return options.data if size == 32 else data.load_splits(options.data, size=size)
+    if size == 32 and not options.skip_broken:
+        return options.data
+    return data.load_splits(options.data, size=size, skip_broken=options.skip_broken)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -198,7 +205,10 @@ def _carry_out(
     budget = runner.parse_budget(options.budget) if options.budget else None
     images = _images(options)
     if address and images is not options.data:
-        raise InputError("--size: workers on Ray load the images themselves, 32 pixels wide")
+        raise InputError(
+            "--size, --skip-broken: workers on Ray load the images themselves, all of them, 32 "
+            "pixels wide"
+        )
     named = images is options.data
     train_set = data.load(images, "train") if named else images[0]
     missing = runner.missing(planned, train_set)
@@ -296,7 +306,8 @@ def _cells(options: argparse.Namespace) -> int:
 def _data(options: argparse.Namespace) -> int:
     from contrastive_tutorial import data
 
-    for images in data.load_splits(options.data, size=options.size):
+    found = data.load_splits(options.data, size=options.size, skip_broken=options.skip_broken)
+    for images in found:
         print(
             f"{images.name} {images.split}: {len(images)} images of {options.size} x "
             f"{options.size} pixels, content {images.content_hash[:12]}"

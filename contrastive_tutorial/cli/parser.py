@@ -56,6 +56,7 @@ def _training() -> argparse.ArgumentParser:
     training.add_argument(
         "--size", type=int, default=32, metavar="PIXELS", help="side of the images (default: 32)"
     )
+    _skip_broken(training)
     for flag, kind, what in (
         ("--epochs", float, "passes over the training images, in place of the preset's steps"),
         ("--lr", float, "learning rate, in place of the preset's"),
@@ -73,6 +74,14 @@ def _training() -> argparse.ArgumentParser:
     )
     training.add_argument("--quiet", action="store_true", help="no progress bars")
     return training
+
+
+def _skip_broken(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--skip-broken",
+        action="store_true",
+        help="leave out images that cannot be read, and name them (default: refuse the whole)",
+    )
 
 
 def _run(commands: Commands, parents: list[argparse.ArgumentParser]) -> None:
@@ -166,6 +175,7 @@ def _norms(commands: Commands, parents: list[argparse.ArgumentParser]) -> None:
     norms.add_argument(
         "--data", default="shapes", metavar="NAME|PATH", help="as for study (default: shapes)"
     )
+    _skip_broken(norms)
     norms.add_argument("--norms", nargs="+", metavar="KIND", help="bn renorm split (default: all)")
     norms.add_argument(
         "--conditions", nargs="+", metavar="NAME", help="exchangeable shifted (default: both)"
@@ -213,6 +223,7 @@ def _looking(commands: Commands, parents: list[argparse.ArgumentParser]) -> None
     images.add_argument(
         "--size", type=int, default=32, metavar="PIXELS", help="side to resize to (default: 32)"
     )
+    _skip_broken(images)
     looked_at = commands.add_parser(
         "audit",
         help="say which statistics every norm layer of a model uses",

@@ -20,9 +20,9 @@ from contrastive_tutorial.data.folders import Decoded
 from contrastive_tutorial.data.imageset import ImageSet, content_hash
 from contrastive_tutorial.data.splitting import split_by_position
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.files import atomic_write, require_file
 
-_CACHE_FORMAT = 2  # part of every key: a change of decoding or splitting makes old caches unused
+_CACHE_FORMAT = 3  # part of every key: a change of decoding or splitting makes old caches unused
 _CACHE_BYTES = 8 << 30  # of decoded images; the ones that were used least lately go first
 #: The source decoded last, for as long as the cache cannot keep it.
 _unkept: dict[str, dict[str, ImageSet]] = {}
@@ -37,11 +37,11 @@ def cached(
     file = folder / f"{slug}-{digest[:24]}.safetensors"
     if str(file) in _unkept:  # copies, as from a file: who changes them changes no others
         return {split: part.subset(range(len(part))) for split, part in _unkept[str(file)].items()}
-    found = _read_cache(file, name, splits)
+    found = _read_cache(file, digest, name, splits)
     if found is None:
         found, remarks = split_by_position(name, read())
         try:
-            atomic_write(file, _packed(found, remarks))
+            atomic_write(file, _packed(found, digest, remarks))
             _trim(folder, file)
         except InputError as error:
             warnings.warn(f"decoded images are not kept for next time: {error}", stacklevel=5)
@@ -56,28 +56,38 @@ def say(name: str, remarks: Sequence[str]) -> None:
         warnings.warn(f"{name}: {remark}", stacklevel=6)
 
 
-def _packed(sets: dict[str, ImageSet], remarks: Sequence[str]) -> bytes:
+def _packed(sets: dict[str, ImageSet], digest: str, remarks: Sequence[str]) -> bytes:
     tensors: dict[str, torch.Tensor] = {}
-    metadata = {"remarks": json.dumps(remarks)}
+    metadata = {"remarks": json.dumps(remarks), "key": digest}
     for split, part in sets.items():
         tensors |= {f"{split}.images": part.images, f"{split}.labels": part.labels}
         metadata |= {"names": json.dumps(part.class_names), split: part.content_hash}
+        metadata["skipped"] = str(part.skipped)
     return save(tensors, metadata)
 
 
-def _read_cache(file: Path, name: str, splits: Sequence[str]) -> dict[str, ImageSet] | None:
-    """Splits whose pixels match their recorded hash; None for anything else, to be made anew."""
+def _read_cache(
+    file: Path, digest: str, name: str, splits: Sequence[str]
+) -> dict[str, ImageSet] | None:
+    """Splits whose pixels match their recorded hash, in a file that was made for this source; None
+    for anything else, to be made anew."""
     try:
+        require_file(file)
         found = {}
         with safe_open(file, framework="pt") as stored:
             metadata = stored.metadata()
+            if metadata["key"] != digest:
+                return None
             names = tuple(json.loads(metadata["names"]))
+            skipped = int(metadata["skipped"])
             for split in splits:
                 images = stored.get_tensor(f"{split}.images")
                 labels = stored.get_tensor(f"{split}.labels")
                 if content_hash(images, labels, names) != metadata[split]:
                     return None
-                found[split] = ImageSet(images, labels, names, name, split, metadata[split])
+                found[split] = ImageSet(
+                    images, labels, names, name, split, metadata[split], skipped=skipped
+                )
         remarks = [str(remark) for remark in json.loads(metadata["remarks"])]
     except Exception:  # missing or damaged in any way: the source is still there
         return None

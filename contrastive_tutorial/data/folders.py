@@ -60,12 +60,14 @@ class Decoded:
         classes: class name of every image; :data:`UNLABELLED` where there are none.
         folders: "train", "val" or "test" of every image; "" where the source does not say.
         remarks: what was left out or decided, each in one line.
+        skipped: how many images were broken and left out.
     """
 
     images: np.ndarray
     classes: list[str]
     folders: list[str]
     remarks: tuple[str, ...] = ()
+    skipped: int = 0
 
 
 def passed_over(name: Name) -> bool:
@@ -78,6 +80,7 @@ def read(
     limits: Limits,
     progress: Callable[[int], object] | None = None,
     side: int = SIDE,
+    skip_broken: bool = False,
 ) -> Decoded:
     """Decode every image of a folder or archive, in the order of their names.
 
@@ -86,6 +89,7 @@ def read(
         limits: what is refused.
         progress: called with the number of images decoded since the last call.
         side: width and height of the decoded images.
+        skip_broken: leave out images that cannot be used, and say which; else they are refused.
 
     Raises:
         InputError: naming the files or archive members that cannot be used, and why.
@@ -119,8 +123,13 @@ def read(
                 unusable.append(pixels)
             if progress is not None:
                 progress(1)
+    if unusable and not skip_broken:
+        raise InputError(
+            f"{path}: {_named(unusable, 'cannot be used')}; {unusable[0].cure}, or leave out what "
+            "cannot be used with --skip-broken (skip_broken=True)"
+        )
     if unusable:
-        raise _all_in_one(path, unusable)
+        remarks.append(_named(unusable, "cannot be used, left out"))
     if stray:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in stray.most_common(_SHOWN))
         remarks.append(f"files that are no images are left out: {shown(kinds)}")
@@ -132,8 +141,9 @@ def read(
     images = _stacked([decoded[i] for i in order], side, remarks)
     places = [layout.kept[i] for i in order]
     return Decoded(
-        images, [label for _, label in places], [split for split, _ in places], tuple(remarks)
-    )
+        images, [label for _, label in places], [split for split, _ in places], tuple(remarks),
+        len(unusable),
+    )  # fmt: skip
 
 
 def _stacked(decoded: list[np.ndarray], side: int, remarks: list[str]) -> np.ndarray:
@@ -145,14 +155,12 @@ def _stacked(decoded: list[np.ndarray], side: int, remarks: list[str]) -> np.nda
     return images
 
 
-def _all_in_one(path: Path, unusable: list[ImageError]) -> InputError:
-    if len(unusable) == 1:
-        return unusable[0]
+def _named(unusable: list[ImageError], what: str) -> str:
+    """How many images there are of a kind, and the first of them with the reason of each."""
     first = "; ".join(error.brief for error in unusable[:_SHOWN])
     more = f"; and {len(unusable) - _SHOWN:,} more" if len(unusable) > _SHOWN else ""
-    return InputError(
-        f"{path}: {len(unusable):,} images cannot be used: {first}{more}; remove or replace them"
-    )
+    noun = "image" if len(unusable) == 1 else "images"
+    return f"{len(unusable):,} {noun} {what}: {first}{more}"
 
 
 def _excess_bits(deep: list[np.ndarray], remarks: list[str]) -> int:

@@ -43,6 +43,7 @@ class ImageSet:
         content_hash: SHA-256 (hex) of pixels, labels and class names; the same on every device.
         factors: ``shapes`` only: ground truth per image, each ``(N,)``; see
             :func:`contrastive_tutorial.data.shapes.draw`.
+        skipped: how many images of the whole source were broken and left out (``skip_broken``).
     """
 
     images: Tensor
@@ -52,6 +53,7 @@ class ImageSet:
     split: str
     content_hash: str
     factors: dict[str, Tensor] | None = None
+    skipped: int = 0
 
     @classmethod
     def of(

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from contrastive_tutorial.files import (
     archives,
     bar,
     members,
+    require_file,
     safe_name,
     shown,
 )
@@ -51,6 +53,7 @@ def load(
     size: int = SIDE,
     cache: str | Path | None = None,
     limits: Limits | None = None,
+    skip_broken: bool = False,
 ) -> ImageSet:
     """Load one split of a data set.
 
@@ -74,6 +77,8 @@ def load(
             ``~/.cache/contrastive_tutorial``. Keyed by the SHA-256 of what was read.
         limits: how much a source may ask for, see
             :class:`contrastive_tutorial.files.archives.Limits`.
+        skip_broken: leave out images that are damaged or of no format that is read, in place of
+            refusing the source. ``skipped`` of the set counts them, and records keep that number.
 
     Warns:
         UserWarning: what was left out or decided: files that are no images, test images that are
@@ -95,7 +100,8 @@ def load(
         return drawn.to(device)
     if num_images is not None:
         raise InputError("num_images: only for shapes; use .subset(...) on the loaded images")
-    return _sets(name_or_path, known, (split,), size, cache, limits)[split].to(device)
+    how = _How(size, limits or Limits(), skip_broken)
+    return _sets(name_or_path, known, (split,), cache, how)[split].to(device)
 
 
 def load_splits(
@@ -105,13 +111,14 @@ def load_splits(
     size: int = SIDE,
     cache: str | Path | None = None,
     limits: Limits | None = None,
+    skip_broken: bool = False,
 ) -> tuple[ImageSet, ImageSet, ImageSet]:
     """The train, validation and test sets of one source, which is decoded once.
 
     Args:
         source: as of :func:`load`; or one image set, to be separated by position as there; or the
             three sets, which pass through.
-        device, size, cache, limits: as of :func:`load`.
+        device, size, cache, limits, skip_broken: as of :func:`load`.
 
     Raises:
         InputError: as :func:`load`; also for sets that differ in size, or in their classes.
@@ -123,7 +130,8 @@ def load_splits(
     if (known := _known(source)) == "shapes":
         train, val, test = (load(source, split, device, size=size) for split in SPLITS)
         return train, val, test
-    sets = _sets(source, known, SPLITS, size, cache, limits)
+    how = _How(size, limits or Limits(), skip_broken)
+    sets = _sets(source, known, SPLITS, cache, how)
     return sets["train"].to(device), sets["val"].to(device), sets["test"].to(device)
 
 
@@ -181,13 +189,25 @@ def _unknown(name: object) -> InputError:
     )
 
 
+@dataclass(frozen=True)
+class _How:
+    """What decides, beside the source, which pixels come out."""
+
+    size: int
+    limits: Limits
+    skip_broken: bool
+
+    def key(self, content: str) -> str:
+        skipping = "-skipping" if self.skip_broken else ""
+        return f"{content}-{self.size}-{self.limits}{skipping}"
+
+
 def _sets(
     name_or_path: str | Path,
     known: str | None,
     splits: Sequence[str],
-    size: int,
     cache: str | Path | None,
-    limits: Limits | None,
+    how: _How,
 ) -> dict[str, ImageSet]:
     folder = cache_folder(cache)
     if known is not None:
@@ -196,63 +216,70 @@ def _sets(
             source = published.SETS[known]
 
             def fetched() -> Decoded:
-                return source.resized(source.fetched(folder), size)
+                return source.resized(source.fetched(folder), how.size)
 
-            return cached(known, f"{source.key}-{size}", fetched, splits, folder)
+            return cached(known, f"{source.key}-{how.size}", fetched, splits, folder)
         name_or_path = own
     if not str(name_or_path):
         raise _unknown(name_or_path)
-    return _from_path(Path(name_or_path).expanduser(), splits, size, folder, limits or Limits())
+    return _from_path(Path(name_or_path).expanduser(), splits, folder, how)
 
 
-def _from_path(
-    path: Path, splits: Sequence[str], size: int, folder: Path, limits: Limits
-) -> dict[str, ImageSet]:
-    try:
-        release = published.release_at(path)
-        if release is not None:
-            content = "" if path.is_dir() else _file_key(path)
-        elif path.is_dir():
-            content = _folder_key(path, limits)
-        elif path.exists():
-            content = _file_key(path)
-        else:
-            raise _unknown(path)
-    except OSError as error:
-        where = shown(path if error.filename is None else error.filename)
-        raise InputError(f"{where}: cannot be read ({error.strerror or error})") from error
+def _from_path(path: Path, splits: Sequence[str], folder: Path, how: _How) -> dict[str, ImageSet]:
+    release, content = _content(path, how.limits)
     if release is not None:
-
-        def unpacked() -> Decoded:
-            return release.resized(release.read(path), size)
-
-        key = content or release.folder_key(path)
-        return cached(release.name, f"{key}-{size}", unpacked, splits, folder)
-    if not path.is_dir() and not archives.is_archive(path):
+        name, key = release.name, f"{content}-{how.size}"
+    elif not path.is_dir() and not archives.is_archive(path):
         raise InputError(
             f"{path}: expected a folder or an archive ({', '.join(archives.ARCHIVE_SUFFIXES)}); "
             "unpack others, and give the folder"
         )
-    name = safe_name(path.resolve().name if path.is_dir() else archives.stem(path))
-    if content in KNOWN_ARCHIVES:
-        name = KNOWN_ARCHIVES[content]
-    elif name.casefold() in _RESERVED:  # a record must never pass for one on the published images
-        name = f"{name}-local"
+    else:
+        key = how.key(content)
+        name = safe_name(path.resolve().name if path.is_dir() else archives.stem(path))
+        if content in KNOWN_ARCHIVES:
+            name = KNOWN_ARCHIVES[content]
+        elif name.casefold() in _RESERVED:  # a record must never pass for one on published images
+            name = f"{name}-local"
 
     def decoded() -> Decoded:
-        with bar(f"decoding {name}", "image") as shown_bar:
-            return folders.read(path, limits, shown_bar.update, size)
+        if release is not None:
+            found = release.resized(release.read(path), how.size)
+        else:
+            with bar(f"decoding {name}", "image") as shown_bar:
+                found = folders.read(path, how.limits, shown_bar.update, how.size, how.skip_broken)
+        if _content(path, how.limits) != (release, content):
+            raise InputError(
+                f"{path}: changed while it was read; run the same command again once nothing "
+                "writes to it"
+            )
+        return found
 
-    return cached(name, f"{content}-{size}-{limits}", decoded, splits, folder)
+    return cached(name, key, decoded, splits, folder)
+
+
+def _content(path: Path, limits: Limits) -> tuple[published.Published | None, str]:
+    """Which published set lies at a path, if any, and what tells its content from any other."""
+    try:
+        release = published.release_at(path)
+        if not path.is_dir():
+            if not path.exists():
+                raise _unknown(path)
+            return release, _file_key(path)
+        return release, _folder_key(path, limits) if release is None else release.folder_key(path)
+    except OSError as error:
+        where = shown(path if error.filename is None else error.filename)
+        raise InputError(f"{where}: cannot be read ({error.strerror or error})") from error
 
 
 def _file_key(path: Path) -> str:
-    status = path.stat()
-    return _hashed(path.resolve(), status.st_size, status.st_mtime_ns)
+    status = require_file(path)
+    changed = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return _hashed(path.resolve(), changed)
 
 
 @lru_cache(maxsize=16)
-def _hashed(path: Path, size: int, changed: int) -> str:
+def _hashed(path: Path, changed: tuple[int, ...]) -> str:
     return sha256(path)
 
 

@@ -36,7 +36,8 @@ def split_by_position(name: str, source: Decoded) -> tuple[dict[str, ImageSet], 
             )
         images = torch.from_numpy(np.ascontiguousarray(source.images[chosen]))
         own = torch.from_numpy(labels[chosen])
-        sets[split] = ImageSet(images, own, names, name, split, content_hash(images, own, names))
+        digest = content_hash(images, own, names)
+        sets[split] = ImageSet(images, own, names, name, split, digest, skipped=source.skipped)
     unlearned = sorted(set(range(len(names))) - set(sets["train"].labels.tolist()))
     if unlearned:  # no probe could ever name it, and nothing else would say so
         raise InputError(

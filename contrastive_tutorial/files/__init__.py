@@ -18,7 +18,7 @@ from contrastive_tutorial.files.decoding import (
 from contrastive_tutorial.files.lock import exclusive
 from contrastive_tutorial.files.names import clean, safe_name, shown
 from contrastive_tutorial.files.progress import bar, in_book
-from contrastive_tutorial.files.storage import atomic_write, load_arrays, save_arrays
+from contrastive_tutorial.files.storage import atomic_write, load_arrays, require_file, save_arrays
 
 __all__ = [
     "SIDE",
@@ -36,6 +36,7 @@ __all__ = [
     "is_image_name",
     "load_arrays",
     "members",
+    "require_file",
     "safe_name",
     "save_arrays",
     "shown",

@@ -71,7 +71,7 @@ class ImageError(InputError):
 
     def __init__(self, path: Path, name: Name, reason: str, cure: str, is_image: bool = True):
         super().__init__(f"{path}: {shown(name)!r} {reason}; {cure}")
-        self.brief, self.is_image = f"{shown(name)!r} {reason}", is_image
+        self.brief, self.cure, self.is_image = f"{shown(name)!r} {reason}", cure, is_image
 
 
 def decode_all(

@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import secrets
+import stat
 import zipfile
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def explained(path: Path, error: OSError) -> InputError:
     return InputError(f"{path}: cannot be written ({error.strerror or error})")
 
 
+def require_file(path: str | Path) -> os.stat_result:
+    """The status of a plain file. Reading a pipe would wait for ever.
+
+    Raises:
+        OSError: if there is none.
+        InputError: if it is something else.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path}: expected a file; remove what is there")
+    return status
+
+
 def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays as a compressed ``.npz`` without pickles, atomically."""
     for name, array in arrays.items():
@@ -78,6 +92,7 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """Read an ``.npz`` written by :func:`save_arrays`; pickled content is refused."""
     path = Path(path)
     try:
+        require_file(path)
         with zipfile.ZipFile(path) as packed:  # numpy reads no further than the sizes said here
             size = sum(member.file_size for member in packed.infolist())
             if size > MAX_ARRAY_BYTES:

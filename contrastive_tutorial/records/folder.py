@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import require_file
 from contrastive_tutorial.records.schema import _CHECKS, Record
 
 MAX_RECORD_BYTES = 2_000_000
@@ -71,11 +71,9 @@ def load_record(path: str | Path) -> Record:
     """
     path = Path(path)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-            raise InputError(f"{path}: expected a file; remove it")
-        if status.st_size > MAX_RECORD_BYTES:
-            raise InputError(f"{path}: {status.st_size} bytes is too large for a record")
+        size = require_file(path).st_size
+        if size > MAX_RECORD_BYTES:
+            raise InputError(f"{path}: {size} bytes is too large for a record")
         content = json.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -7,12 +7,12 @@ preset takes the same number of steps on batches of the same size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contrastive_tutorial.errors import InputError, unknown
 from contrastive_tutorial.train import PRESETS, Preset, preset
 
-__all__ = ["CELLS", "PRESETS", "THREE", "Cell", "Preset", "cell", "preset"]
+__all__ = ["CELLS", "PRESETS", "THREE", "Cell", "Preset", "cell", "preset", "resolved"]
 
 #: Which computation a record's numbers come from; records of different ones are never mixed. A
 #: record without the entry is of definition 1.
@@ -266,3 +266,16 @@ def cell(name: str) -> Cell:
     if name not in CELLS:
         raise unknown("cell", name, CELLS)
     return CELLS[name]
+
+
+def resolved(wanted: str | Cell, how: str | Preset) -> tuple[Cell, Preset]:
+    """A cell and a preset, each by name or itself; the cell with what the preset changes of it.
+
+    Raises:
+        InputError: for unknown names.
+    """
+    found = cell(wanted) if isinstance(wanted, str) else wanted
+    chosen = preset(how) if isinstance(how, str) else how
+    if chosen.grayscale is not None and found.policy == "P0":
+        found = replace(found, grayscale=chosen.grayscale)
+    return found, chosen

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,9 +18,7 @@ from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, part
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import shown
 from contrastive_tutorial.records import Record, git_commit, versions
-from contrastive_tutorial.study.cells import DEFINITION, Cell, Preset
-from contrastive_tutorial.study.cells import cell as get_cell
-from contrastive_tutorial.study.cells import preset as get_preset
+from contrastive_tutorial.study.cells import DEFINITION, Cell, Preset, resolved
 from contrastive_tutorial.study.diagnostics import along_training
 from contrastive_tutorial.study.evaluator import Evaluator
 from contrastive_tutorial.study.request import Request
@@ -95,11 +93,8 @@ class Experiment:
             asked = cell
             cell, preset, device = asked.cell, asked.preset, asked.device
             seed, num_subsets, batch_norm = asked.seed, asked.num_subsets, asked.batch_norm
-        self.cell = get_cell(cell) if isinstance(cell, str) else cell
-        self.preset = get_preset(preset) if isinstance(preset, str) else preset
+        self.cell, self.preset = resolved(cell, preset)
         self._encoder = encoder
-        if self.preset.grayscale is not None and self.cell.policy == "P0":
-            self.cell = replace(self.cell, grayscale=self.preset.grayscale)
         if seed < 0:
             raise InputError(f"seed: expected 0 or more, got {seed}")
         if num_subsets < 1:
@@ -370,13 +365,12 @@ class Experiment:
             metrics=scores.metrics,
             evaluations=scores.evaluations,
             hyperparameters={
-                "cell": asdict(self.cell) | {"early_steps": list(self.cell.early_steps)},
-                "preset": asdict(self.preset),
-                "definition": DEFINITION,
-                "policies": policies_hash(self.cell),
+                **definition(self.cell, self.preset),
                 **self._own_encoder(),
                 "train_images": len(self.train_set),
                 "test_images": len(self.test_set),
+                "test_hash": self.test_set.content_hash,
+                **({"skipped_images": skipped} if (skipped := self.train_set.skipped) else {}),
                 **self._processes(),
             },
             loss_curve=history.curve(),
@@ -391,3 +385,13 @@ class Experiment:
             git_commit=git_commit(),
             extra=scores.extra,
         )
+
+
+def definition(cell: Cell, preset: Preset) -> dict[str, object]:
+    """What a record says of the computation behind its numbers, as JSON holds it."""
+    return {
+        "cell": asdict(cell) | {"early_steps": list(cell.early_steps)},
+        "preset": asdict(preset),
+        "definition": DEFINITION,
+        "policies": policies_hash(cell),
+    }

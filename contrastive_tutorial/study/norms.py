@@ -305,6 +305,8 @@ class Trial:
                 "weight_decay": self.config.weight_decay,
                 "train_images": self.steps * setting.batch_size,
                 "test_images": min(len(self.test_set), _TEST_IMAGES),
+                "test_hash": self.test_set.content_hash,
+                **({"skipped_images": skipped} if (skipped := self.train_set.skipped) else {}),
             },
             loss_curve=history.curve(50),
             train_seconds=round(history.seconds, 3),

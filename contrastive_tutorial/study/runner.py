@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,10 +18,8 @@ from contrastive_tutorial.data import ImageSet, load_splits
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import exclusive
 from contrastive_tutorial.records import Record, load_record
-from contrastive_tutorial.study.cells import DEFINITION
-from contrastive_tutorial.study.cells import cell as get_cell
-from contrastive_tutorial.study.cells import preset as get_preset
-from contrastive_tutorial.study.experiment import Experiment
+from contrastive_tutorial.study.cells import DEFINITION, resolved
+from contrastive_tutorial.study.experiment import Experiment, definition
 from contrastive_tutorial.study.norms import Setting, Trial
 from contrastive_tutorial.study.request import NORM_PRESET, Request
 from contrastive_tutorial.study.scoring import Scores, reference_scores, require_scorable
@@ -55,9 +53,7 @@ def check(request: Request, group: ProcessGroup) -> None:
         if group.size > 1:
             raise InputError("torchrun: a run of the normalisation study takes one process")
         return
-    cell, preset = request.cell, request.preset
-    cell = get_cell(cell) if isinstance(cell, str) else cell
-    preset = get_preset(preset) if isinstance(preset, str) else preset
+    cell, preset = resolved(request.cell, request.preset)
     if request.num_subsets < 1:
         raise InputError(f"num_subsets: expected 1 or more, got {request.num_subsets}")
     require_one_pass(cell, preset.passes)
@@ -90,15 +86,17 @@ def run(request: Request, images: Images = "shapes", group: ProcessGroup | None 
                 return "recorded"
             if not held.enter_context(exclusive(target)):
                 return "taken"
-            # Another process may have made it a moment ago.
-            return "recorded" if target.exists() and not request.again else "ours"
+            if target.exists() and not request.again:  # made by another one a moment ago
+                return "recorded"
+            _drop_finished(target)
+            return "ours"
 
         state = group.from_first(claim)
         if state == "ours":
             _finish(request, sets, target, group)
         if state == "taken" or not group.is_first:
             return Outcome(None, False)
-        return Outcome(_found(target, sets[0]), state == "ours")
+        return Outcome(_found(request, sets[0], sets[-1]), state == "ours")
 
 
 def _finish(
@@ -135,16 +133,68 @@ def _finish(
     checkpoint.unlink(missing_ok=True)
 
 
-def _found(target: Path, train_set: ImageSet) -> Record:
-    """A record that is there; refused if it is no record of this very run."""
-    record = load_record(target)
-    if record.data_hash != train_set.content_hash:
+def _found(request: Request, train_set: ImageSet, test_set: ImageSet | None) -> Record:
+    """The record of a request; refused if it is no record of this very run."""
+    record = load_record(request.file(train_set.name))
+    tested = record.hyperparameters.get("test_hash")  # younger than the first records
+    if record.data_hash != train_set.content_hash or (
+        test_set is not None and tested not in (None, test_set.content_hash)
+    ):
         raise InputError(
-            f"{target}: was recorded on other images named {train_set.name!r}; choose another "
+            f"{record.path}: was recorded on other images named {train_set.name!r}; choose another "
             "folder with --results, or rename the data"
         )
     require_definition(record, "use --again or another folder with --results")
+    _require_settings(record, request, train_set.name)
+    _sweep(request.file(train_set.name))
     return record
+
+
+#: What describes a cell and changes no number.
+_WORDS = ("summary", "article")
+
+
+def _require_settings(record: Record, request: Request, data: str) -> None:
+    """Refuse a record that lies where another one belongs, or of other settings of these names.
+
+    Settings that an older package did not know are not in its records, and not compared.
+    """
+    wanted: dict[str, Any] = {"data": data, "preset": request.preset_name}
+    found: dict[str, Any] = {name: getattr(record, name) for name in wanted}
+    if request.preset != NORM_PRESET:
+        settings = definition(*resolved(request.cell, request.preset))
+        for part in ("cell", "preset", "policies"):
+            ours, theirs = settings[part], record.hyperparameters.get(part)
+            if not isinstance(ours, dict) or not isinstance(theirs, dict):
+                ours, theirs = {part: ours}, {part: theirs}
+            both = (ours.keys() & theirs.keys()) - {*_WORDS}
+            wanted |= {f"{part} {name}": ours[name] for name in both}
+            found |= {f"{part} {name}": theirs[name] for name in both}
+    for name in sorted(wanted):
+        if found[name] != wanted[name] and found[name] is not None:
+            raise InputError(
+                f"{record.path}: {name}: expected {wanted[name]!r:.60}, got {found[name]!r:.60}: "
+                "it is the record of another run; move it away, use --again, or choose another "
+                "folder with --results"
+            )
+
+
+def _drop_finished(target: Path) -> None:
+    """Remove a checkpoint that is older than the record: its run has ended, and must not pass for
+    the one that is to be run again."""
+    checkpoint = target.with_suffix(".checkpoint")
+    with suppress(FileNotFoundError):
+        if checkpoint.stat().st_mtime_ns <= target.stat().st_mtime_ns:
+            checkpoint.unlink()
+
+
+def _sweep(target: Path) -> None:
+    """Remove the checkpoint of a process that was killed right after it wrote its record."""
+    checkpoint = target.with_suffix(".checkpoint")
+    if checkpoint.exists():
+        with suppress(InputError), exclusive(target) as ours:  # or somebody runs it again
+            if ours:
+                checkpoint.unlink(missing_ok=True)
 
 
 def require_definition(record: Record, remedy: str) -> None:
@@ -162,17 +212,24 @@ def require_definition(record: Record, remedy: str) -> None:
         )
 
 
-def missing(requests: Sequence[Request], train_set: ImageSet) -> list[Request]:
+def missing(
+    requests: Sequence[Request], train_set: ImageSet, test_set: ImageSet | None = None
+) -> list[Request]:
     """Those that have no record yet, in order.
+
+    Args:
+        requests: of :func:`plan`.
+        train_set: what they train on.
+        test_set: what they are scored on; records of other test images are refused if it is given.
 
     Raises:
         InputError: for a record that is damaged, that was made on other images of that name, or by
             another definition of the cells.
     """
     files = [(request, request.file(train_set.name)) for request in requests]
-    for _, file in files:
+    for request, file in files:
         if file.exists():
-            _found(file, train_set)
+            _found(request, train_set, test_set)
     return [request for request, file in files if not file.exists()]
 
 
@@ -247,7 +304,7 @@ def study(
         return
     started, longest = time.monotonic(), 0.0
     sets = load_splits(images, resolve_device(requests[0].device))
-    left = missing(requests, sets[0])
+    left = missing(requests, sets[0], sets[-1])
     if not left:
         return
     running: dict[Any, float] = {}

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.files import atomic_write, require_file
 
 
 @dataclass
@@ -85,9 +85,17 @@ def read(path: Path, identity: str) -> Loaded:
     from safetensors import safe_open
 
     try:
+        require_file(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{path}: the checkpoint cannot be read ({error.strerror or error}); run the same "
+            "command again, or delete it to start that run anew"
+        ) from error
     except Exception as error:  # of safetensors, of the system, or of torch for odd shapes
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
     if metadata.get("identity") != identity:

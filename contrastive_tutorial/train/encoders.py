@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write
+from contrastive_tutorial.files import atomic_write, require_file
 from contrastive_tutorial.norm import convert_norm
 
 
@@ -272,6 +272,7 @@ def load_encoder(path: str | Path, encoder: nn.Module | None = None) -> nn.Modul
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_file(path)
         with safe_open(path, framework="pt") as file:
             made = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -16,6 +16,7 @@ from tiny import TINY
 from contrastive_tutorial import cli, study
 from contrastive_tutorial.cli import commands
 from contrastive_tutorial.errors import InputError, MissingExtraError
+from contrastive_tutorial.records import load_records
 from contrastive_tutorial.study.cells import CELLS, PRESETS
 
 
@@ -179,6 +180,14 @@ def test_output_that_cannot_be_written_is_one_line():
     )
 
 
+@pytest.mark.parametrize(("arguments", "status"), [(["cells"], 0), (["run", "nope"], 2)])
+def test_a_program_without_any_output_still_works(monkeypatch, arguments, status):
+    """As cron jobs and programs without a terminal start it: Python then has None for a stream."""
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.main(arguments) == status
+
+
 def test_a_reader_that_leaves_early_is_no_error():
     command = f"{sys.executable} -m contrastive_tutorial cells; echo $? >&2"
     done = subprocess.run(
@@ -304,6 +313,25 @@ def test_what_was_left_out_is_said_in_one_line(tmp_path, capsys):
     assert call("data", path) == 0
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if "1 .csv" in line and "note: my photos" in line] == lines
+
+
+def test_broken_images_are_left_out_on_request_and_the_record_counts_them(tmp_path, capsys):
+    files = [*images.files(110), ("cat/x.png", b"\x89PNG broken"), ("dog/y.jpg", b"")]
+    path = images.write(tmp_path / "pets.zip", files)
+    command = ["run", "pca", "--subsets", "2", "--preset", "tiny", "--quiet", "--data", path]
+    assert call(*command, folder=tmp_path / "results") == 2
+    assert "--skip-broken" in capsys.readouterr().err
+    assert call(*command, "--skip-broken", folder=tmp_path / "results") == 0
+    (note,) = (line for line in capsys.readouterr().err.splitlines() if "left out" in line)
+    assert "2 images" in note
+    assert "cat/x.png" in note
+    assert "dog/y.jpg" in note
+    (record,) = load_records(tmp_path / "results")
+    assert record.hyperparameters["skipped_images"] == 2
+    # the whole set under the same name is not mixed with it
+    images.write(path, [*images.files(110), ("cat/x.png", images.encoded(images.pixels(5)))])
+    assert call(*command, folder=tmp_path / "results") == 2
+    assert "was recorded on other images" in capsys.readouterr().err
 
 
 def test_images_of_another_size_go_all_the_way(tmp_path, monkeypatch):

@@ -219,6 +219,59 @@ def test_a_cache_holds_what_was_in_the_files_whatever_their_names_and_times(
     assert found[0].content_hash != found[1].content_hash
 
 
+def test_a_cache_of_another_source_is_not_taken_for_this_one(tmp_path: Path, cache: Path) -> None:
+    one = images.write(tmp_path / "one.zip", images.files(8))
+    other = images.write(tmp_path / "other.zip", images.files(9))
+    expected = data.load(one, cache=cache).content_hash
+    data.load(other, cache=cache)
+    (mine,), (wrong,) = cache.glob("one-*"), cache.glob("other-*")
+    mine.write_bytes(wrong.read_bytes())
+    assert data.load(one, cache=cache).content_hash == expected
+
+
+@pytest.mark.parametrize("name", ["pets", "pets.tar.gz", "pets.zip"])
+def test_a_source_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its pixels would be kept, and found again, as those of the source that was there before."""
+    path = images.write(tmp_path / name, images.split_files())
+    original = folders.read
+
+    def read(path: Path, *rest: object) -> folders.Decoded:
+        images.write(path, images.split_files(train=11))
+        return original(path, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "read", read)
+        with pytest.raises(InputError, match="changed while it was read"):
+            data.load(path, cache=cache)
+    assert not cache.exists()
+    assert len(data.load(path, cache=cache)) == 20
+
+
+def test_broken_images_are_skipped_on_request_only(tmp_path: Path, cache: Path) -> None:
+    files = images.split_files()
+    path = images.write(tmp_path / "pets.zip", files)
+    whole = data.load_splits(path, cache=cache)
+    assert whole[0].skipped == 0
+    broken = [(name, b"x" if name.startswith("test/") and "00" in name else b) for name, b in files]
+    images.write(path, broken)
+    with pytest.raises(InputError, match=r"2 images cannot be used: .*--skip-broken"):
+        data.load_splits(path, cache=cache)
+    for _ in range(2):  # decoded, then from the cache
+        with pytest.warns(
+            UserWarning, match="2 images cannot be used, left out: 'test/cat/00.png'"
+        ):
+            found = data.load_splits(path, cache=cache, skip_broken=True)
+        assert [part.skipped for part in found] == [2, 2, 2]
+        assert len(found[2]) == len(whole[2]) - 2
+        # the training images are those of the whole set: only the test images tell them apart
+        assert found[0].content_hash == whole[0].content_hash
+        assert found[2].content_hash != whole[2].content_hash
+    with pytest.raises(InputError, match="--skip-broken"):
+        data.load_splits(path, cache=cache)
+
+
 def test_limits_and_sizes_have_caches_of_their_own(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,11 @@ import images
 import numpy as np
 import pytest
 
+from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import storage
+from contrastive_tutorial.records import load_record
+from contrastive_tutorial.train import checkpoints, load_encoder
 
 
 def leftovers(folder):
@@ -121,3 +124,14 @@ def test_arrays_that_lie_about_their_size_are_refused_unread(tmp_path, method):
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.npz")
+    for read in (storage.load_arrays, load_record, load_encoder, lambda p: checkpoints.read(p, "")):
+        with pytest.raises(InputError, match="expected a file"):
+            read(tmp_path / "x.npz")
+    (tmp_path / "x.npz").rename(tmp_path / "x.zip")
+    with pytest.raises(InputError, match="expected a file"):
+        data.load(tmp_path / "x.zip", cache=tmp_path / "cache")

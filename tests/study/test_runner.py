@@ -287,6 +287,82 @@ def test_a_record_of_another_definition_is_not_mixed_in(sets, tmp_path):
     assert again.metrics == record.metrics
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"preset": "cpu"}, "preset: expected 'tiny', got 'cpu'"),
+        ({"data": "cifar10"}, "data: expected 'shapes'"),
+        ({"preset/steps": 9}, "preset steps: expected"),
+        ({"cell/temperature": 0.3}, "cell temperature: expected"),
+        ({"policies": "0" * 16}, "policies policies: expected"),
+        ({"test_hash": "0" * 64}, "recorded on other images"),
+    ],
+)
+def test_a_record_in_the_place_of_another_is_refused(sets, tmp_path, changes, field):
+    record = run("B0", sets, "tiny", 0, 5, tmp_path)
+    content = json.loads(record.path.read_text())
+    for name, value in changes.items():
+        part, _, inner = name.partition("/")
+        if inner:
+            content["hyperparameters"][part][inner] = value
+        else:
+            (content if part in content else content["hyperparameters"])[part] = value
+    record.path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=field):
+        run("B0", sets, "tiny", 0, 5, tmp_path)
+    with pytest.raises(InputError, match=field):
+        list(study(asked(["B0"], [0], tmp_path, 5), sets))
+
+
+def test_what_an_older_record_does_not_say_is_not_held_against_it(sets, tmp_path):
+    record = run("B0", sets, "tiny", 0, 5, tmp_path)
+    content = json.loads(record.path.read_text())
+    del content["hyperparameters"]["test_hash"], content["hyperparameters"]["policies"]
+    del content["hyperparameters"]["preset"]["measured"]
+    content["hyperparameters"]["cell"]["summary"] = "In other words."
+    record.path.write_text(json.dumps(content))
+    assert run("B0", sets, "tiny", 0, 5, tmp_path).metrics == record.metrics
+
+
+def test_a_killed_runs_finished_checkpoint_goes_and_never_passes_for_a_new_run(
+    sets, tmp_path, monkeypatch
+):
+    """Killed between the record and the end of its checkpoint."""
+    finished = {}
+    unlink = Path.unlink
+
+    def keep(path, missing_ok=False):
+        if path.suffix == ".checkpoint" and path.exists():
+            finished[path] = path.read_bytes()
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", keep)
+        record = run("B0", sets, "tiny", 0, 5, tmp_path)
+    ((checkpoint, content),) = finished.items()
+    before = record.path.stat().st_mtime_ns - 1_000
+
+    def left():
+        checkpoint.write_bytes(content)
+        os.utime(checkpoint, ns=(before, before))
+
+    steps = []
+    loss = runner.Experiment.loss
+    monkeypatch.setattr(
+        runner.Experiment,
+        "loss",
+        lambda self, step, g: (steps.append(step), loss(self, step, g))[1],
+    )
+    left()
+    assert run("B0", sets, "tiny", 0, 5, tmp_path) == record
+    assert not checkpoint.exists()
+    assert steps == []
+    left()
+    again = run("B0", sets, "tiny", 0, 5, tmp_path, again=True)
+    assert strip_times(again) == strip_times(record)
+    assert len(steps) == TINY.steps
+
+
 def test_weights_are_kept_on_request_and_go_with_the_next_run(sets, tmp_path):
     record = run("S-P1", sets, "tiny", 0, 5, tmp_path, keep_weights=True)
     file = record.path.with_suffix(".safetensors")
