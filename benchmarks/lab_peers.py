@@ -77,8 +77,10 @@ def main() -> None:
             "gradients differ by": engine.get("gradient"),
         }
     node = subprocess.run(["node", "--version"], stdout=subprocess.PIPE, text=True, check=True)
-    settings = {"network": "small, N = 64", "rounds": options.rounds, "node": node.stdout.strip(),
-                **PEERS, "measured": "processor time of one thread"}  # fmt: skip
+    settings = {
+        "network": "small, N = 64", "rounds": options.rounds, "node": node.stdout.strip(),
+        **PEERS, "measured": "processor time of node, which computes in one thread",
+    }  # fmt: skip
     title = "A step of the lab beside TensorFlow.js's and jax-js's"
     write(title, figures, settings, torch.device("cpu"), options.json)
 
