@@ -14,33 +14,29 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx_exercise.nodes import is_exercise_node, is_solution_node
 
-# What is checked with these has a field in the page.
-IN_THE_PAGE = ("check_number(", "check_choice(")
+FIELD = '"sealed":'  # in the HTML of widgets.fields.Field
 
 
-def code_below(exercise: nodes.Element) -> str:
-    """The code of the cells between an exercise and what ends it: a solution, or another."""
+def cells_below(exercise: nodes.Element) -> list[nodes.Element]:
+    """The cells between an exercise and what ends it: a solution, or another exercise."""
     found = []
-    after = exercise.parent.children[exercise.parent.index(exercise) + 1 :]
-    for node in after:
+    for node in exercise.parent.children[exercise.parent.index(exercise) + 1 :]:
         if is_exercise_node(node) or is_solution_node(node) or isinstance(node, nodes.section):
             break
         if isinstance(node, nodes.Element) and "cell" in node.get("classes", []):
-            found += [block.astext() for block in node.findall(nodes.literal_block)]
-    return "\n".join(found)
+            found.append(node)
+    return found
 
 
-def needs_a_kernel(code: str) -> bool:
+def needs_a_kernel(code: str, has_field: bool) -> bool:
     """Whether what a reader is to do in these cells takes more than a field.
 
-    >>> needs_a_kernel("answer = ...\\ncheck_number('a', answer, 1)")
+    >>> needs_a_kernel("answer = ...", has_field=True)
     False
-    >>> needs_a_kernel("def f(x):\\n    return ...\\ncheck_function('f', f, g, [1])")
+    >>> needs_a_kernel("def f(x):\\n    return ...", has_field=True)
     True
     """
-    return "..." in code and not (
-        any(name in code for name in IN_THE_PAGE) and "def " not in code and "check_f" not in code
-    )
+    return "return ..." in code or ("..." in code and not has_field)
 
 
 def link_exercises(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -48,7 +44,10 @@ def link_exercises(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         return
     url = colab_url(repository_url(Path(app.srcdir)), docname)
     for exercise in list(doctree.findall(is_exercise_node)):
-        if not needs_a_kernel(code_below(exercise)):
+        cells = cells_below(exercise)
+        code = "\n".join(b.astext() for cell in cells for b in cell.findall(nodes.literal_block))
+        fields = any(FIELD in raw.astext() for cell in cells for raw in cell.findall(nodes.raw))
+        if not needs_a_kernel(code, fields):
             continue
         line = nodes.paragraph(classes=["book-open"])
         aim = f"{url}#scrollTo={exercise['label']}"

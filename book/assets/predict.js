@@ -68,7 +68,7 @@
       open = true;
       veiled.forEach((node) => node.classList.remove("book-veiled"));
       curtain.remove();
-      box.querySelector(".book-answer")?.removeAttribute("hidden");
+      if (!box.querySelector(":disabled")) box.querySelector(".book-answer")?.removeAttribute("hidden");
       if (focused && veiled.length) {
         veiled[0].tabIndex = -1;
         veiled[0].focus({ preventScroll: true });

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -197,14 +198,19 @@ def _judge_choice(
     value: Any, expected: Any, choices: Mapping[Any, str], hints: Mapping[Any, str]
 ) -> str:
     if _is_missing(value):
-        return "your turn"
-    written = _short(value, quoted=False).strip().lower()
+        return "your turn: " + "; ".join(f"{key}: {words}" for key, words in choices.items())
+    written = _plain(_short(value, quoted=False))
     for key in choices:
-        if str(key).lower() == written:
+        if _plain(str(key)) == written:
             if key == expected:
                 return "correct"
             return f"not yet: {hints[key]}" if key in hints else f"not yet: {key} is not it"
     return f"not yet: one of {', '.join(map(str, choices))} is asked for, got {_short(value)}"
+
+
+def _plain(key: str) -> str:
+    """As it is compared: ``Semi hard`` is ``semi-hard``, and -1 is not 1."""
+    return re.sub(r"(?<=\w)[-_ ](?=\w)", "", key.strip().lower())
 
 
 def _judge_function(

@@ -1,5 +1,6 @@
 """Predictions: what the box becomes, which answers fit it, and what a reader does with it."""
 
+import math
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import book_exercises
 import book_predict
 import make_colab
 import pytest
+import torch
 from headless import needs_chromium, opened
 from pages import EXECUTABLE, source
 from sphinx.application import Sphinx
@@ -265,7 +267,10 @@ How many?
 
 ~~~{code-block} python
 answer = ...
-check_number("many", answer, 3)
+~~~
+
+~~~{raw} html
+<script type="application/json">{"name":"many","sealed":"e30="}</script>
 ~~~
 ```
 
@@ -308,7 +313,104 @@ def test_the_cell_of_an_exercise_bears_its_label(name):
     parts = re.split(r"^```\{exercise\}\n:label: ([\w-]+)$", source(name), flags=re.M)[1:]
     for label, text in zip(parts[::2], parts[1::2], strict=True):
         below = re.split(r"^````\{solution-start\}", text, flags=re.M)[0]
-        if book_exercises.needs_a_kernel(
-            "".join(re.findall(r"```\{code-cell\}(.*?)```", below, re.S))
-        ):
+        code = "".join(re.findall(r"```\{code-cell\}(.*?)```", below, re.S))
+        if book_exercises.needs_a_kernel(code, "check_number(" in code or "check_choice(" in code):
             assert label in ids, label
+
+
+# -- what the pages mark as right ---------------------------------------------------------------
+
+BOXES = re.compile(r"^```\{predict\}\n((?::\w+:.*\n)+)\n([\s\S]*?)^```$", re.M)
+
+
+def marked():
+    """Page and first words -> the letters that an author marked."""
+    return {
+        (page[:2], " ".join(body.split()[:4])): right[1].split()
+        for page in EXECUTABLE
+        for options, body in BOXES.findall(source(page))
+        if (right := re.search(r"^:right: (.*)$", options, re.M))
+    }
+
+
+def nearest(value, choices):
+    return "ABCDEF"[min(range(len(choices)), key=lambda i: abs(math.log(value / choices[i])))]
+
+
+def side(difference):
+    return "B" if abs(difference) < 1e-12 else "A" if difference < 0 else "C"
+
+
+def computed():
+    """The same, from the package and from PyTorch."""
+    from contrastive_tutorial.losses import kl_categorical, kl_normal
+    from contrastive_tutorial.records import seeds_needed
+    from contrastive_tutorial.widgets.formulas import KINDS
+
+    skewed, uniform = 0.5 ** torch.tensor([1.0, 2, 3, 4, 6, 6, 6, 6]), torch.full((8,), 1 / 8)
+    lost, reverse = (
+        float(kl_categorical(*pair)) / math.log(2)
+        for pair in ((skewed, uniform), (uniform, skewed))
+    )
+    vectors = KINDS["vectors"].numbers(angle=90, length=2, normalise=False)
+    wins = [of(vectors[name]) for name, of in (("dots", max), ("squares", min))]
+    by = [vectors[name].index(best) for name, best in zip(("dots", "squares"), wins, strict=True)]
+    pushes = [
+        math.hypot(*KINDS["triplet"].numbers(0.6, at, 126.0, 0.3)["moves"][2])
+        for at in (0.7, 0.85, 1.0)
+    ]
+    hardest = [KINDS["weights"].numbers(t, 0.3)["effective"][0] for t in (0.01, 0.2, 10)]
+    floors = [KINDS["floor"].numbers(10, 90.0, t) for t in (1e-3, 0.5)]
+    falls = [floor["same"] - floor["floor"] for floor in floors]
+    x = torch.tensor([1.0, 1.2, 0.9, -2.0])[:, None]
+    more = torch.cat([x, x[-1:].expand(3, 1)])
+    moved = float((torch.nn.BatchNorm1d(1)(more)[0] - torch.nn.BatchNorm1d(1)(x)[0]).detach())
+    return {
+        ("00", "Suppose that $A$ beats"): [
+            nearest(seeds_needed(), (2, 4, 6, 20)),
+            nearest(seeds_needed(comparisons=4), (6, 8, 12, 24)),
+        ],
+        ("01", "Below, candidate $q$ is"): [
+            {(1, 1): "A", (0, 1): "B", (1, 0): "C"}.get((*by,), "D")
+        ],
+        ("02", "Eight letters have names"): [nearest(lost, (0.5, 1, 2)), side(reverse - lost)],
+        ("02", "$P$ and $Q$ have"): ["A" if kl_normal(0, 1, 0, 2) > kl_normal(0, 2, 0, 1) else "B"],
+        ("02", "$P = N(0, 1)$."): [
+            {"A": "B", "B": "A", "C": "C"}[side(KINDS["sweep"].numbers(2.0, 1.0)["best"] - 1)]
+        ],
+        ("03", "Below, arrows show where"): [
+            "B" if pushes[0] == pytest.approx(pushes[1]) and pushes[2] == 0 else "A"
+        ],
+        ("03", "Fifteen negatives range from"): [
+            "ABC"[hardest.index(min(hardest))],
+            "ABC"[hardest.index(max(hardest))],
+        ],
+        ("03", "500 images a batch,"): [
+            nearest(falls[0], (0.5, math.log(10), math.log(999))),
+            side(falls[1] - falls[0]),
+        ],
+        ("04", "Start with four images,"): [{"A": "C", "B": "A", "C": "B"}[side(moved)], "B"],
+        ("04", "Every layer starts with"): [
+            nearest(0.99**90, (0.01, 0.1, 0.4, 0.9)),
+            nearest(math.log(0.01) / math.log(0.99), (100, 200, 460, 1000)),
+        ],
+    }
+
+
+# Two boxes are about a widget that the reader operates: its own tests say what it shows.
+BY_HAND = {("03", "Train with *batch-hard*. Then"), ("05", "Put two normal and")}
+
+
+def test_what_an_author_marked_as_right_is_what_the_package_computes():
+    found = marked()
+    for box, letters in computed().items():
+        assert found.pop(box) == letters, box
+    assert found.keys() == BY_HAND
+
+
+def test_every_prediction_is_a_box_that_takes_an_answer():
+    for page in EXECUTABLE:
+        assert "{admonition} Predict" not in source(page), page
+    boxes = [box for page in EXECUTABLE for box in BOXES.findall(source(page))]
+    assert len(boxes) > 30
+    assert len(boxes) == sum(source(page).count("```{predict}") for page in EXECUTABLE)

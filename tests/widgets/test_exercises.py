@@ -206,11 +206,17 @@ def test_known_numbers_get_their_hint(capsys):
 CHOICES = {"A": "rises", "B": "falls", -1: "neither"}
 
 
+def test_hyphens_and_capitals_do_not_matter(capsys):
+    for value in ("semi-hard", "semihard", "Semi hard", "SEMI_HARD"):
+        check_choice("kind", value, "semi-hard", {"hard": "", "semi-hard": ""})
+        assert capsys.readouterr().out == "kind: correct\n"
+
+
 @pytest.mark.parametrize(
     ("value", "verdict"),
     [
-        (..., "your turn"),
-        (None, "your turn"),
+        (..., "your turn: A: rises; B: falls; -1: neither"),
+        (None, "your turn: A: rises; B: falls; -1: neither"),
         ("b", "correct"),
         ("A", "not yet: it cannot rise"),
         (-1, "not yet: -1 is not it"),

@@ -80,7 +80,7 @@ input[type=text], button { font: inherit; color: inherit; background: transparen
 input[type=text] { width: 9rem; max-width: 100%; }
 button { cursor: pointer; }
 :is(input, button):focus-visible { outline: 3px solid #4a90d9; outline-offset: 2px; }
-output { display: block; margin: .4rem 0 0; min-height: 1.5em; overflow-wrap: anywhere; }
+output { display: block; margin: .4rem 0 0; overflow-wrap: anywhere; }
 `;
 
 function render({ model, el }) {
