@@ -10,6 +10,7 @@ from contrastive_tutorial.errors import require_extra
 require_extra("notebook", "matplotlib", "seaborn", "pandas")
 
 from contrastive_tutorial.report.figures import class_names
+from contrastive_tutorial.report.rows import Rows
 from contrastive_tutorial.report.study_figures import (
     LEAK_KINDS,
     LEAK_PANELS,
@@ -31,6 +32,7 @@ __all__ = [
     "LEAK_SIZES",
     "MARKERS",
     "PALETTE",
+    "Rows",
     "cell_table",
     "class_names",
     "forest",

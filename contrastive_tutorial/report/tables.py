@@ -186,12 +186,13 @@ def verdict_table(
         rows[f"{name}: {hypothesis.title}"] = [verdict.outcome.capitalize(), "", ""]
         for registered, part in zip(hypothesis.parts, verdict.parts, strict=True):
             rows[f"{name}, {part.name}"] = [
-                part.outcome, _measured(registered, part), _needed(registered.supported_if),
+                part.outcome, measured_text(registered, part), needed_text(registered.supported_if),
             ]  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
-def _measured(registered: Part, part: PartVerdict) -> str:
+def measured_text(registered: Part, part: PartVerdict) -> str:
+    """The cells of a part, the mean of its seeds, its interval and their number."""
     if part.mean is None or part.interval is None:
         return "too few runs yet"
     sign = "" if registered.kind == "level" else "+"
@@ -215,7 +216,7 @@ def _compared(registered: Part) -> str:
     return f"{left}: " if left == right else f"{left} − {right}: "
 
 
-def _needed(condition: Condition) -> str:
+def needed_text(condition: Condition) -> str:
     """Where the interval, or every single value, has to lie."""
     low, high = f"{condition.low:g}", f"{condition.high:g}"
     return {

@@ -28,7 +28,13 @@ from contrastive_tutorial.verdicts.decisions import (
     gate,
     primary_results,
 )
-from contrastive_tutorial.verdicts.hypotheses import STUDIES, Condition, Part, load_hypotheses
+from contrastive_tutorial.verdicts.hypotheses import (
+    STUDIES,
+    Condition,
+    Hypothesis,
+    Part,
+    load_hypotheses,
+)
 from contrastive_tutorial.verdicts.rules import cells_of
 
 __all__ = [
@@ -38,6 +44,7 @@ __all__ = [
     "Condition",
     "Contrast",
     "Effect",
+    "Hypothesis",
     "Measured",
     "Part",
     "PartVerdict",
