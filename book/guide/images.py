@@ -59,6 +59,33 @@ def blur_of_small_sigma() -> Seen:
 
 @row(
     TABLE,
+    'RandomErasing with `value="random"` on uint8',
+    libraries="torchvision",
+    expect="Random colours, every value as likely as any other.",
+    happens="Standard normal numbers are cast to bytes: {black}% of the erased values are 0, "
+    "{wrapped}% wrap round to 253 or more, and none lie between 10 and 245.",
+    cost="The erased rectangle is black with white specks, the same in every image: a mark that "
+    "two views can share.",
+    instead="Erase after normalising, or the cutout of [[augment.Policy]], which is black on "
+    "purpose.",
+    holds=lambda seen: seen["black"] > 50 and seen["between"] == 0,
+)
+def erasing_bytes() -> Seen:
+    from torchvision.transforms import v2
+
+    torch.manual_seed(0)
+    image = torch.full((3, 64, 64), 100, dtype=torch.uint8)
+    erase = v2.RandomErasing(p=1, value="random")
+    filled = torch.cat([x[x != 100] for x in (erase(image) for _ in range(20))]).float()
+    return {
+        "black": round(100 * float((filled == 0).float().mean())),
+        "wrapped": round(100 * float((filled > 245).float().mean())),
+        "between": int(((filled >= 10) & (filled <= 245)).sum()),
+    }
+
+
+@row(
+    TABLE,
     "White in float16, back to uint8",
     libraries="torchvision",
     expect="255.",
