@@ -12,7 +12,9 @@ import io
 import os
 import secrets
 import stat
+import time
 import zipfile
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +22,14 @@ import numpy as np
 from contrastive_tutorial.errors import InputError
 
 MAX_ARRAY_BYTES = 1 << 28
+_ABANDONED = 86_400  # seconds after which no process can still be writing a temporary file
 
 
 def atomic_write(path: str | Path, content: bytes) -> None:
     """Write ``content`` to ``path`` completely or not at all, creating its folder.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and replace
-    ``path`` in one rename.
+    ``path`` in one rename. What killed processes left of earlier attempts goes after a day.
 
     Raises:
         InputError: when the disk is full or the folder cannot be written, saying which and what
@@ -48,6 +51,10 @@ def atomic_write(path: str | Path, content: bytes) -> None:
         if isinstance(error, OSError):
             raise explained(path, error) from error
         raise
+    with contextlib.suppress(OSError):  # another process may sweep at the same time
+        for left in path.parent.glob(f".{escape(path.name)}.*~"):
+            if left.stat().st_mtime < time.time() - _ABANDONED:
+                left.unlink()
 
 
 def explained(path: Path, error: OSError) -> InputError:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
+import fault_commands
 import fault_files
 import fault_running
 from trials import Outcome, Plan, prepared, undisturbed
@@ -27,6 +28,7 @@ from trials import Outcome, Plan, prepared, undisturbed
 FAULTS: dict[str, Callable[[Plan], Outcome]] = {
     **fault_running.FAULTS,
     **fault_files.FAULTS,
+    **fault_commands.FAULTS,
 }
 
 
@@ -34,7 +36,12 @@ def try_all(moments: int, kinds: list[str] | None = None) -> list[Outcome]:
     """Every fault, ``moments`` times where moments are random."""
     with prepared():
         plan = undisturbed(moments)
-        return [fault(plan) for name, fault in FAULTS.items() if not kinds or name in kinds]
+        found = []
+        for name, fault in FAULTS.items():
+            if not kinds or name in kinds:
+                found.append(fault(plan))
+                print(f"{name}: {found[-1].survived} of {found[-1].tried}", file=sys.stderr)
+        return found
 
 
 def main() -> int:

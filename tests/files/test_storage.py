@@ -135,3 +135,15 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     (tmp_path / "x.npz").rename(tmp_path / "x.zip")
     with pytest.raises(InputError, match="expected a file"):
         data.load(tmp_path / "x.zip", cache=tmp_path / "cache")
+
+
+def test_what_a_killed_process_left_goes_after_a_day(tmp_path):
+    """Reports and embeddings are written without a lock, so only age tells what is abandoned."""
+    path = tmp_path / "[a].svg"
+    old, fresh, other = (tmp_path / f".{name}.0a1b~" for name in ("[a].svg", "[a].svg.", "b.svg"))
+    for left in (old, fresh, other):
+        left.write_bytes(b"half")
+    for left in (old, other):
+        os.utime(left, (1e9, 1e9))
+    storage.atomic_write(path, b"whole")
+    assert sorted(tmp_path.iterdir()) == sorted([path, fresh, other])
