@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import re
 import sys
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,36 @@ def setup_source(book: Book) -> str:
     )
 
 
+def guarded(source: str) -> str:
+    """The code of a solution, which *Run all* passes over until its reader asks for it.
+
+    >>> print(guarded("print(1)"))
+    #@title Solution (tick, then run; open to see the code)
+    show_solution = False  #@param {type:"boolean"}
+    if show_solution:
+        print(1)
+    """
+    lines = source.split("\n")
+    inside = {
+        number
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        for number in range(token.start[0] + 1, token.end[0] + 1)
+        if token.type == tokenize.STRING
+    }
+    indented = [
+        line if number in inside or not line.strip() else "    " + line
+        for number, line in enumerate(lines, start=1)
+    ]
+    return "\n".join(
+        [
+            "#@title Solution (tick, then run; open to see the code)",
+            'show_solution = False  #@param {type:"boolean"}',
+            "if show_solution:",
+            *indented,
+        ]
+    )
+
+
 def split_at_solutions(source: str) -> list[str]:
     """The pieces of a Markdown cell between the fences that open and close a gated solution.
 
@@ -96,7 +128,7 @@ def notebook(book: Book, page: str) -> str:
             source = cell.source.replace(PLACEHOLDER, book.url)
             if in_solution:
                 # Colab hides the code behind this title until it is asked for; Jupyter folds it.
-                source = "#@title Solution (open to see the code)\n" + source
+                source = guarded(source)
                 metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
             elif {"hide-input", "remove-input", "hide-cell", "remove-cell"} & set(tags):
                 # Folded in the page, so folded here; it runs as any other cell does.

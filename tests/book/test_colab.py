@@ -1,5 +1,6 @@
 """The notebooks that the Colab buttons open: in step with their pages, and runnable on Colab."""
 
+import ast
 import json
 import os
 import re
@@ -254,6 +255,47 @@ def test_gated_solutions_fold_text_and_code():
     assert cells[4].source.startswith("#@title Solution")
     assert cells[4].metadata["cellView"] == "form"
     assert cells[5].source == "Next."
+
+
+def test_run_all_passes_over_solutions(capsys):
+    code = 'text = """a\n  b"""\n\ndef f():\n    return 1\n\nprint(text, f())'
+    guarded = make_colab.guarded(code)
+    exec(guarded, {})
+    assert capsys.readouterr().out == ""
+    exec(guarded.replace("False", "True", 1), {})
+    assert capsys.readouterr().out == "a\n  b 1\n"
+
+
+@pytest.mark.parametrize("page", [p.stem for p in (ROOT / "book" / "colab").glob("*.ipynb")])
+def test_no_cell_needs_a_solution(page):
+    """What a later cell uses is defined outside solutions, too."""
+    cells = nbformat.read(ROOT / "book" / "colab" / f"{page}.ipynb", as_version=4).cells
+    known, only_solved = set(), set()
+    for cell in cells:
+        if cell.cell_type != "code" or "google.colab" in cell.source:
+            continue
+        names = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Name)]
+        bound = bound_names(ast.parse(cell.source))
+        if "show_solution" in bound:
+            only_solved |= bound - known
+            continue
+        used = {n.id for n in names if isinstance(n.ctx, ast.Load)}
+        assert not (used - bound) & only_solved, cell.source
+        known |= bound
+        only_solved -= bound
+
+
+def bound_names(tree):
+    """Names that a cell defines at its top level, or in an ``if``."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    return found
 
 
 def test_code_that_the_page_folds_is_folded_in_the_notebook():
