@@ -7,7 +7,7 @@ intervals.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contrastive_tutorial.augment import POLICIES
 from contrastive_tutorial.errors import InputError
@@ -16,13 +16,15 @@ from contrastive_tutorial.records import NotRecordedError, Record, Summary, valu
 from contrastive_tutorial.report.figures import (
     cell_label,
     frame,
+    looks,
     one_setting,
     seeds_and_mean,
     seeds_of,
     t_interval,
 )
 from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
-from contrastive_tutorial.verdicts import Measured
+from contrastive_tutorial.study import CELLS
+from contrastive_tutorial.verdicts import Measured, by_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,6 +83,88 @@ def forest(measured: Sequence[Measured], name: str) -> Figure:
         parse_math=False,
     )
     return fig
+
+
+def differences_along(
+    records: Sequence[Record], baseline: str, metric: str = "knn10"
+) -> dict[str, dict[int, dict[int, float]]]:
+    """What every cell has over ``baseline`` along training, paired: by cell, seed and step.
+
+    Args:
+        records: of one data set, preset and number of subsets; cells that were not measured along
+            training are left out, and so are those that share no seed with the baseline.
+        baseline: the cell that is taken off.
+        metric: of ``Preset.measured``: ``"knn10"``, ``"linear_probe"``.
+
+    Raises:
+        InputError: for records that do not belong together.
+        NotRecordedError: for steps that one side lacks.
+    """
+    prefix = f"along/{metric}/"
+    known = {r.cell for r in records if any(key.startswith(prefix) for key in r.extra)}
+    found: dict[str, dict[int, dict[int, float]]] = {}
+    if baseline not in known:
+        return found
+    num_subsets = records[0].num_subsets
+    for cell in (c for c in CELLS if c in known and c != baseline):
+        table = by_seed(records, (cell, baseline), None, None, num_subsets)
+        for seed in sorted(table[cell].keys() & table[baseline].keys()):
+            left, right = table[cell][seed], table[baseline][seed]
+            steps = sorted(int(k.removeprefix(prefix)) for k in right.extra if k.startswith(prefix))
+            found.setdefault(cell, {})[seed] = {
+                step: value(left, f"extra.{prefix}{step}") - value(right, f"extra.{prefix}{step}")
+                for step in steps
+            }
+    return found
+
+
+def along_training(
+    records: Sequence[Record], baseline: str, metric_name: str = "knn10", late: float = 0.3
+) -> Figure:
+    """Contrasts over training: every cell minus ``baseline``, seeds thin, their mean thick.
+
+    Args:
+        records, baseline, metric_name: as in :func:`differences_along`.
+        late: part of the run from which a registered rule looks at them, marked by a line.
+
+    Raises:
+        InputError, NotRecordedError: as :func:`differences_along`, and if there is no pair.
+    """
+    import matplotlib.pyplot as plt
+
+    found = differences_along(records, baseline, metric_name)
+    if not found:
+        raise NotRecordedError(f"along_training: nothing is recorded along {baseline} and another")
+    fig, ax = plt.subplots(figsize=(6.4, 4.2))
+    colours, markers = looks(len(found))
+    steps = sorted(next(iter(next(iter(found.values())).values())))
+    for (cell, seeds), colour, marker in zip(found.items(), colours, markers, strict=True):
+        if len(seeds) > 1:
+            for curve in seeds.values():
+                ax.plot(steps, [curve[step] for step in steps], color=colour, lw=0.7, alpha=0.6)
+        means = [Summary.of(curve[step] for curve in seeds.values()).mean for step in steps]
+        ax.plot(steps, means, color=colour, marker=marker, ms=4.5, label=f"{cell} ({len(seeds)})")
+    ax.axhline(0, color=INK, lw=1)
+    ax.axvline(late * steps[-1], color=INK, lw=0.8, ls=":")
+    ax.set_xscale("function", functions=(_root, _square))  # measured at squares: even distances
+    ax.set_xticks(steps)
+    ax.set(
+        xlabel=f"step (dotted: {late:.0%} of the run)",
+        ylabel=f"{metric(metric_name).short}, minus {baseline}",
+    )
+    n = seeds_of(map(len, found.values()))
+    several = " (thin: seeds, thick: mean)" if max(map(len, found.values())) > 1 else ""
+    fig.suptitle(f"{one_setting(records)}, validation images, {n}{several}", fontsize=9)
+    fig.legend(loc="outside lower center", ncols=2, fontsize=8, title="cell (seeds)")
+    return fig
+
+
+def _root(x: Any) -> Any:
+    return x.clip(0) ** 0.5
+
+
+def _square(x: Any) -> Any:
+    return x**2
 
 
 def statistics_dots(records: Sequence[Record], name: str = "cluster_accuracy") -> Figure:

@@ -35,6 +35,7 @@ from contrastive_tutorial.verdicts.hypotheses import (
     Part,
     load_hypotheses,
 )
+from contrastive_tutorial.verdicts.pairing import by_seed
 from contrastive_tutorial.verdicts.rules import cells_of
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "PartVerdict",
     "PrimaryResult",
     "Verdict",
+    "by_seed",
     "cells_of",
     "contrast",
     "decide",

@@ -8,6 +8,8 @@ from recorded import make
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import NotRecordedError
 from contrastive_tutorial.report.study_figures import (
+    along_training,
+    differences_along,
     forest,
     leak,
     policy_shifts,
@@ -21,6 +23,53 @@ from contrastive_tutorial.verdicts.contrasts import Effect, measure
 def _close():
     yield
     plt.close("all")
+
+
+STEPS = (5, 20, 45)
+
+
+def along(cell, seed, scores, name="knn10"):
+    extra = {f"along/{name}/{step}": score for step, score in zip(STEPS, scores, strict=True)}
+    return make(cell, seed, extra=extra)
+
+
+def test_differences_along_training_are_paired_step_by_step():
+    records = [along("same-bn-cross", s, (0.3, 0.4, 0.5 + 0.1 * s)) for s in range(2)]
+    records += [along("same-dsbn-cross", s, (0.31, 0.35, 0.4)) for s in range(2)]
+    records += [along("shared-bn-cross", 0, (0.2, 0.2, 0.2)), make("untrained")]
+    found = differences_along(records, "same-bn-cross")
+    assert list(found) == ["same-dsbn-cross", "shared-bn-cross"]  # as they are registered
+    assert found["same-dsbn-cross"][0] == pytest.approx({5: 0.01, 20: -0.05, 45: -0.1})
+    assert found["same-dsbn-cross"][1][45] == pytest.approx(-0.2)
+    assert list(found["shared-bn-cross"]) == [0]
+    figure = along_training(records, "same-bn-cross")
+    (ax,) = figure.axes
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    assert drawn["same-dsbn-cross (2)"] == pytest.approx([0.01, -0.05, -0.15])
+    assert drawn["shared-bn-cross (1)"] == pytest.approx([-0.1, -0.2, -0.3])
+    thin = [line for line in ax.lines if line.get_linewidth() < 0.75]
+    assert len(thin) == 2  # a cell with one seed is its own mean
+    assert "n = 1-2 seeds (thin: seeds, thick: mean)" in figure.get_suptitle()
+    assert (
+        "thin"
+        not in along_training([r for r in records if r.seed == 0], "same-bn-cross").get_suptitle()
+    )
+
+
+def test_what_was_not_measured_along_training_is_refused_or_left_out():
+    base = [along("same-bn-cross", s, (0.3, 0.4, 0.5)) for s in range(2)]
+    assert differences_along(base, "same-bn-cross") == {}
+    assert differences_along(base, "same-dsbn-cross") == {}
+    with pytest.raises(NotRecordedError, match="nothing is recorded along same-bn-cross"):
+        along_training(base, "same-bn-cross")
+    short = make("same-dsbn-cross", 0, extra={"along/knn10/5": 0.3})
+    with pytest.raises(NotRecordedError, match="along/knn10/20"):
+        differences_along([*base, short], "same-bn-cross")
+    later = along(
+        "same-dsbn-cross", 1, (0, 0, 0)
+    )  # seed 0 may be on its way: a figure decides nothing
+    assert list(differences_along([*base, later], "same-bn-cross")["same-dsbn-cross"]) == [1]
+    assert differences_along([*base, along("same-dsbn-cross", 5, (0, 0, 0))], "same-bn-cross") == {}
 
 
 def test_forest_draws_every_recorded_contrast():
