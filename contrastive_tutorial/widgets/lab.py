@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from importlib import resources
@@ -224,14 +225,16 @@ class Lab(fragment.Piece):
                 "texture": TEXTURES,
             },
         }  # fmt: skip
-        view = fragment.squeezed(fragment.module_source("lab/view"))
+        view = _squeezed(fragment.module_source("lab/view"))
         texts = (
             json.dumps(content, ensure_ascii=False, separators=(",", ":")),
             view.replace(_EXPORT, "return { render };"),
-            fragment.squeezed(_text("model.js") + _text("worker.js")),
+            _squeezed(_text("model.js") + _text("worker.js")),
         )
-        whole = b"".join(text.encode() + b"\0" for text in texts) + _static("lab.wasm")
-        packed = zlib.compress(whole, 9)
+        # Text and program have tables of their own, and small blocks make better ones.
+        packer = zlib.compressobj(9, memLevel=6)
+        packed = packer.compress(b"".join(text.encode() + b"\0" for text in texts))
+        packed += packer.flush(zlib.Z_BLOCK) + packer.compress(_static("lab.wasm")) + packer.flush()
         return {
             "packed": {"letters": _letters(packed), "size": len(packed)},
             "settings": self._given,
@@ -252,6 +255,11 @@ def _static(name: str) -> bytes:
 
 def _text(name: str) -> str:
     return _static(name).decode("utf-8")
+
+
+def _squeezed(source: str) -> str:
+    """JavaScript as small as it is readable, and without the line breaks that separate nothing."""
+    return re.sub(r"(?<=[;,{(\[}])\n|\n(?=[?:&|+.)}\]])", "", fragment.squeezed(source))
 
 
 def _letters(data: bytes) -> str:

@@ -112,6 +112,33 @@ const tasks = {
       out + groups * channels * 4, sums);
     return base64(F.slice(out >> 2, (out >> 2) + 2 * groups * channels));
   },
+  kmeans({values, count, width, uniform, centroids}) {
+    // One fit, from starts drawn with `uniform` or from `centroids`; clusters of the points as well.
+    const lab = Lab.create(kernels, {}), {F} = lab.memory, c = lab.convolutions[0].x;
+    const u = c + 40 * width, x = (u + 160 + 63) & ~63, room = x + count * width * 4;
+    F.set(floats(values), x >> 2);
+    if (uniform) {
+      F.set(floats(uniform), u >> 2);
+      kernels.starts(x, count, width, c, u, room);
+    } else F.set(floats(centroids), c >> 2);
+    const starts = base64(F.slice(c >> 2, (c >> 2) + 10 * width));
+    const inertia = kernels.lloyd(x, count, width, c, room);
+    kernels.assign(x, count, width, c, room, room + 4 * count);
+    return {
+      starts, inertia, centroids: base64(F.slice(c >> 2, (c >> 2) + 10 * width)),
+      labels: base64(new Int32Array(F.buffer).slice(room >> 2, (room >> 2) + count)),
+    };
+  },
+  features({config}) {
+    const lab = Lab.create(kernels, config), {F} = lab.memory, from = lab.bank >> 2;
+    let answer;
+    for (const work = lab.evaluate(); !answer?.done;) answer = work.next();
+    return {
+      clusters: answer.value.clusters, bank: base64(F.slice(from, from + 32000)),
+      test: base64(F.slice(from + 32000, from + 48000)),
+    };
+  },
+  matched: ({counts}) => counts.map(Lab.matched),
   floors: ({configs}) => configs.map((config) => Lab.floor(Lab.check(config))),
   check: ({configs}) => configs.map((config) => {
     try {
@@ -124,8 +151,8 @@ const tasks = {
     const lab = Lab.create(kernels, config), losses = [], measured = () => {
       let answer;
       for (const work = lab.evaluate(); !answer?.done;) answer = work.next();
-      const {knn, probe} = answer.value;
-      return {knn, probe};
+      const {knn, clusters, probe} = answer.value;
+      return {knn, clusters, probe};
     };
     const untrained = measured();
     for (let i = 0; i < steps && !lab.state.diverged; i++) losses.push(lab.step().loss);

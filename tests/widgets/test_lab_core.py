@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import contrastive_tutorial
-from contrastive_tutorial import augment, data, losses, norm, records
+from contrastive_tutorial import augment, data, losses, metrics, norm, records
 
 LAB = Path(contrastive_tutorial.__file__).parent / "widgets" / "static" / "lab"
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -354,6 +354,7 @@ def test_every_setting_of_subsets_runs():
         assert not answer["diverged"], config
         assert len(answer["losses"]) == 2
         assert 0 < answer["after"]["knn"] < 1
+        assert 0.1 <= answer["after"]["clusters"] < 1
         assert (answer["after"]["probe"] is None) == (config["k"] == 1)
 
 
@@ -420,6 +421,7 @@ def test_a_run_tells_all_that_a_page_shows(tmp_path):
     assert record.data_hash == data.load("shapes", "train", num_images=2_000).content_hash
     np.testing.assert_allclose([loss for _, loss in record.loss_curve], told, atol=1e-5)
     assert record.metrics["knn10"] == kinds(heard, "eval")[-1]["knn"]
+    assert record.metrics["cluster_accuracy"] == kinds(heard, "eval")[-1]["clusters"]
     assert record.hyperparameters["lab"] == ready["config"]
 
 
@@ -470,6 +472,101 @@ def test_a_bad_setting_and_a_rate_too_high_are_told():
     (end,) = kinds(heard, "end")
     assert (end["reason"], end["step"]) == ("diverged", 0)
     assert end["export"]["metrics"]["knn10"] == kinds(heard, "ready")[0]["untrained"]["knn"]
+
+
+def clouds(seed=0, count=600, width=32):
+    """Unit rows (count, width) around ten directions, half of them close to another one."""
+    random = np.random.RandomState(seed)
+    middles = random.normal(size=(10, width))
+    middles[5:] = middles[:5] + 0.3 * random.normal(size=(5, width))
+    x = middles[np.arange(count) % 10] + 0.6 * random.normal(size=(count, width))
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def fitted(points, **start):
+    count, width = points.shape
+    found = lab("kmeans", values=packed(points), count=count, width=width,
+                **{name: packed(value) for name, value in start.items()})  # fmt: skip
+    places = {name: unpacked(found[name]).reshape(10, width) for name in ("starts", "centroids")}
+    return found | places | {"labels": unpacked(found["labels"], "<i4")}
+
+
+@needs_node
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("width", [32, 128])
+def test_clusters_are_those_of_scikit_learn_from_the_same_start(seed, width):
+    from sklearn.cluster import KMeans
+
+    x = clouds(seed, width=width)
+    start = x[np.random.RandomState(seed).choice(len(x), 10, replace=False)]
+    own = fitted(x, centroids=start)
+    theirs = KMeans(10, init=start, n_init=1, tol=0).fit(x)
+    assert np.array_equal(own["labels"], theirs.labels_)
+    assert own["inertia"] == pytest.approx(theirs.inertia_, rel=1e-5)
+    np.testing.assert_allclose(own["centroids"], theirs.cluster_centers_, atol=1e-5)
+
+
+@needs_node
+def test_a_cluster_that_runs_empty_takes_the_farthest_point():
+    from sklearn.cluster import KMeans
+
+    x = clouds()
+    start = x[:10].copy()
+    start[3] = start[7] = 5.0  # nobody's nearest
+    own, theirs = fitted(x, centroids=start), KMeans(10, init=start, n_init=1, tol=0).fit(x)
+    assert len(set(own["labels"])) == 10
+    assert np.array_equal(own["labels"], theirs.labels_)
+
+
+@needs_node
+def test_starts_are_drawn_far_from_one_another():
+    """Greedy k-means++ once more, in numpy and float64, with the same random numbers."""
+    x = clouds(seed=2)
+    uniform = np.random.RandomState(0).uniform(size=(10, 4)).astype(np.float32)
+    rows = x.astype(np.float64)
+    away = ((rows[:, None] - rows) ** 2).sum(2)
+    chosen = [int(uniform[0, 0] * len(x))]
+    for draws in uniform[1:].astype(np.float64):
+        nearest = away[chosen].min(0)
+        drawn = np.searchsorted(nearest.cumsum(), draws * nearest.sum(), side="right")
+        left = np.minimum(nearest, away[drawn]).sum(1)
+        chosen.append(int(drawn[left.argmin()]))
+    assert np.array_equal(fitted(x, uniform=uniform)["starts"], x[chosen])
+
+
+@needs_node
+def test_points_all_alike_have_clusters_too():
+    same = np.tile(clouds(count=10)[:1], (600, 1))
+    found = fitted(same, uniform=np.full((10, 4), 0.999, np.float32))
+    assert found["inertia"] == pytest.approx(0, abs=1e-9)
+    assert len(set(found["labels"])) == 1
+
+
+@needs_node
+def test_clusters_are_matched_to_classes_as_the_package_does():
+    random = np.random.RandomState(0)
+    tables = [random.randint(0, 30, (10, 10)) for _ in range(20)] + [np.zeros((10, 10), int)]
+    for table, hits in zip(tables, lab("matched", counts=[t.ravel().tolist() for t in tables]),
+                           strict=True):  # fmt: skip
+        pairs = [(i, j) for i in range(10) for j in range(10) for _ in range(table[i, j])]
+        if not pairs:
+            assert hits == 0
+            continue
+        clusters, labels = np.array(pairs).T
+        assert hits == round(metrics.cluster_accuracy(labels, clusters) * len(pairs))
+
+
+@needs_node
+def test_cluster_accuracy_is_the_packages():
+    """Other random numbers choose the starts, so the scores are near, not equal."""
+    found = lab("features", config={"seed": 1})
+    bank, test = (unpacked(found[name]).reshape(-1, 32) for name in ("bank", "test"))
+    labels = np.arange(len(test)) % 10
+    scores = [
+        metrics.cluster_accuracy(labels, metrics.cluster(bank, test, 10, seed, n_init=5))
+        for seed in range(10)
+    ]
+    assert min(scores) - 0.02 <= found["clusters"] <= max(scores) + 0.02
 
 
 QUESTIONS = json.loads((LAB / "questions.json").read_text(encoding="utf-8"))

@@ -826,6 +826,103 @@ export function knn(x: P, count: u32, bank: P, size: u32, width: u32, room: P): 
   return hits;
 }
 
+/** Squared distance of two rows of `wide` bytes. */
+function apart(a: P, b: P, wide: P): f32 {
+  let sum = v(0);
+  for (const end = a + wide; a < end; a += 16, b += 16) {
+    const t = sub(at(a), at(b));
+    sum = mac(sum, t, t);
+  }
+  return total(sum);
+}
+
+/** Greedy k-means++ starts, as contrastive_tutorial.metrics.kmeans has them: 10 of the rows x
+ * (count, width) to `c`. `u` has 4 numbers in [0, 1) for each; `room`: 12 count bytes. */
+export function starts(x: P, count: u32, width: u32, c: P, u: P, room: P): void {
+  const wide: P = width << 2, size: P = count << 2, tried = room + size, kept = tried + size;
+  for (const end = c + 10 * wide, first = c; c < end; c += wide, u += 16) {
+    let all: f64 = 0, least: f64 = Infinity;
+    for (let i: P = 0; i < size; i += 4) {
+      if (c == first) store<f32>(room + i, 1);
+      all += f(room + i);
+    }
+    for (let t: P = 0; t < 16; t += 4) {
+      let row: u32 = 0, sum: f64 = 0;
+      // The last row where all lie on a start, as those of a collapsed network do.
+      for (let ball = f(u + t) * all; row < count - 1; row++) {
+        ball -= f(room + (row << 2));
+        if (ball < 0) break;
+      }
+      for (let i: u32 = 0; i < count; i++) {
+        const here = apart(x + row * wide, x + i * wide, wide);
+        const value = c == first ? here : min(here, f(room + (i << 2)));
+        store<f32>(tried + (i << 2), value);
+        sum += value;
+      }
+      if (sum >= least) continue;
+      least = sum;
+      memory.copy(c, x + row * wide, wide);
+      memory.copy(kept, tried, size);
+      if (c == first) break; // of the first nothing is known yet
+    }
+    memory.copy(room, kept, size);
+  }
+}
+
+/** Which of 10 centroids c is nearest to each of the rows x (count, width), u32 to `label`, and
+ * the squared distance, f32 to `far`; gives their sum, the inertia. */
+export function assign(x: P, count: u32, width: u32, c: P, label: P, far: P): f64 {
+  const wide: P = width << 2;
+  let inertia: f64 = 0;
+  for (const end = label + (count << 2); label < end; label += 4, far += 4, x += wide) {
+    let least: f32 = Infinity;
+    for (let k: u32 = 0; k < 10; k++) {
+      const value = apart(x, c + k * wide, wide);
+      if (value >= least) continue;
+      least = value;
+      store<u32>(label, k);
+    }
+    store<f32>(far, least);
+    inertia += least;
+  }
+  return inertia;
+}
+
+/** Lloyd's algorithm from the centroids c, until none moves; gives the inertia. A cluster that
+ * runs empty takes the point farthest from its centroid. `room`: 8 count + 40 bytes. */
+export function lloyd(x: P, count: u32, width: u32, c: P, room: P): f64 {
+  const wide: P = width << 2, far = room + (count << 2), sizes = far + (count << 2);
+  let inertia: f64 = Infinity;
+  for (let turn = 0; turn < 300; turn++) {
+    const before = inertia;
+    inertia = assign(x, count, width, c, room, far);
+    if (inertia >= before) break;
+    memory.fill(sizes, 0, 40);
+    for (let i: u32 = 0; i < count; i++) {
+      const o = sizes + (load<u32>(room + (i << 2)) << 2);
+      store<u32>(o, load<u32>(o) + 1);
+    }
+    for (let k: u32 = 0; k < 10; k++) {
+      if (load<u32>(sizes + (k << 2))) continue;
+      let most: P = 0;
+      for (let i: P = 0; i < count << 2; i += 4) if (f(far + i) > f(far + most)) most = i;
+      const o = sizes + (load<u32>(room + most) << 2);
+      store<u32>(o, load<u32>(o) - 1);
+      store<u32>(sizes + (k << 2), 1);
+      store<u32>(room + most, k);
+      store<f32>(far + most, 0);
+    }
+    memory.fill(c, 0, 10 * wide);
+    for (let i: u32 = 0; i < count; i++) {
+      const k = load<u32>(room + (i << 2)), part = v(1 / <f32>load<u32>(sizes + (k << 2)));
+      for (let p: P = 0; p < wide; p += 16) {
+        put(c + k * wide + p, mac(at(c + k * wide + p), part, at(x + i * wide + p)));
+      }
+    }
+  }
+  return inertia;
+}
+
 /** Every `stride`-th row of x (count, width): means (f64) to `mean`, and the matrix of the sums of
  * products of what is left (f64) to `out`. */
 function gram(x: P, count: u32, stride: u32, width: u32, mean: P, out: P): void {

@@ -3,7 +3,7 @@
 // functions run. Rows of a batch are ordered (subset, view, image), as in the package.
 var Lab = (() => {
   const SHAPES = "circle ring square frame triangle star cross stripes dots crescent".split(" ");
-  const POINTS = 300, BANK = 1000, TESTED = 500, CHUNK = 100, DRAWN = 512;
+  const POINTS = 300, BANK = 1000, TESTED = 500, CHUNK = 100, DRAWN = 512, STARTS = 5;
 
   // Configuration --------------------------------------------------------------------------------
 
@@ -118,6 +118,17 @@ var Lab = (() => {
       top, left, height, width, +flip, ...(coloured ? factors : [1, 1, 1, 0]), ...order, +grey,
       shift, sigma,
     ];
+  }
+
+  /** How many of the pairs counted in `counts` (10 clusters by 10 classes) the best one-to-one map
+   * of clusters to classes gets right: the most of every set of classes for the first clusters. */
+  function matched(counts) {
+    const most = [0];
+    for (let used = 1; used < 1024; used++) {
+      const taken = [...Array(10).keys()].filter((k) => used >> k & 1), row = taken.length * 10 - 10;
+      most.push(Math.max(...taken.map((k) => most[used ^ 1 << k] + counts[row + k])));
+    }
+    return most[1023];
   }
 
   // Memory ---------------------------------------------------------------------------------------
@@ -537,11 +548,33 @@ var Lab = (() => {
     const row = (i) => Math.floor(i * mapped / POINTS);
     let before = null;
 
-    /** kNN, probe and map of the network as it stands; yields now and then on the way. */
+    /** k-means of the bank, the best of `STARTS` by inertia: how many test images lie in a cluster
+     * of their class. */
+    function* clusters() {
+      const unknown = bank + BANK * width * 4, centroids = room + 160, spare = centroids + width * 40;
+      let least = Infinity, counts;
+      for (let i = 0; i < STARTS; i++) {
+        const random = stream(seed, 4, i);
+        for (let j = 0; j < 40; j++) F[(room >> 2) + j] = random();
+        kernels.starts(bank, BANK, width, centroids, room, spare);
+        const inertia = kernels.lloyd(bank, BANK, width, centroids, spare);
+        if (inertia < least) {
+          least = inertia;
+          kernels.assign(unknown, TESTED, width, centroids, spare, spare + TESTED * 4);
+          counts = Array(100).fill(0);
+          for (let j = 0; j < TESTED; j++) counts[U[(spare >> 2) + j] * 10 + j % 10]++;
+        }
+        yield;
+      }
+      return matched(counts);
+    }
+
+    /** kNN, clusters, probe and map of the network as it stands; yields now and then. */
     function* evaluate() {
       yield* clean(images, BANK, bank);
       yield* clean(tests, TESTED, bank + BANK * width * 4);
       const hits = kernels.knn(bank + BANK * width * 4, TESTED, bank, BANK, width, room);
+      const grouped = yield* clusters();
       const random = stream(seed, 3, 0);
       for (let i = 0; i < parts; i++) {
         for (let j = 0; j < part; j++) {
@@ -556,7 +589,7 @@ var Lab = (() => {
       }
       let probe = null;
       if (k > 1) probe = kernels.probe(mapZ, classes, mapped, depth, k, square) / (mapped >> 1);
-      return {knn: hits / TESTED, probe, xy: map()};
+      return {knn: hits / TESTED, clusters: grouped / TESTED, probe, xy: map()};
     }
 
     /** Two principal components of h, turned and mirrored towards the map before. */
@@ -616,13 +649,13 @@ var Lab = (() => {
     }
 
     return {
-      config, convolutions, evaluate, forward, gradients, grouping, h, hash, images, layers, linear,
+      bank, config, convolutions, evaluate, forward, gradients, grouping, h, hash, images, layers, linear,
       pictures, points, state, step, tested: TESTED, tests, update, augmented, batch, view,
       memory: {F, B, w, g, m, s, weights},
       weights: weights - (config.norm == "none" ? convolutions.reduce((a, l) => a + 2 * l.cout, 0) : 0),
     };
   }
 
-  return {SHAPES, check, create, floor};
+  return {SHAPES, check, create, floor, matched};
 })();
 if (typeof module == "object") module.exports = Lab;

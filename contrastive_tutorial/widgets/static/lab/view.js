@@ -46,8 +46,7 @@ figure.asked { order: -1; }
 figure.asked .plot { box-shadow: inset 0 0 0 2px var(--accent); }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 .5em; font-variant-numeric: tabular-nums; }
 figcaption small { flex-basis: 100%; }
-.plot { position: relative; height: 7rem; background: var(--soft); border-radius: 6px;
-  overflow: hidden; }
+.plot { position: relative; contain: content; height: 7rem; background: var(--soft); border-radius: 6px; }
 .plot svg { position: absolute; inset: 0; width: 100%; height: 100%; }
 path { fill: none; stroke: currentColor; stroke-width: 1.8; vector-effect: non-scaling-stroke; }
 path.dash { stroke-dasharray: 4 3; }
@@ -82,7 +81,7 @@ const CHARTS = {
   loss: ["Loss", "how hard it is to find a view's partner"],
   pairs: ["Similarity", "of partners (line) and of strangers (dashes)"],
   probe: ["Policy probe", "how often a linear probe names a view's recipe"],
-  knn: ["kNN accuracy", "how often the nearest images name the class"],
+  knn: ["kNN accuracy", "class by nearest images (line), clusters (dashes)"],
 };
 
 const h = element;
@@ -153,7 +152,7 @@ class Run {
 
   // The newest value of a metric; what every step moves as the mean over the last tenth of the run.
   value(metric) {
-    if (metric === "knn" || metric === "probe") return last(this.measured(metric))?.[1];
+    if (["knn", "clusters", "probe"].includes(metric)) return last(this.measured(metric))?.[1];
     const list = metric === "loss" ? this.losses : this.pairs;
     return mean(list.slice(-Math.ceil(list.length / 10))
       .map((row) => row[metric === "negative" ? 2 : 1]));
@@ -170,15 +169,16 @@ function smooth(points) {
   return points.map(([x], i) => [x, mean(points.slice(Math.max(0, i - 9), i + 1).map((p) => p[1]))]);
 }
 
-// A small plot with one line (or two) a side. `draw` takes lines [class, points], reference levels
+// A small plot with one line (or two) a side. It takes lines [class, points], reference levels
 // [class, value, text], bands [class, points, half width], the last step and the least range.
 function makeChart([title, tip]) {
   const numbers = SIDES.map((side) => h("b", { class: side }));
   const plot = h("div", { class: "plot" });
   const node = h("figure", { role: "img" },
     h("figcaption", {}, h("strong", {}, title), ...numbers, h("small", {}, tip)), plot);
+  let drawn;
   function draw({ lines, levels, bands = [], end, range, values }) {
-    const all = [...(range || []), ...levels.map((level) => level[1]),
+    const all = [...range, ...levels.map((level) => level[1]),
       ...lines.flatMap(([, points]) => points.map((point) => point[1]))].filter(Number.isFinite);
     const [low, high] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
     const pad = (high - low || 1) * 0.06;
@@ -188,19 +188,22 @@ function makeChart([title, tip]) {
       ([step, value], i) => `${i ? "L" : "M"}${x(step).toFixed(2)} ${y(value).toFixed(2)}`).join("")
     }${close}"/>`;
     const good = (points) => points.filter((point) => Number.isFinite(point[1]));
-    const drawn = levels.filter((level) => Number.isFinite(level[1]));
-    plot.innerHTML = `<svg viewBox="0 0 100 100" preserveAspectRatio="none">${[
-      ...drawn.map(([side, value]) => path(`ref ${side}`, [[0, value], [end, value]])),
+    const known = levels.filter((level) => Number.isFinite(level[1]));
+    const picture = `<svg viewBox="0 0 100 100" preserveAspectRatio="none">${[
+      ...known.map(([side, value]) => path(`ref ${side}`, [[0, value], [end, value]])),
       ...bands.filter((band) => band[1].length).map(([side, points, half]) => path(`band ${side}`, [
         ...points.map(([step, value]) => [step, value + half]),
         ...points.map(([step, value]) => [step, value - half]).reverse()], "Z")),
       ...lines.map(([name, points]) => path(name, good(points))),
     ].join("")}</svg><span style="top:.25rem">${show(high)}</span><span style="bottom:.25rem">${
-      show(low)}</span>${drawn.map(([side, value, text]) => text
+      show(low)}</span>${known.map(([side, value, text]) => text
       ? `<span class="mark ${side}" style="top:${Math.max(14, y(value))}%">${text}</span>` : "").join("")}`;
+    if (drawn === picture + values) return; // the browser would lay out the same once more
+    drawn = picture + values;
+    plot.innerHTML = picture;
     numbers.forEach((number, i) => { number.textContent = values[i]; });
     node.setAttribute("aria-label", `${title}, ${tip}: A ${values[0]}, B ${values[1]}${
-      drawn.map(([side, value, text]) => (text ? `; ${text} ${side} ${show(value)}` : "")).join("")}`);
+      known.map(([side, value, text]) => (text ? `; ${text} ${side} ${show(value)}` : "")).join("")}`);
   }
   return { node, draw };
 }
@@ -210,34 +213,35 @@ function recorded({ metric, curve: [end, ...sides] }) {
   const mark = metric === "negative" ? "dash " : "";
   const lines = sides.map((values, i) => [mark + SIDES[i], values.map((value, at) =>
     [(end * at) / (values.length - 1), (value ?? NaN) / 100])]);
-  return { end, lines, levels: [], values: lines.map(([, points]) => show(last(points)[1])) };
+  return { end, lines, levels: [], range: [], values: lines.map(([, points]) =>
+    show(last(points)[1])) };
 }
 
 function chartData(name, runs, end) {
+  const each = (of, mark = "") => runs.map((run, i) => [mark + SIDES[i], of(run)]);
   const level = (text, of) => {
-    const found = runs.map((run) => (run.ready ? of(run) : NaN));
-    return found[0] === found[1] ? [["", found[0], text]]
-      : found.map((value, i) => [SIDES[i], value, text]);
+    const found = each((run) => (run.ready ? of(run) : NaN));
+    return (found[0][1] === found[1][1] ? [["", found[0][1]]] : found).map((one) => [...one, text]);
   };
-  const each = (of) => runs.map((run, i) => [SIDES[i], of(run)]);
-  const values = runs.map((run) => (name === "pairs" ? ["positive", "negative"] : [name])
-    .map((metric) => show(run.value(metric))).join(" / "));
+  const shown = { pairs: ["positive", "negative"], knn: [name, "clusters"] }[name] || [name];
+  const data = { end, levels: [], range: [0, 1], lines: each((run) => run.measured(name)),
+    values: runs.map((run) => shown.map((metric) => show(run.value(metric))).join(" / ")) };
   if (name === "loss") {
-    return { end, values, lines: each((run) => smooth(run.losses)), levels: [
+    return { ...data, range: [], lines: each((run) => smooth(run.losses)), levels: [
       ...level("knows nothing", (run) => run.ready.log2n1),
       ...level("knows the subset", (run) => (run.ready.config.k > 1 ? run.ready.floor : NaN))] };
   }
   if (name === "pairs") {
-    return { end, values, range: [0, 1], levels: [], lines: [...each((run) => run.pairs),
-      ...runs.map((run, i) => [`dash ${SIDES[i]}`, run.pairs.map((row) => [row[0], row[2]])])] };
+    return { ...data, lines: [...each((run) => run.pairs),
+      ...each((run) => run.pairs.map((row) => [row[0], row[2]]), "dash ")] };
   }
   if (name === "probe") {
-    return { end, values, range: [0, 1], lines: each((run) => run.measured("probe")),
+    return { ...data,
       levels: level("chance", (run) => (run.ready.config.k > 1 ? 1 / run.ready.config.k : NaN)) };
   }
-  const curve = (run) => run.measured("knn");
-  return { end, values, range: [0.2, 0.6], lines: each(curve),
-    bands: runs.map((run, i) => [SIDES[i], curve(run), run.ready?.untrained.band || 0]),
+  return { ...data, range: [0.2, 0.6],
+    lines: [...data.lines, ...each((run) => run.measured("clusters"), "dash ")],
+    bands: data.lines.map((line, i) => [...line, runs[i].ready?.untrained.band]),
     levels: level("untrained", (run) => run.ready.untrained.knn) };
 }
 
@@ -276,7 +280,8 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
 
   let question = questions[0];
   let settings;
-  let phase = "idle"; // then "running", "paused" or "ended"
+  // Then running, paused or ended.
+  let phase = "idle";
   const missing = lacking(wasm);
   const source = missing ? "" : `const LAB_WASM = "${btoa(String.fromCharCode(...wasm))}";\n${script}`;
   let guess = null;
@@ -453,7 +458,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     ask(wanted, text.startsWith("#lab?") ? changes : model.get("settings"));
     if (missing) return;
     say(notes.length
-      ? `Left out of the link, because it makes no sense here: ${notes.join(", ")}.`
+      ? `Left out of the link, as it makes no sense: ${notes.join(", ")}.`
       : "Make a guess, then press Train. Both networks learn here, on your machine.");
   }
 
@@ -559,7 +564,8 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     const whole = runs.every((run) => ["steps", "time"].includes(run.end?.reason));
     const values = runs.map((run) => run.value(question.metric));
     const gap = values[1] - values[0];
-    if (!asked() || !whole) return say("Both runs have ended.");
+    say("Both runs have ended.");
+    if (!asked() || !whole) return;
     const outcome = Math.abs(gap) < question.same ? 2 : Number(gap > 0);
     const words = [`Your run, seed ${settings.A.seed}: ${question.label} ${show(values[0])} in A, ${
       show(values[1])} in B. So here: ${question.options[outcome]}.`];
@@ -571,7 +577,6 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     const more = model.get("records");
     verdict.replaceChildren(words.join(" "),
       ...(more ? [" ", h("a", { href: more }, "All recorded results, with their intervals")] : []));
-    return say("Both runs have ended.");
   }
 
   // ---- drawing -----------------------------------------------------------------------------------
@@ -594,8 +599,8 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     const pace = tick ? `step ${tick.step} · ${show(tick.seconds, 1)} s · ${
       show(tick.step / tick.seconds, 1)} steps/s · ${Math.round(tick.imagesPerSecond)} images/s` : "";
     if (end?.reason === "diverged") {
-      return `Diverged at step ${end.step}: the weights left all bounds, and those of the step `
-        + "before are kept. Take a smaller learning rate.";
+      return `Diverged at step ${end.step}. The weights of the step before are kept; take a smaller `
+        + "learning rate.";
     }
     if (end) return `${pace} · ${{ steps: "done", time: "stopped after 60 s" }[end.reason] || "stopped"}`;
     return pace || (ready ? `ready: ${ready.weights.toLocaleString("en")} weights`
@@ -603,32 +608,37 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
   }
 
   function drawAll() {
+    const widths = panels.map(({ map }) => map.clientWidth); // asked later, it costs a layout each
     train.textContent = { running: "Pause", paused: "Resume", ended: "Train again" }[phase] || "Train";
     step.disabled = phase === "running";
     guesses.disabled = missing || phase !== "idle";
     verdict.hidden = phase !== "ended" || !verdict.childNodes.length;
-    const end = missing ? question.curve[0] : Math.max(20, ...runs.map((run) => run.tick?.step || 0));
+    // In strides, so that a chart without new values stays as it is.
+    const end = missing ? question.curve[0]
+      : 20 * Math.ceil(Math.max(1, ...runs.map((run) => run.tick?.step || 0)) / 20);
     runs.forEach((run, i) => {
-      const { views, map, state, side } = panels[i];
+      const panel = panels[i], { views, map, state, side } = panel;
       state.textContent = stateOf(run);
       state.className = run.error || run.silent || run.end?.reason === "diverged" ? "error" : "muted";
       for (const { name } of fields) {
         inputs[`${side}-${name}`].setAttribute("aria-invalid", run.error?.field === name);
       }
-      if (run.views) {
+      if (run.views && run.views !== panel.seen) {
         const { pixels, width, height } = run.views;
         views.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
+        panel.seen = run.views;
       }
       views.setAttribute("aria-label", `${side}: eight images in two views each, as the network sees `
         + `them at step ${run.views?.step ?? 0}`);
       map.setAttribute("aria-label", `${side}: map of 300 test images by two principal components, `
         + `step ${last(run.evals)?.step ?? 0}, shape by class, coloured by ${by.value}`);
       if (!run.ready) return;
-      const { colours, legend: items } = colouring(run, by.value, palette, names);
       // Hundreds of marks: drawn anew only when they have moved.
-      const drawn = `${run.id} ${run.evals.length} ${by.value} ${map.clientWidth}`;
-      if (drawn !== panels[i].drawn) drawMap(map, run, colours);
-      panels[i].drawn = drawn;
+      const drawn = `${run.id} ${run.evals.length} ${by.value} ${widths[i]}`;
+      if (drawn === panel.drawn) return;
+      panel.drawn = drawn;
+      const { colours, legend: items } = colouring(run, by.value, palette, names);
+      drawMap(map, run, colours);
       if (!i) {
         legend.replaceChildren(...items.flatMap(([text, colour], at) => [h("span", {
           style: `color: ${colour}` }, `${by.value === "class" ? GLYPHS[at] : "■"} `), `${text} `]));

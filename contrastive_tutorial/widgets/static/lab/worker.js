@@ -94,18 +94,18 @@
     if (single) Object.assign(run, {single: false, pausing: true});
   }
 
-  function measured({knn, probe, xy}) {
+  function measured({xy, ...found}) {
     const {lab} = run, {step} = lab.state;
     run.measuring = null;
     run.evaluated = step;
-    run.probe = probe;
-    run.knn.push([step, round(run.seconds), knn]);
-    if (run.ready) say("eval", {step, knn, probe, xy}, [xy.buffer]);
+    run.found = found;
+    run.knn.push([step, round(run.seconds), found.knn]);
+    if (run.ready) say("eval", {step, ...found, xy}, [xy.buffer]);
     else {
       run.ready = true;
-      const band = 1.96 * Math.sqrt(knn * (1 - knn) / lab.tested), {config} = lab;
+      const {knn} = found, band = 1.96 * Math.sqrt(knn * (1 - knn) / lab.tested), {config} = lab;
       say("ready", {
-        untrained: {knn, band, probe, xy, ...lab.points()}, floor: Lab.floor(config),
+        untrained: {...found, band, xy, ...lab.points()}, floor: Lab.floor(config),
         log2n1: Lab.floor({...config, k: config.negatives == "within" ? config.k : 1}),
         weights: lab.weights, config: {...config},
       }, [xy.buffer]);
@@ -119,7 +119,7 @@
     const {step} = run.lab.state, {loss, positive, negative} = run.last;
     run.told = now();
     say("tick", {
-      step, loss, positive, negative, probe: run.probe, seconds: run.seconds,
+      step, loss, positive, negative, probe: run.found.probe, seconds: run.seconds,
       imagesPerSecond: run.lab.config.n * step / run.seconds, losses: Float32Array.from(run.unsaid),
     });
     run.unsaid = [];
@@ -145,8 +145,9 @@
   function record(reason) {
     const {lab, losses, last} = run, {config, state} = lab, {k, n, seed} = config;
     const metrics = {}, curve = [], stretch = Math.ceil(losses.length / 200);
-    if (run.knn.length) metrics.knn10 = run.knn.at(-1)[2];
-    if (run.probe != null) metrics.policy_probe_z = run.probe;
+    const {knn, clusters, probe} = run.found || {};
+    if (run.found) Object.assign(metrics, {knn10: knn, cluster_accuracy: clusters});
+    if (probe != null) metrics.policy_probe_z = probe;
     if (last) {
       metrics.loss_final = mean(losses.slice(-Math.ceil(losses.length / 10)));
       metrics.dot_positive = last.positive;

@@ -1,0 +1,187 @@
+"""What the lab asks of the page it stands in: memory over 50 starts, and the work of a frame.
+
+    python benchmarks/lab_page.py [--starts 50] [--json FILE]
+
+A page of its own, opened from the disk in Chromium, trains the default question's two networks for
+a few steps, again and again.
+
+*Memory*, after garbage was collected: the JavaScript heap of the page and of both workers, and the
+WebAssembly memory of both, each less an empty page's; and what the system says: the private memory
+of the page's process less that of an empty page's, garbage, compiled code and pictures included.
+
+*Work of a frame*: processor time of the main thread (the browser's own trace), while both networks
+train. Other load delays a frame, but does not make its work more. A page that needs less than 4 ms
+leaves three quarters of the 16.7 ms of a frame at 60 a second to everything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import write
+from pages import CHROMIUM
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from contrastive_tutorial.widgets import Lab
+
+PATIENCE_MS = 600_000
+FLAGS = ["--no-sandbox", "--enable-precise-memory-info", "--js-flags=--expose-gc"]
+TRACED = ["-*", "toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
+TASK = "ThreadControllerImpl::RunTask"
+
+# The memory of a worker's engine, where a worker can be asked for it.
+HOOK = """
+const Real = window.Blob;
+window.Blob = class extends Real {
+  constructor(parts, options) {
+    super([`{
+      const Instance = WebAssembly.Instance;
+      WebAssembly.Instance = function (...all) {
+        const made = new Instance(...all);
+        self.engine = made.exports.memory;
+        return made;
+      };
+    }\\n`, ...parts].slice(options?.type === "text/javascript" ? 0 : 1), options);
+  }
+};
+"""
+HEAP = "(gc(), performance.memory.usedJSHeapSize)"
+
+
+def ready(page: Page) -> None:
+    for side in "AB":
+        place = page.locator(".side", has_text=f"{side}: ")
+        place.get_by_text(re.compile("ready:|steps/s")).wait_for(timeout=PATIENCE_MS)
+
+
+def trained(page: Page, name: str = "Train again") -> None:
+    """Press the button and wait for the end of both runs."""
+    page.get_by_role("button", name=name, exact=True).click()
+    page.get_by_role("button", name="Pause", exact=True).wait_for(timeout=PATIENCE_MS)
+    again = page.get_by_role("button", name="Train again", exact=True)
+    again.wait_for(timeout=PATIENCE_MS)
+
+
+def renderers(browser: Browser) -> set[int]:
+    session = browser.new_browser_cdp_session()
+    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    return {one["id"] for one in found if one["type"] == "renderer"}
+
+
+def private_mb(process: int) -> float:
+    """Memory of a process that it shares with no other."""
+    text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    kilobytes = re.findall(r"^Private_(?:Clean|Dirty): +(\d+) kB$", text, re.MULTILINE)
+    return sum(map(int, kilobytes)) / 1e3
+
+
+def memory(page: Page, process: int) -> dict[str, float]:
+    """Megabytes, by where they are."""
+    page_heap = page.evaluate(HEAP)
+    workers = [worker.evaluate(f"[{HEAP}, self.engine.buffer.byteLength]") for worker in page.workers]
+    found = {
+        "page heap MB": page_heap / 1e6,
+        "workers' heap MB": sum(heap for heap, _ in workers) / 1e6,
+        "WebAssembly MB": sum(engine for _, engine in workers) / 1e6,
+        "private MB": private_mb(process),
+    }
+    return found | {"workers": len(workers)}
+
+
+def many_starts(browser: Browser, file: Path, count: int) -> dict[str, Any]:
+    """The memory after the first start and on the way to the last."""
+    empty = file.with_name("empty.html")
+    empty.write_text("<!doctype html><title>empty</title>")
+    before = renderers(browser)
+    blank = browser.new_context().new_page()
+    blank.goto(empty.as_uri())
+    (process,) = renderers(browser) - before
+    base = {"page heap MB": blank.evaluate(HEAP) / 1e6, "private MB": private_mb(process)}
+
+    before = renderers(browser)
+    page = browser.new_context().new_page()
+    page.add_init_script(HOOK)
+    page.goto(file.as_uri())
+    ready(page)
+    (process,) = renderers(browser) - before
+    figures = {}
+    for start in range(1, count + 1):
+        trained(page, "Train" if start == 1 else "Train again")
+        if start not in (1, 2, 5) and start % 10:
+            continue
+        found = memory(page, process)
+        found = {name: value - base.get(name, 0) for name, value in found.items()}
+        parts = ("page heap MB", "workers' heap MB", "WebAssembly MB")
+        found["sum MB"] = sum(found[name] for name in parts)
+        print(start, found, flush=True)
+        figures[f"after {start} start{'s' * (start > 1)}"] = found
+    page.context.close()
+    blank.context.close()
+    return figures
+
+
+def frames(browser: Browser, file: Path, viewport: dict[str, int]) -> dict[str, float]:
+    """Milliseconds of the main thread's processor time, by frame, while both networks train."""
+    page = browser.new_context(viewport=viewport).new_page()  # type: ignore[arg-type]
+    page.goto(file.as_uri())
+    ready(page)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.locator(".side", has_text="step 2").first.wait_for(timeout=PATIENCE_MS)
+    browser.start_tracing(page=page, categories=TRACED)
+    page.wait_for_timeout(20_000)
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    page.context.close()
+    drawn = [e for e in events if e["name"] == "FireAnimationFrame"]
+    main = max({(e["pid"], e["tid"]) for e in drawn}, key=lambda thread: sum(
+        (e["pid"], e["tid"]) == thread for e in drawn))  # fmt: skip
+    own = [e for e in events if (e["pid"], e["tid"]) == main and e["ph"] == "X" and "tdur" in e]
+    tasks = sorted((e["ts"], e["tdur"] / 1e3) for e in own if e["name"] == TASK)
+    begun = sorted(e["ts"] for e in drawn if (e["pid"], e["tid"]) == main)
+    # All tasks from the end of one frame's script to that of the next: messages, script, drawing.
+    work = [0.0] * (len(begun) + 1)
+    for start, spent in tasks:
+        work[sum(start > moment for moment in begun)] += spent
+    seconds = (tasks[-1][0] - tasks[0][0]) / 1e6
+    whole = work[1:-1]
+    return {
+        "frames drawn": len(whole),
+        "drawn a second": len(whole) / seconds,
+        "median ms a frame": statistics.median(whole),
+        "95 of 100 below": statistics.quantiles(whole, n=20)[-1],
+        "longest task ms": max(spent for _, spent in tasks),
+        "share of a core": sum(spent for _, spent in tasks) / 1e3 / seconds,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--starts", type=int, default=50)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args()
+    executable = next(found for name in CHROMIUM if (found := shutil.which(name)))
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        few = {"steps": 6}
+        short = Lab(a=few, b=few).save_html(Path(folder) / "short.html")
+        whole = Lab().save_html(Path(folder) / "lab.html")
+        sizes = {"1280 wide": {"width": 1280, "height": 900}, "390 wide": {"width": 390, "height": 844}}
+        work = {name: frames(browser, whole, size) for name, size in sizes.items()}
+        print(work, flush=True)
+        kept = many_starts(browser, short, options.starts) if options.starts else {}
+        settings = {"chromium": browser.version, "starts": options.starts}
+        browser.close()
+    content = {"Memory over the starts": kept, "Main thread while both sides train": work}
+    write("The lab's page", content, settings, torch.device("cpu"), options.json)
+
+
+if __name__ == "__main__":
+    main()
