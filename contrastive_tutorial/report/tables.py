@@ -156,7 +156,7 @@ def sensitivity_table(
         row = rows[METRICS[name].short + (f", {how}" if how else "")] = {}
         found = primary_results(rules, records, preset, data, metric=name, how=how)
         for primary, result in found.items():
-            column = f"{primary}: {' − '.join(rules.primary[primary])}"
+            column = " − ".join(rules.primary[primary])
             row[column] = "too few runs yet"
             if result.contrast is not None:
                 low, high = result.contrast.interval.low, result.contrast.interval.high
