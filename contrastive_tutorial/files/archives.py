@@ -114,13 +114,13 @@ def members(
             yield from _once(path, _tar_members(path, limits, skip, kind))
     except InputError:
         raise
-    except OSError as error:
-        if error.errno is None:  # this is how gzip and bz2 report damage
+    except (OSError, *_BROKEN) as error:
+        # zipfile takes a disk that fails for a file that is no zip
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError) or cause.errno is None:  # gzip and bz2 raise it so
             raise _damaged(path, error) from error
-        where = path if error.filename is None else error.filename
-        raise InputError(f"{shown(where)}: cannot be read ({error.strerror})") from error
-    except _BROKEN as error:
-        raise _damaged(path, error) from error
+        where = path if cause.filename is None else cause.filename
+        raise InputError(f"{shown(where)}: cannot be read ({cause.strerror})") from error
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

@@ -1,6 +1,8 @@
 """The built book: complete, self-contained, described in words, and in step with its sources."""
 
+import base64
 import doctest
+import io
 import os
 import re
 import zipfile
@@ -15,14 +17,18 @@ import book_index
 import book_pages
 import book_side_by_side
 import make_colab
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from blank import blank_figures
 from bs4 import BeautifulSoup
 from jupyter_cache import get_cache
 from myst_nb.core.config import NbParserConfig
 from myst_parser.config.main import MdParserConfig
 from pages import BUILT, EXECUTABLE, PAGES, ROOT, source
 from PIL import Image
+
+from contrastive_tutorial.report import style
 
 COLAB = "colab.research.google.com"
 MATHJAX_FONT_FAMILIES = ("Main", "Math", "AMS", "Size1")
@@ -252,6 +258,53 @@ def test_outputs_are_there_and_hold_no_errors(soup, page):
     article = soup(f"book/{page}.html").find("article")
     assert article.select("div.cell_output"), "no output at all: was the page executed?"
     assert article.select(".stderr, .traceback") == []
+
+
+@pytest.mark.parametrize("page", EXECUTABLE)
+def test_no_figure_is_blank(built, soup, page):
+    article = soup(f"book/{page}.html").find("article")
+    assert blank_figures(article, lambda name: (built / "book" / unquote(name)).read_bytes()) == []
+
+
+def _drawn(what):
+    """A cell's output as the page holds it: an inline drawing, a file, and pixels."""
+    fig, axes = plt.subplots()
+    what(axes)
+    pixels, file = io.BytesIO(), io.BytesIO()
+    fig.savefig(pixels, format="png")
+    fig.savefig(file, format="svg")
+    packed = base64.b64encode(pixels.getvalue()).decode()
+    outputs = {
+        "inline": style.picture(fig, "What it shows.").svg,
+        "file": '<img src="a.svg" alt="A file.">',
+        "pixels": f'<img src="data:image/png;base64,{packed}" alt="Pixels.">',
+    }
+    read = {"a.svg": file.getvalue()}.__getitem__
+    return {
+        name: blank_figures(
+            BeautifulSoup(f'<div class="cell_output">{output}</div>', "html.parser"), read
+        )
+        for name, output in outputs.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("what", "blank"),
+    [
+        (lambda axes: None, ["inline", "file"]),
+        (lambda axes: axes.set(title="Nothing", xlabel="x", ylim=(0, 5)), ["inline", "file"]),
+        (lambda axes: axes.set_axis_off(), ["inline", "file", "pixels"]),
+        (lambda axes: axes.plot([0, 1], [0, 1]), []),
+        (lambda axes: axes.scatter([0], [1]), []),
+        (lambda axes: axes.bar([0], [1]), []),
+        (lambda axes: axes.axhline(0.5), []),
+        (lambda axes: axes.imshow([[0, 1]]), []),
+        (lambda axes: (axes.imshow([[0, 1]]), axes.set_axis_off()), []),
+        (lambda axes: axes.errorbar([0], [1], xerr=0.2, fmt="none"), []),
+    ],
+)
+def test_a_blank_figure_is_found_and_a_drawn_one_is_not(what, blank):
+    assert [name for name, found in _drawn(what).items() if found] == blank
 
 
 def test_every_image_has_words(built, soup):

@@ -39,7 +39,7 @@ def try_all(moments: int, kinds: list[str] | None = None) -> list[Outcome]:
         found = []
         for name, fault in FAULTS.items():
             if not kinds or name in kinds:
-                found.append(fault(plan))
+                found.append(dataclasses.replace(fault(plan), moments=moments))
                 print(f"{name}: {found[-1].survived} of {found[-1].tried}", file=sys.stderr)
         return found
 

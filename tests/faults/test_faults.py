@@ -21,7 +21,16 @@ MOMENTS = os.environ.get("CONTRASTIVE_TUTORIAL_FAULTS", "3")
 @pytest.mark.thorough  # test_runner.py and test_loop.py kill some, too
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be split off here")
 @pytest.mark.parametrize(
-    "kinds", [("killed", "at-once", "clock"), ("interrupted", "memory"), ("disk", "limit")]
+    "kinds",
+    [
+        ("killed", "at-once", "clock", "suspended"),
+        ("interrupted", "memory", "signals", "folder-gone"),
+        ("disk", "limit", "open-files", "output"),
+        ("killed-writing", "left-behind"),
+        ("records", "arrays", "checkpoints"),
+        ("read-errors", "changing", "cache", "downloads"),
+        ("embed", "report"),
+    ],
 )
 def test_nothing_is_lost(kinds):
     command = [sys.executable, HERE / "faults.py", "--json", "--moments", MOMENTS, *kinds]

@@ -51,6 +51,7 @@ class Outcome:
 
     kind: str
     what: str
+    moments: int = 0
     tried: int = 0
     lost: list[str] = field(default_factory=list)
 

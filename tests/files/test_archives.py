@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import lzma
 import os
@@ -396,3 +397,16 @@ def test_a_zip_with_a_directory_of_millions_is_refused_before_it_is_read(tmp_pat
         assert "more than 1,020 files" in _refusal(path, Limits(images=10))
     images.write(path, FILES)
     assert _files(path, Limits(images=3)) == dict(FILES)
+
+
+def test_a_disk_that_fails_is_not_called_a_damaged_zip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = images.write(tmp_path / "x.zip", images.files(1))
+
+    def broken(_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(zipfile, "_EndRecData", broken)
+    with pytest.raises(InputError, match=r"x\.zip: cannot be read \(Input/output error\)"):
+        list(members(path, Limits()))
