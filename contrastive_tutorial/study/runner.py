@@ -183,7 +183,7 @@ def _drop_finished(target: Path) -> None:
     """Remove a checkpoint that is older than the record: its run has ended, and must not pass for
     the one that is to be run again."""
     checkpoint = target.with_suffix(".checkpoint")
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         if checkpoint.stat().st_mtime_ns <= target.stat().st_mtime_ns:
             checkpoint.unlink()
 

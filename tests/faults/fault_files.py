@@ -113,7 +113,10 @@ def records(plan: Plan) -> Outcome:
         ("a newer definition's", _edited(hyperparameters={"definition": 99})),
         ("another preset's of this name", _edited(hyperparameters={"preset": preset})),
         ("other policies'", _edited(hyperparameters={"policies": "0" * 12})),
-        ("another cell's of this name", _edited(hyperparameters={"cell": {"name": "B0"}})),
+        (
+            "another cell's of this name",
+            _edited(hyperparameters={"cell": {"name": "B0", "policy": "P1"}}),
+        ),
         ("a newer package's", _edited(schema_version=2)),
         ("with a strange field", _edited(colour="red")),
         ("without its metrics", _edited(metrics=None)),
