@@ -65,9 +65,8 @@ def ready(page: Page) -> None:
 def trained(page: Page, name: str = "Train again") -> None:
     """Press the button and wait for the end of both runs."""
     page.get_by_role("button", name=name, exact=True).click()
-    page.get_by_role("button", name="Pause", exact=True).wait_for(timeout=PATIENCE_MS)
-    again = page.get_by_role("button", name="Train again", exact=True)
-    again.wait_for(timeout=PATIENCE_MS)
+    ended = page.locator("[role=status]", has_text="Both runs have ended.")
+    ended.first.wait_for(timeout=PATIENCE_MS)
 
 
 def renderers(browser: Browser) -> set[int]:
@@ -87,7 +86,9 @@ def private_mb(process: int) -> float:
 def memory(page: Page, process: int) -> dict[str, float]:
     """Megabytes, by where they are."""
     page_heap = page.evaluate(HEAP)
-    workers = [worker.evaluate(f"[{HEAP}, self.engine.buffer.byteLength]") for worker in page.workers]
+    workers = [
+        worker.evaluate(f"[{HEAP}, self.engine.buffer.byteLength]") for worker in page.workers
+    ]
     found = {
         "page heap MB": page_heap / 1e6,
         "workers' heap MB": sum(heap for heap, _ in workers) / 1e6,
@@ -170,17 +171,20 @@ def main() -> None:
     executable = next(found for name in CHROMIUM if (found := shutil.which(name)))
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        few = {"steps": 6}
+        few = {"steps": 2}
         short = Lab(a=few, b=few).save_html(Path(folder) / "short.html")
         whole = Lab().save_html(Path(folder) / "lab.html")
-        sizes = {"1280 wide": {"width": 1280, "height": 900}, "390 wide": {"width": 390, "height": 844}}
+        sizes = {
+            "1280 wide": {"width": 1280, "height": 900},
+            "390 wide": {"width": 390, "height": 844},
+        }
         work = {name: frames(browser, whole, size) for name, size in sizes.items()}
         print(work, flush=True)
         kept = many_starts(browser, short, options.starts) if options.starts else {}
         settings = {"chromium": browser.version, "starts": options.starts}
         browser.close()
-    content = {"Memory over the starts": kept, "Main thread while both sides train": work}
-    write("The lab's page", content, settings, torch.device("cpu"), options.json)
+    figures = work | kept
+    write("The lab's page", figures, settings, torch.device("cpu"), options.json)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ QUICK = {"lr": 0.01, "steps": 200}
 MARKED = {"k": 2, "policy": "subset", "strength": 0.5, "lr": 0.01, "steps": 200}
 BLURRED = {"k": 2, "policy": "blur", "lr": 0.01, "steps": 200}
 
-#: `options`: what is said if A has more, if B has more, if neither has.
+#: `options`: what is said if A has more, if B has more, if neither has. `why`: said after a run.
 QUESTIONS: list[dict[str, Any]] = [
     {
         "id": "colours",
@@ -67,9 +67,10 @@ QUESTIONS: list[dict[str, Any]] = [
             "split BN shows the subset more",
             "hardly any difference",
         ],
-        "about": "One half of the images is darker in every view, the other half brighter. A "
-        "linear probe tries to tell from z to which half an image belongs; guessing is right half "
-        "the time.",
+        "about": "One half of the images is darker in every view, the other half brighter: that "
+        "alone says in which half a view's partner is. A linear probe tries to tell the half from "
+        "z; guessing is right half the time.",
+        "why": "What a whole subset shares as a shift or a scale, its own norm takes away.",
     },
     {
         "id": "strong",
@@ -83,8 +84,10 @@ QUESTIONS: list[dict[str, Any]] = [
             "the stronger mark is still there to see",
             "both are gone",
         ],
-        "about": "Split BN removes what shifts or scales a whole subset. A strong change of "
-        "brightness also cuts values off at black and white, which is neither.",
+        "about": "One half of the images is darker, the other half brighter, in B by twice as much "
+        "as in A.",
+        "why": "Strong marks cut values off at black and white: neither a shift nor a scale, so no "
+        "norm brings them back.",
     },
     {
         "id": "blur",
@@ -99,6 +102,8 @@ QUESTIONS: list[dict[str, Any]] = [
             "hardly any difference",
         ],
         "about": "One half of the images is blurred in every view, the other half is not.",
+        "why": "Blurred edges are weaker: a smaller scale of the channels that find edges, which "
+        "the subset's own norm evens out.",
     },
     {
         "id": "batch16",

@@ -117,8 +117,8 @@ FIELDS: tuple[dict[str, Any], ...] = (
 SIDES = ("A", "B")
 _EXPORT = "export default { render };"
 _SHOWN = (
-    "id", "question", "about", "sides", "a", "b", "metric", "label", "options", "same", "measured",
-    "curve",
+    "id", "question", "about", "why", "sides", "a", "b", "metric", "label", "options", "same",
+    "measured", "curve",
 )  # fmt: skip
 _PLAIN = str.maketrans("<>&", ",.:")
 #: The page of the book with the recorded results, from where the lab's page stands.
@@ -218,7 +218,9 @@ class Lab(fragment.Piece):
     def _state(self) -> dict[str, Any]:
         content = {
             "fields": [{k: v for k, v in field.items() if k != "range"} for field in FIELDS],
-            "questions": [{name: one[name] for name in _SHOWN} for one in self._questions],
+            "questions": [
+                {name: one[name] for name in _SHOWN if name in one} for one in self._questions
+            ],
             "palette": list(PALETTE),
             "names": {
                 "class": SHAPES, "subset": None, "colour": HUES, "background": GROUNDS,

@@ -446,6 +446,48 @@ def ready_by_clock(tab):
     raise AssertionError("the lab did not get ready")
 
 
+# A worker's engine says how large its memory is.
+KEEP_ENGINES = """
+const Real = window.Blob;
+window.Blob = class extends Real {
+  constructor(parts, options) {
+    super(options?.type === "text/javascript" ? [`{
+      const Instance = WebAssembly.Instance;
+      WebAssembly.Instance = function (...all) {
+        const made = new Instance(...all);
+        self.engine = made.exports.memory;
+        return made;
+      };
+    }`, ...parts] : parts, options);
+  }
+};
+"""
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_six_starts_take_no_more_memory_than_two(tmp_path):
+    """``benchmarks/lab_page.py`` has fifty."""
+    once = {"steps": 1}
+    with opened(Lab(a=once, b=once).save_html(tmp_path / "once.html")) as tab:
+        reloaded(tab, KEEP_ENGINES)
+        ready(tab)
+        session = tab.context.new_cdp_session(tab)
+        engines, heaps = [], []
+        for start in range(6):
+            button(tab, "Train again" if start else "Train").click()
+            said(tab, "Both runs have ended.")
+            if start not in (1, 5):
+                continue
+            assert len(tab.workers) == 2
+            engines.append([w.evaluate("self.engine.buffer.byteLength") for w in tab.workers])
+            session.send("HeapProfiler.collectGarbage")
+            heaps.append(session.send("Runtime.getHeapUsage")["usedSize"])
+        assert engines[0] == engines[1]
+        assert heaps[1] < heaps[0] + 500_000
+        assert sum(engines[1]) + heaps[1] < 60e6
+
+
 @pytest.mark.browser
 @needs_chromium
 def test_a_page_out_of_sight_stops(whole):

@@ -46,7 +46,8 @@ figure.asked { order: -1; }
 figure.asked .plot { box-shadow: inset 0 0 0 2px var(--accent); }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 .5em; font-variant-numeric: tabular-nums; }
 figcaption small { flex-basis: 100%; }
-.plot { position: relative; contain: content; height: 7rem; background: var(--soft); border-radius: 6px; }
+.plot { position: relative; contain: content; height: 7rem; background: var(--soft);
+  border-radius: 6px; }
 .plot svg { position: absolute; inset: 0; width: 100%; height: 100%; }
 path { fill: none; stroke: currentColor; stroke-width: 1.8; vector-effect: non-scaling-stroke; }
 path.dash { stroke-dasharray: 4 3; }
@@ -86,7 +87,6 @@ const CHARTS = {
 
 const h = element;
 const show = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
-const last = (list) => list[list.length - 1];
 const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
 
 // What this browser lacks for training, in words; empty if nothing.
@@ -152,7 +152,7 @@ class Run {
 
   // The newest value of a metric; what every step moves as the mean over the last tenth of the run.
   value(metric) {
-    if (["knn", "clusters", "probe"].includes(metric)) return last(this.measured(metric))?.[1];
+    if (["knn", "clusters", "probe"].includes(metric)) return this.measured(metric).at(-1)?.[1];
     const list = metric === "loss" ? this.losses : this.pairs;
     return mean(list.slice(-Math.ceil(list.length / 10))
       .map((row) => row[metric === "negative" ? 2 : 1]));
@@ -214,7 +214,7 @@ function recorded({ metric, curve: [end, ...sides] }) {
   const lines = sides.map((values, i) => [mark + SIDES[i], values.map((value, at) =>
     [(end * at) / (values.length - 1), (value ?? NaN) / 100])]);
   return { end, lines, levels: [], range: [], values: lines.map(([, points]) =>
-    show(last(points)[1])) };
+    show(points.at(-1)[1])) };
 }
 
 function chartData(name, runs, end) {
@@ -261,7 +261,7 @@ function drawMap(canvas, run, colours) {
   const brush = canvas.getContext("2d");
   brush.scale(scale, scale);
   const { labels, xy: first } = run.ready.untrained;
-  const xy = last(run.evals)?.xy || first;
+  const xy = run.evals.at(-1)?.xy || first;
   brush.font = `${Math.max(7, Math.min(12, wide / 28))}px system-ui, sans-serif`;
   brush.textAlign = "center";
   brush.textBaseline = "middle";
@@ -573,7 +573,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
       words.push(guess === outcome ? "That was your guess." : `You guessed: ${
         question.options[guess]}.`);
     }
-    words.push(`One seed is an anecdote. ${question.measured}`);
+    words.push(question.why, `One seed is an anecdote. ${question.measured}`);
     const more = model.get("records");
     verdict.replaceChildren(words.join(" "),
       ...(more ? [" ", h("a", { href: more }, "All recorded results, with their intervals")] : []));
@@ -631,7 +631,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
       views.setAttribute("aria-label", `${side}: eight images in two views each, as the network sees `
         + `them at step ${run.views?.step ?? 0}`);
       map.setAttribute("aria-label", `${side}: map of 300 test images by two principal components, `
-        + `step ${last(run.evals)?.step ?? 0}, shape by class, coloured by ${by.value}`);
+        + `step ${run.evals.at(-1)?.step ?? 0}, shape by class, coloured by ${by.value}`);
       if (!run.ready) return;
       // Hundreds of marks: drawn anew only when they have moved.
       const drawn = `${run.id} ${run.evals.length} ${by.value} ${widths[i]}`;
