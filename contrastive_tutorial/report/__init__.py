@@ -10,6 +10,7 @@ from contrastive_tutorial.errors import require_extra
 require_extra("notebook", "matplotlib", "seaborn", "pandas")
 
 from contrastive_tutorial.report.figures import class_names
+from contrastive_tutorial.report.glyphs import GLYPHS, glyph
 from contrastive_tutorial.report.rows import Rows
 from contrastive_tutorial.report.study_figures import (
     LEAK_KINDS,
@@ -28,6 +29,7 @@ from contrastive_tutorial.report.tables import cell_table, page_table
 from contrastive_tutorial.report.written import write_report
 
 __all__ = [
+    "GLYPHS",
     "INK",
     "LEAK_KINDS",
     "LEAK_PANELS",
@@ -40,6 +42,7 @@ __all__ = [
     "class_names",
     "differences_along",
     "forest",
+    "glyph",
     "leak",
     "page_table",
     "policy_shifts",

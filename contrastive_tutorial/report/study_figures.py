@@ -6,6 +6,7 @@ intervals.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ from contrastive_tutorial.report.figures import (
     seeds_of,
     t_interval,
 )
+from contrastive_tutorial.report.glyphs import GLYPHS, glyph
 from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
 from contrastive_tutorial.study import CELLS
-from contrastive_tutorial.verdicts import Measured, by_seed
+from contrastive_tutorial.verdicts import Effect, Measured, by_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,14 +60,16 @@ def forest(measured: Sequence[Measured], name: str) -> Figure:
         [PALETTE[0 if effect.primary else 1] for effect, _ in shown],
     )  # fmt: skip
     across = ax.get_yaxis_transform()
+    # Long names say policy, norm and negatives themselves, and leave no room for squares.
+    short = max(len(effect.name) for effect, _ in shown) < 24
     for row, (effect, found) in enumerate(shown):
         ax.text(
             0, row - 0.25, f"{'★ ' if effect.primary else ''}{effect.asks}", transform=across,
             fontsize=8, va="bottom", weight="bold" if effect.primary else "normal",
         )  # fmt: skip
         ax.text(
-            1, row - 0.25, f"{effect.name}, n = {found.n}", transform=across, fontsize=7.5,
-            va="bottom", ha="right",
+            1, row - 0.25, f"{effect.name}{_squares(effect) if short else ''}, n = {found.n}",
+            transform=across, fontsize=7.5, va="bottom", ha="right",
         )  # fmt: skip
         ax.plot([0, 0], [row - 0.22, row + 0.35], color=INK, lw=1, zorder=0)
         if row:
@@ -82,7 +86,14 @@ def forest(measured: Sequence[Measured], name: str) -> Figure:
         fontsize=9,
         parse_math=False,
     )
+    if short:
+        fig.supxlabel(textwrap.fill(GLYPHS, 74), fontsize=7, ha="center")
     return fig
+
+
+def _squares(effect: Effect) -> str:
+    """``"  ■■◧ − ■■□"``: where two cells differ."""
+    return "  " + " − ".join(filter(None, (glyph(effect.left), glyph(effect.right))))
 
 
 def differences_along(

@@ -16,6 +16,7 @@ from typing import Any
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import metric as registered_metric
 from contrastive_tutorial.records import Record
+from contrastive_tutorial.report import GLYPHS, glyph
 from contrastive_tutorial.study import CELLS, Cell
 from contrastive_tutorial.verdicts import Effect, Measured, load_hypotheses, measure
 from contrastive_tutorial.widgets import fragment
@@ -114,6 +115,7 @@ class Board(fragment.Piece):
             "tiles": self._tiles,
             "pairs": {f"{m.effect.left}|{m.effect.right}": _numbers(m) for m in found},
             "asked": _asked(studies),
+            "glyphs": GLYPHS,
             "start": [c for c in ("S-P1", "W-bn") if c in self.cells] or self.cells[:2],
         }
         self.html = fragment.fragment("board", {"content": state}, self.summary, self._table(state))
@@ -127,6 +129,7 @@ class Board(fragment.Piece):
         tile = {
             "name": name, "about": cell.summary, "policy": cell.policy, "norm": cell.norm,
             "negatives": negatives_of(cell), "above": None, "n": 0, "words": "no record yet",
+            "glyph": glyph(name),
             "batches": "equal parts of every subset" if cell.balanced else "drawn from all images",
         }  # fmt: skip
         if found is None:

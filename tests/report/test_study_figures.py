@@ -7,6 +7,7 @@ from recorded import make
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import NotRecordedError
+from contrastive_tutorial.report import glyph
 from contrastive_tutorial.report.study_figures import (
     along_training,
     differences_along,
@@ -16,7 +17,9 @@ from contrastive_tutorial.report.study_figures import (
     shift_against_gain,
     statistics_dots,
 )
+from contrastive_tutorial.study import CELLS
 from contrastive_tutorial.verdicts.contrasts import Effect, measure
+from contrastive_tutorial.widgets.board import registered_cells
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +59,16 @@ def test_differences_along_training_are_paired_step_by_step():
     )
 
 
+def test_squares_tell_registered_cells_apart():
+    cells = registered_cells(["hypotheses", "amendment-a"])
+    assert len({glyph(cell) for cell in cells}) == len(cells) - 1  # B2 and X-bn both draw policies
+    assert [glyph(cell) for cell in ("S-P0", "M-aff", "M-split", "GN")] == [
+        "□■◧", "■□◨", "■□◧", "□□▦",
+    ]  # fmt: skip
+    assert glyph("untrained") == glyph("no such cell") == ""
+    assert all(glyph(cell.name) for cell in CELLS.values() if not cell.reference)
+
+
 def test_what_was_not_measured_along_training_is_refused_or_left_out():
     base = [along("same-bn-cross", s, (0.3, 0.4, 0.5)) for s in range(2)]
     assert differences_along(base, "same-bn-cross") == {}
@@ -80,7 +93,7 @@ def test_forest_draws_every_recorded_contrast():
     (ax,) = forest(measured, "cluster_accuracy").axes
     asked, label = [text.get_text() for text in ax.texts]
     assert asked == "★ split"
-    assert label == "S-P1 − B0, n = 3"
+    assert label == "S-P1 − B0  ■■◧ − □□□, n = 3"
     assert list(ax.collections[0].get_offsets()[:, 0]) == pytest.approx([-0.1, -0.08, -0.06])
     assert "difference in cluster accuracy" in ax.get_xlabel()
     with pytest.raises(InputError, match="none of these contrasts"):

@@ -19,7 +19,8 @@ td.full { border: 0; }
   border: 1px solid var(--line); border-radius: 6px; padding: 0.2rem 0.4rem; position: relative;
   background: var(--paper); font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .tile + .tile { margin-top: 0.25rem; }
-.tile b { display: block; padding-right: 1rem; white-space: nowrap; }
+.tile b { display: flex; flex-wrap: wrap; gap: 0 0.4rem; padding-right: 1.1rem; }
+i { font-style: normal; font-weight: 400; letter-spacing: 0.06em; white-space: nowrap; }
 .tile small { display: block; font-size: 0.75rem; }
 .tile .norm { display: none; }
 .tile:hover { border-color: var(--accent); }
@@ -32,7 +33,7 @@ td.full { border: 0; }
 .pair p { margin: 0 0 0.2rem; }
 .swap { font: inherit; color: var(--fg); background: var(--paper); border: 1px solid var(--line);
   border-radius: 6px; min-height: 1.75rem; cursor: pointer; margin-left: 0.5rem; }
-svg { display: block; width: 100%; height: auto; max-width: 42rem; }
+svg { display: block; width: 100%; height: auto; max-width: 34rem; }
 svg text { fill: var(--muted); font: 11px system-ui, sans-serif; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
@@ -87,7 +88,7 @@ function svg(tag, attributes, ...children) {
 function strip({ mean, low, high, deltas }) {
   const most = Math.max(...[low, high, ...deltas].map(Math.abs));
   const reach = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5].find((end) => end >= most) || 1;
-  const [width, height, side] = [640, 74, 30];
+  const [width, height, side] = [440, 74, 30];
   const x = (value) => width / 2 + (value / reach) * (width / 2 - side);
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": `Seeds: ${deltas.map((delta) => signed(delta)).join(", ")}` });
@@ -126,7 +127,7 @@ function render({ model, el }) {
     const badge = element("span", { class: "badge", "aria-hidden": "true" });
     const button = element("button", { type: "button", class: "tile", title: tile.about,
       click: () => choose(tile.name) },
-    badge, element("b", {}, tile.name), element("small", { class: "norm" }, data.norms[tile.norm]),
+    badge, element("b", {}, tile.name, element("i", { "aria-hidden": "true" }, tile.glyph)), element("small", { class: "norm" }, data.norms[tile.norm]),
     element("small", {}, `negatives: ${tile.negatives}`), element("small", {}, words));
     if (tile.above !== null) {
       const colour = tile.above < 0 ? BELOW : ABOVE;
@@ -156,7 +157,8 @@ function render({ model, el }) {
     const count = ["no factor", "one factor", "two factors", "three factors", "four factors"][factors.length];
     const swap = element("button", { type: "button", class: "swap",
       click: () => { chosen.reverse(); refresh(); } }, "Swap");
-    const lines = [element("p", {}, element("strong", {}, `A − B: ${left} − ${right}`), swap)];
+    const lines = [element("p", {}, element("strong", {}, `A − B: ${left} − ${right} `),
+      element("i", { "aria-hidden": "true" }, `${tiles.get(left).glyph} − ${tiles.get(right).glyph}`), swap)];
     if (found.reason) lines.push(element("p", {}, `No difference yet: ${found.reason}.`));
     else {
       lines.push(element("p", {}, `Mean ${signed(found.mean)}, 95% interval ${signed(found.low)} to `
@@ -199,7 +201,7 @@ function render({ model, el }) {
       + "Orange lies below it, blue above; dashed squares were not registered. Choose two cells."),
     element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)), pair,
     element("p", { class: "note" }, `${data.setting}. Pairs share a seed; nothing corrects these `
-      + "intervals for their number."), status);
+      + `intervals for their number. Here and in the figures, ${data.glyphs}.`), status);
   shadow.append(element("style", {}, CSS), root);
   const forget = followTheme(el, (theme) => { root.dataset.theme = theme; });
   refresh();
