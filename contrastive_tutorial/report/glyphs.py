@@ -5,7 +5,7 @@ from __future__ import annotations
 from contrastive_tutorial.study import CELLS
 
 _POLICIES = {
-    "P0": "□", "P0-shared": "▤", "P-rand": "▨", "P-img": "▨", "P1": "■", "P1c": "▣", "P1j": "▩",
+    "P0": "□", "P0-shared": "▤", "P-rand": "▨", "P-img": "▥", "P1": "■", "P1c": "▣", "P1j": "▩",
 }  # fmt: skip
 _NORMS = {
     "bn": "□", "split": "◧", "affine": "◨", "dsbn": "■", "gn": "▦", "ghost": "▥", "renorm": "▧",
