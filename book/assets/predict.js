@@ -159,6 +159,10 @@
 
   const drawn = boxes.map(draw);
 
+  addEventListener("beforeprint", () => {
+    document.querySelectorAll(".book-answer").forEach((answer) => { answer.open = true; });
+  });
+
   // A link to something under a veil lifts it.
   const target = () => {
     let aim = null;
