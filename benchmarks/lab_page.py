@@ -6,8 +6,8 @@ A page of its own, opened from the disk in Chromium, trains the default question
 a few steps, again and again.
 
 *Memory*, after garbage was collected: the JavaScript heap of the page and of both workers, and the
-WebAssembly memory of both, each less an empty page's; and what the system says: the private memory
-of the page's process less that of an empty page's, garbage, compiled code and pictures included.
+WebAssembly memory of both; and what the system says: the private memory of the processes of pages,
+garbage, compiled code and pictures included. Each less that of an empty page in the lab's place.
 
 *Work of a frame*: processor time of the main thread (the browser's own trace), while both networks
 train. Other load delays a frame, but does not make its work more. A page that needs less than 4 ms
@@ -33,7 +33,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from contrastive_tutorial.widgets import Lab
 
 PATIENCE_MS = 600_000
-FLAGS = ["--no-sandbox", "--enable-precise-memory-info", "--js-flags=--expose-gc"]
+FLAGS = ["--no-sandbox"]
 TRACED = ["-*", "toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
 TASK = "ThreadControllerImpl::RunTask"
 
@@ -53,7 +53,8 @@ window.Blob = class extends Real {
   }
 };
 """
-HEAP = "(gc(), performance.memory.usedJSHeapSize)"
+#: What DevTools tells of a heap, buffers outside of it included; WebAssembly's is none of them.
+HEAP = ("usedSize", "embedderHeapUsedSize", "backingStorageSize")
 
 
 def ready(page: Page) -> None:
@@ -69,64 +70,86 @@ def trained(page: Page, name: str = "Train again") -> None:
     ended.first.wait_for(timeout=PATIENCE_MS)
 
 
-def renderers(browser: Browser) -> set[int]:
+def private_mb(browser: Browser) -> float:
+    """Memory that the processes of pages share with no other, the spare ones among them."""
     session = browser.new_browser_cdp_session()
     found = session.send("SystemInfo.getProcessInfo")["processInfo"]
     session.detach()
-    return {one["id"] for one in found if one["type"] == "renderer"}
+    kilobytes = 0
+    for one in found:
+        if one["type"] == "renderer":
+            text = Path(f"/proc/{one['id']}/smaps_rollup").read_text()
+            parts = re.findall(r"^Private_(?:Clean|Dirty): +(\d+) kB$", text, re.MULTILINE)
+            kilobytes += sum(map(int, parts))
+    return kilobytes / 1e3
 
 
-def private_mb(process: int) -> float:
-    """Memory of a process that it shares with no other."""
-    text = Path(f"/proc/{process}/smaps_rollup").read_text()
-    kilobytes = re.findall(r"^Private_(?:Clean|Dirty): +(\d+) kB$", text, re.MULTILINE)
-    return sum(map(int, kilobytes)) / 1e3
+class Heaps:
+    """Asks the page and every worker that it starts how large its heap is, by DevTools."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.workers = page, list[str]()
+        self.answers: list[dict[str, Any]] = []
+        self.session = page.context.new_cdp_session(page)
+        self.session.on(
+            "Target.attachedToTarget", lambda event: self.workers.append(event["sessionId"])
+        )
+        self.session.on(
+            "Target.receivedMessageFromTarget",
+            lambda event: self.answers.append(json.loads(event["message"])),
+        )
+        settings = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": False}
+        self.session.send("Target.setAutoAttach", settings)
+
+    def megabytes(self) -> tuple[float, float]:
+        """Of the page, and of all workers, once garbage was collected."""
+        self.session.send("HeapProfiler.collectGarbage")
+        own = self.session.send("Runtime.getHeapUsage")
+        self.answers.clear()
+        for name in self.workers:
+            for number, method in enumerate(
+                ("HeapProfiler.collectGarbage", "Runtime.getHeapUsage")
+            ):
+                message = json.dumps({"id": number, "method": method})
+                self.session.send(
+                    "Target.sendMessageToTarget", {"sessionId": name, "message": message}
+                )
+        while len(found := [a["result"] for a in self.answers if a.get("id") == 1]) < len(
+            self.workers
+        ):
+            self.page.wait_for_timeout(50)
+        return sum(own[n] for n in HEAP) / 1e6, sum(one[n] for one in found for n in HEAP) / 1e6
 
 
-def memory(page: Page, process: int) -> dict[str, float]:
+def memory(browser: Browser, page: Page, heaps: Heaps) -> dict[str, float]:
     """Megabytes, by where they are."""
-    page_heap = page.evaluate(HEAP)
-    workers = [
-        worker.evaluate(f"[{HEAP}, self.engine.buffer.byteLength]") for worker in page.workers
-    ]
-    found = {
-        "page heap MB": page_heap / 1e6,
-        "workers' heap MB": sum(heap for heap, _ in workers) / 1e6,
-        "WebAssembly MB": sum(engine for _, engine in workers) / 1e6,
-        "private MB": private_mb(process),
-    }
-    return found | {"workers": len(workers)}
+    own, workers = heaps.megabytes()
+    engines = [worker.evaluate("self.engine.buffer.byteLength") for worker in page.workers]
+    found = {"page heap MB": own, "workers' heap MB": workers, "WebAssembly MB": sum(engines) / 1e6}
+    return {**found, "sum MB": sum(found.values()), "private MB": private_mb(browser)}
 
 
 def many_starts(browser: Browser, file: Path, count: int) -> dict[str, Any]:
-    """The memory after the first start and on the way to the last."""
+    """What the page takes more than an empty one, after the first start and so on to the last."""
     empty = file.with_name("empty.html")
     empty.write_text("<!doctype html><title>empty</title>")
-    before = renderers(browser)
-    blank = browser.new_context().new_page()
-    blank.goto(empty.as_uri())
-    (process,) = renderers(browser) - before
-    base = {"page heap MB": blank.evaluate(HEAP) / 1e6, "private MB": private_mb(process)}
-
-    before = renderers(browser)
     page = browser.new_context().new_page()
     page.add_init_script(HOOK)
+    heaps = Heaps(page)
+    page.goto(empty.as_uri())
+    base = memory(browser, page, heaps)
     page.goto(file.as_uri())
     ready(page)
-    (process,) = renderers(browser) - before
     figures = {}
     for start in range(1, count + 1):
         trained(page, "Train" if start == 1 else "Train again")
         if start not in (1, 2, 5) and start % 10:
             continue
-        found = memory(page, process)
-        found = {name: value - base.get(name, 0) for name, value in found.items()}
-        parts = ("page heap MB", "workers' heap MB", "WebAssembly MB")
-        found["sum MB"] = sum(found[name] for name in parts)
+        now = memory(browser, page, heaps)
+        found = {name: value - base[name] for name, value in now.items()}
         print(start, found, flush=True)
         figures[f"after {start} start{'s' * (start > 1)}"] = found
     page.context.close()
-    blank.context.close()
     return figures
 
 
