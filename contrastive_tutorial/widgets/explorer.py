@@ -65,7 +65,7 @@ class EmbeddingExplorer(fragment.Piece):
         images: uint8 ``(n, 3, H, W)`` in the order of the points, shown beside the dot that a
             reader points at. They make the HTML about 0.5 kB an image larger. Without them a
             drawn image shows what the policy of the dot's subset does, where it has one.
-        classes: names that are in colour at first when a reader colours by class, all others
+        classes: labels that are in colour at first when a reader colours by class, all others
             grey; by default all are in colour.
         seeds: whose embeddings to offer; by default as many as fit into ``max_bytes``.
         max_points: show only so many points, evenly spaced.
@@ -90,7 +90,7 @@ class EmbeddingExplorer(fragment.Piece):
         class_names: Sequence[str] | None = None,
         metrics: Mapping[str, str] | Sequence[str] = SHOWN,
         images: Any = None,
-        classes: Sequence[str] = (),
+        classes: Sequence[int] = (),
         seeds: Sequence[int] | None = None,
         max_points: int | None = None,
         title: str = "The three experiments",
@@ -109,9 +109,10 @@ class EmbeddingExplorer(fragment.Piece):
         found = summaries([replace(run, num_subsets=0) for run in floor], self._metrics)
         self._untrained = found.get((_UNTRAINED, 0), {})
         self.class_names = names_of(class_names, runs)
-        if absent := [name for name in classes if name not in self.class_names]:
-            raise InputError(f"classes: no class {absent[0]!r}; got {list(self.class_names)}")
-        self._classes = [self.class_names.index(name) for name in classes]
+        most = len(self.class_names) - 1
+        if any(label not in range(most + 1) for label in classes):
+            raise InputError(f"classes: expected labels from 0 to {most}, got {list(classes)}")
+        self._classes = [int(label) for label in classes]
         for run in self._runs.values():
             check_arrays(run, len(self.class_names))
         recorded = sorted({run.seed for run in self._runs.values()})
