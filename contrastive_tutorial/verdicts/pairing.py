@@ -39,9 +39,9 @@ def by_seed(
         and (data is None or record.data == data)
     ]
     named = ", ".join(cells)
-    _alike(named, "test images", chosen, lambda r: r.hyperparameters.get("test_hash"))
     for name in ("preset", "data", "data_hash"):
         _alike(named, name, chosen, operator.attrgetter(name))
+    _alike(named, "test images", chosen, lambda r: r.hyperparameters.get("test_hash"))
     # Names stay when what they stand for is edited; the record knows what it was.
     _alike(named, "versions of a preset (other steps, batch size, ...)", chosen, _preset)
     for name, usual in _USUAL.items():

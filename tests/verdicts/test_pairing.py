@@ -38,12 +38,14 @@ def test_other_cells_presets_data_and_subset_counts_are_left_out():
         ({"hyperparameters": {"encoder": "Mine()"}}, "B0 mix encoder: Mine"),
         ({"hyperparameters": {"batch_norm": "local"}}, "B0 mix batch_norm: local, sync"),
         ({"hyperparameters": {"policies": "ab"}}, "B0 mix policies: ab, cd"),
+        ({"hyperparameters": {"test_hash": "ef"}}, "B0 mix test images: ef, gh"),
         ({"seed": 0}, "B0: seed 0 is recorded twice with K = 10"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(other, message):
     other = {"seed": 1, **other}
     first = {"preset": {"steps": 450}, "cell": {"negatives": "cross"}, "policies": "cd"}
+    first["test_hash"] = "gh"
     records = [make_record("B0", 0, hyperparameters=first), make_record("B0", **other)]
     with pytest.raises(InputError, match=message) as caught:
         by_seed(records, ["B0"], None, None, 10)
