@@ -48,8 +48,8 @@ class Predict(SphinxDirective):
             box.replace(bullets, letters)
             sizes.append(len(letters))
         right, answer = self.options.get("right", "").split(), self.options.get("answer", "")
-        if sizes and bool(right) == bool(answer):
-            raise self.error("predict: expected either :right: or :answer: for the choices")
+        if not sizes or bool(right) == bool(answer):
+            raise self.error("predict: expected a list of choices, and either :right: or :answer:")
         if right and (wrong := misfit(right, sizes)):
             raise self.error(f"predict: right: {wrong}")
         data = {

@@ -23,8 +23,8 @@
   const kept = (() => {
     try { return JSON.parse(localStorage.getItem(KEY)) || {}; } catch { return {}; }
   })();
-  const keep = (number, letters) => {
-    kept[number] = letters;
+  const keep = (question, letters) => {
+    kept[question] = letters;
     try { localStorage.setItem(KEY, JSON.stringify(kept)); } catch { /* for this visit only */ }
   };
 
@@ -58,6 +58,7 @@
   function draw(box, number) {
     const data = box.querySelector(".book-predict-data").dataset;
     const lists = [...box.querySelectorAll(":scope > ol")];
+    const question = data.answer || number + data.right;
     const veiled = veiledBy(box, Number(data.veils));
     const said = make("p", { class: "book-said", role: "status", tabindex: "-1" });
     const curtain = make("div", { class: "book-curtain" });
@@ -76,20 +77,12 @@
     };
     opened.push(lift);
 
-    // The letters that the page computed or its author marked; none if there are no choices.
-    const right = () => {
-      const found = document.querySelector(`[data-ct-answer="${CSS.escape(data.answer)}"]`);
-      const letters = data.answer ? (found ? found.dataset.ctRight : "") : data.right;
-      return letters.split(" ").filter(Boolean);
-    };
-    const reason = () => {
-      const found = data.answer
-        && document.querySelector(`[data-ct-answer="${CSS.escape(data.answer)}"]`);
-      const words = found ? /\((.*)\)$/s.exec(found.textContent) : null;
-      return words ? ` (${words[1]})` : "";
-    };
+    // What a cell of the page computed; none if the author marked the letters.
+    const settled = data.answer
+      && document.querySelector(`[data-ct-answer="${CSS.escape(data.answer)}"]`);
+    const solution = (settled ? settled.dataset.ctRight : data.right).split(" ");
+    const reason = settled ? (/ \(.*\)$/s.exec(settled.textContent) || [""])[0] : "";
     const answered = (letters, fresh) => {
-      const solution = right();
       const hits = letters.filter((letter, place) => letter === solution[place]).length;
       lists.forEach((list, place) => [...list.children].forEach((item, at) => {
         const letter = String.fromCharCode(65 + at);
@@ -103,7 +96,7 @@
       const verdict = lists.length > 1 ? `${hits} of ${lists.length} right`
         : hits ? "Right" : "Not so";
       said.textContent = `${verdict}. You said ${letters.join(", ")}; the page finds `
-        + `${solution.join(", ")}${reason()}. ${score()}`;
+        + `${solution.join(", ")}${reason}. ${score()}`;
       box.querySelector(".book-compare").remove();
       lift(false);
       if (fresh) said.focus({ preventScroll: true });
@@ -122,35 +115,31 @@
         holder.append(make("label", {}, input, make("span", {}, ...holder.childNodes)));
       });
     });
-    if (lists.length) {
-      box.append(make("button", { type: "button", class: "book-compare", click() {
-        const letters = lists.map((list) => (list.querySelector("input:checked") || {}).value);
-        if (letters.some((letter) => !letter)) {
-          said.textContent = lists.length > 1 ? "Choose one answer to each question first."
-            : "Choose one first.";
-          return;
-        }
-        keep(number, letters);
-        answered(letters, true);
-      } }, "Compare"));
-    }
-    box.append(said);
+    box.append(make("button", { type: "button", class: "book-compare", click() {
+      const letters = lists.map((list) => (list.querySelector("input:checked") || {}).value);
+      if (letters.some((letter) => !letter)) {
+        said.textContent = lists.length > 1 ? "Choose one answer to each question first."
+          : "Choose one first.";
+        return;
+      }
+      keep(question, letters);
+      answered(letters, true);
+    } }, "Compare"), said);
     box.querySelector(".book-answer")?.setAttribute("hidden", "");
     if (veiled.length) {
       veiled.forEach((node) => node.classList.add("book-veiled"));
       const button = (words, click) => make("button", { type: "button", click }, words);
       curtain.append(
-        make("p", {}, lists.length ? "What comes here waits for your prediction above."
-          : "What comes here waits until you have made up your mind."),
-        button(lists.length ? "Show without answering" : "Show", () => lift(true)),
+        make("p", {}, "What comes here waits for your prediction above."),
+        button("Show without answering", () => lift(true)),
         button("Show all on this page", () => {
           opened.forEach((each) => each !== lift && each(false));
           lift(true);
         }));
       veiled[0].before(curtain);
     }
-    const before = kept[number];
-    if (Array.isArray(before) && before.length === lists.length && lists.length
+    const before = kept[question];
+    if (Array.isArray(before) && before.length === lists.length
       && before.every((letter, at) => lists[at].children[String(letter).charCodeAt(0) - 65])) {
       answered(before, false);
     }
