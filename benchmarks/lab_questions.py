@@ -52,8 +52,9 @@ QUESTIONS: list[dict[str, Any]] = [
             "randomised colours teach more about shape",
             "hardly any difference",
         ],
-        "about": "Two views of an image have the same colours, or colours drawn anew for each. "
-        "Watch the loss and kNN: only one of them tells what was learnt about shape.",
+        "about": "Two views of an image have the same colours, or colours drawn anew for each.",
+        "why": "Colours that are kept give the partner away: the loss falls, and no shape is "
+        "learnt.",
     },
     {
         "id": "split",

@@ -249,6 +249,7 @@ def test_the_default_question_is_trained_to_its_answer(whole):
         assert f"So here: {right}" in verdict
         assert "That was your guess." in verdict
         assert "One seed is an anecdote." in verdict
+        assert question["why"] in verdict
         assert question["measured"] in verdict
         assert all(step > 20 for step in steps(tab))
 
