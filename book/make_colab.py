@@ -132,7 +132,9 @@ def notebook(book: Book, page: str) -> str:
                 metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
             elif {"hide-input", "remove-input", "hide-cell", "remove-cell"} & set(tags):
                 # Folded in the page, so folded here; it runs as any other cell does.
-                source = "#@title Code of what follows (open to see it)\n" + source
+                checks = "check_number(" in source or "check_choice(" in source
+                title = "Check your answer" if checks else "Code of what follows"
+                source = f"#@title {title} (open to see the code)\n{source}"
                 metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
             if not any(c.cell_type == "code" for c in cells):
                 note = SETUP_NOTE.format(page=book.page(page))

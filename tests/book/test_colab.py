@@ -301,11 +301,13 @@ def bound_names(tree):
 def test_code_that_the_page_folds_is_folded_in_the_notebook():
     book = small_book(
         page=FRONT
-        + "# Page\n\n```{code-cell} ipython3\n:tags: [hide-input]\n\nprint(1)\n```\n\n"
+        + "# Page\n\n```{code-cell} ipython3\n:tags: [remove-input]\n\ncheck_number(1)\n```\n\n"
+        + "```{code-cell} ipython3\n:tags: [hide-input]\n\nprint(1)\n```\n\n"
         + "```{code-cell} ipython3\nprint(2)\n```\n"
     )
     cells = nbformat.reads(make_colab.notebook(book, "page"), as_version=4).cells
-    folded, shown = cells[-2:]
+    checks, folded, shown = cells[-3:]
+    assert checks.source.startswith("#@title Check your answer")
     assert folded.source.startswith("#@title Code")
     assert folded.source.endswith("\nprint(1)")
     assert folded.metadata["cellView"] == "form"
