@@ -20,13 +20,13 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.parameter import is_lazy
 
 from contrastive_tutorial.norm.convert import NoNorm
-from contrastive_tutorial.norm.layers import (
-    GhostBatchNorm2d,
+from contrastive_tutorial.norm.grouped import (
     GroupedBatchNorm,
     OwnBatchNorm,
     drop_and_activate,
     has_activation_inside,
 )
+from contrastive_tutorial.norm.layers import GhostBatchNorm2d
 from contrastive_tutorial.norm.renorm import BatchRenorm2d
 
 _BY_ROW = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)

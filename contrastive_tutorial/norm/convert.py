@@ -42,16 +42,18 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm.grouped import (
+    GroupedBatchNorm,
+    drop_and_activate,
+    has_activation_inside,
+)
 from contrastive_tutorial.norm.layers import (
     GhostBatchNorm1d,
     GhostBatchNorm2d,
-    GroupedBatchNorm,
     SplitBatchNorm1d,
     SplitBatchNorm2d,
     SubsetAffineBatchNorm1d,
     SubsetAffineBatchNorm2d,
-    drop_and_activate,
-    has_activation_inside,
 )
 from contrastive_tutorial.norm.renorm import BatchRenorm1d, BatchRenorm2d
 

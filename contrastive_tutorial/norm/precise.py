@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm.grouped import GroupedBatchNorm
 from contrastive_tutorial.norm.kernels import pool_moments
-from contrastive_tutorial.norm.layers import GroupedBatchNorm
 from contrastive_tutorial.norm.renorm import BatchRenorm2d
 from contrastive_tutorial.norm.statistics import (
     Forward,

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm.grouped import OwnBatchNorm
 from contrastive_tutorial.norm.kernels import (
     gradients_to_differentiate,
     in_plain_operations,
     is_recomputed,
 )
-from contrastive_tutorial.norm.layers import OwnBatchNorm
 
 REFERENCE_STEPS = 160_000
 """Run length at which the schedule's fractions are the paper's 5,000, 25,000 and 40,000 steps."""

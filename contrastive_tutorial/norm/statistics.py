@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm.layers import (
+from contrastive_tutorial.norm.grouped import (
     GroupedBatchNorm,
     OwnBatchNorm,
     drop_and_activate,

@@ -8,6 +8,7 @@ preset takes the same number of steps on batches of the same size.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from contrastive_tutorial.errors import InputError, unknown
 from contrastive_tutorial.train import PRESETS, Preset, preset
@@ -141,44 +142,31 @@ def _second_study() -> list[Cell]:
     return [*cells, alone]
 
 
-def _cells() -> dict[str, Cell]:
-    def plain(*arguments: str, **options: object) -> Cell:
-        return Cell(*arguments, balanced=False, **options)  # type: ignore[arg-type, misc]
+def _plain(name: str, policy: str, negatives: str, kind: str, summary: str, **more: Any) -> Cell:
+    """A cell whose batches are drawn at random, and not subset by subset."""
+    return Cell(name, policy, negatives, kind, summary, balanced=False, **more)
 
-    listed = [
-        plain(
-            "B0",
-            "P0",
-            "cross",
-            "bn",
-            "Ordinary SimCLR: one policy, one BN, all negatives.",
-            article="1 baseline (0.267)",
-            score_protocols=True,
+
+def _first_study() -> list[Cell]:
+    """Cells of ``verdicts/hypotheses.yml``."""
+    return [
+        _plain(
+            "B0", "P0", "cross", "bn", "Ordinary SimCLR: one policy, one BN, all negatives.",
+            article="1 baseline (0.267)", score_protocols=True,
         ),
-        plain(
-            "B1",
-            "P0",
-            "cross",
-            "bn",
-            "B0 trained on one subset alone, for equally many steps.",
-            article='"only one subset" (0.13)',
-            only_subset=0,
+        _plain(
+            "B1", "P0", "cross", "bn", "B0 trained on one subset alone, for equally many steps.",
+            article='"only one subset" (0.13)', only_subset=0,
         ),
-        plain("B2", "P-rand", "cross", "bn", "B0 with a policy drawn anew for every view."),
+        _plain("B2", "P-rand", "cross", "bn", "B0 with a policy drawn anew for every view."),
         Cell(
-            "S-P1",
-            "P1",
-            "within",
-            "split",
+            "S-P1", "P1", "within", "split",
             "Split: own policy, own BN statistics and own negatives for every subset.",
             article="2 split (0.37)",
         ),
         Cell("S-P0", "P0", "within", "split", "Split, but one policy for all subsets."),
         Cell(
-            "M-P1",
-            "P1",
-            "cross",
-            "dsbn",
+            "M-P1", "P1", "cross", "dsbn",
             "Mixed: own policy and own BN (statistics and affine) per subset, all negatives.",
             article="3 mixed (0.44)",
         ),
@@ -187,31 +175,27 @@ def _cells() -> dict[str, Cell]:
         Cell("M-bn", "P1", "cross", "bn", "Mixed with one BN: the policy shortcut laid open."),
         Cell("M-split", "P1", "cross", "split", "Mixed, own statistics but one shared affine."),
         Cell("M-aff", "P1", "cross", "affine", "Mixed, one set of statistics but own affine."),
-        plain("X-bn", "P-img", "cross", "bn", "A policy drawn per image, shared by its two views."),
-        plain("GN", "P0", "cross", "gn", "B0 with GroupNorm: no batch statistics at all."),
+        _plain(
+            "X-bn", "P-img", "cross", "bn", "A policy drawn per image, shared by its two views."
+        ),
+        _plain("GN", "P0", "cross", "gn", "B0 with GroupNorm: no batch statistics at all."),
         Cell("GN-P1", "P1", "cross", "gn", "Mixed with GroupNorm: no batch statistics at all."),
         # Without normalisation similarities have the size of D, here tamed by the temperature.
-        plain(
-            "B0-dot",
-            "P0",
-            "cross",
-            "bn",
-            "B0 with raw dot products, temperature 10.",
-            normalize=False,
-            temperature=10.0,
+        _plain(
+            "B0-dot", "P0", "cross", "bn", "B0 with raw dot products, temperature 10.",
+            normalize=False, temperature=10.0,
         ),
-        plain(
-            "B0-ema",
-            "P0",
-            "cross",
-            "bn",
-            "B0, also scored early with moving averages.",
+        _plain(
+            "B0-ema", "P0", "cross", "bn", "B0, also scored early with moving averages.",
             early_steps=(90, 300),
         ),
-    ]
-    # Amendment A, see contrastive_tutorial/verdicts/amendment-a.yml.
-    listed += [
-        plain(
+    ]  # fmt: skip
+
+
+def _amendment_a() -> list[Cell]:
+    """Cells of ``verdicts/amendment-a.yml``."""
+    return [
+        _plain(
             "B0-shared", "P0-shared", "cross", "bn",
             "B0 with colours drawn once an image: both of its views keep them.",
         ),
@@ -220,38 +204,45 @@ def _cells() -> dict[str, Cell]:
         Cell("W-bn-c", "P1c", "within", "bn", "W-bn, policies of equal strength."),
         Cell("M-bn-c", "P1c", "cross", "bn", "M-bn, policies of equal strength."),
         Cell("S-P1j", "P1j", "within", "split", "Split, colour jitter in all ten policies."),
-        plain(
+        _plain(
             "B0-few", "P0", "within", "bn",
             "B0 with negatives from 50 random images: as many as a subset holds.", group_size=50,
         ),
-        plain(
+        _plain(
             "M-bn-few", "P1", "within", "bn",
             "M-bn with negatives from 50 random images, of any subset.", group_size=50,
         ),
     ]  # fmt: skip
-    listed += _second_study()
-    for size in (5, 10, 25, 50):
-        listed += [
-            plain(
-                f"ghost-same-{size}", "P0", "cross", "ghost",
-                f"BN in groups of {size} random images, both views in one group.",
-                group_size=size,
-            ),
-            plain(
-                f"ghost-shuffle-{size}", "P0", "cross", "ghost",
-                f"BN in groups of {size} random images, second views half a batch away.",
-                group_size=size, shuffle_views=True,
-            ),
-        ]  # fmt: skip
-    listed += [
-        plain("raw-pixels", "P0", "cross", "none", "The pixels.", reference="raw-pixels"),
-        plain("pca", "P0", "cross", "none", "128 principal components.", reference="pca"),
-        plain("untrained", "P0", "cross", "bn", "Random weights.", reference="untrained"),
+
+
+def _ghosts() -> list[Cell]:
+    """The grouping-leak study: BN in groups, which hold both views of an image or part them."""
+    same, part = "both views in one group", "second views half a batch away"
+    return [
+        _plain(
+            f"ghost-{how}-{size}", "P0", "cross", "ghost",
+            f"BN in groups of {size} random images, {what}.",
+            group_size=size, shuffle_views=how == "shuffle",
+        )
+        for size in (5, 10, 25, 50)
+        for how, what in (("same", same), ("shuffle", part))
+    ]  # fmt: skip
+
+
+def _references() -> list[Cell]:
+    """Rows to compare with that involve no training."""
+    return [
+        _plain("raw-pixels", "P0", "cross", "none", "The pixels.", reference="raw-pixels"),
+        _plain("pca", "P0", "cross", "none", "128 principal components.", reference="pca"),
+        _plain("untrained", "P0", "cross", "bn", "Random weights.", reference="untrained"),
     ]
-    return {cell.name: cell for cell in listed}
 
 
-CELLS: dict[str, Cell] = _cells()
+CELLS: dict[str, Cell] = {
+    made.name: made
+    for part in (_first_study, _amendment_a, _second_study, _ghosts, _references)
+    for made in part()
+}
 
 #: The three experiments that the book shows side by side, under the names a reader meets.
 THREE = {"B0": "Baseline", "S-P1": "Split", "M-P1": "Mixed"}

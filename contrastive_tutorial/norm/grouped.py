@@ -1,0 +1,312 @@
+"""What norm layers whose batch is made of K groups have in common.
+
+Arguments and their checks, buffers, running statistics, and evaluation; with subsets by the order
+of the rows or by an id for each row. The layers themselves are in
+:mod:`~contrastive_tutorial.norm.layers`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.norm.kernels import (
+    grouped_normalize,
+    is_recomputed,
+    normalize_by_domain,
+    pool_moments,
+)
+
+GROUPINGS = ("contiguous", "interleaved", "shuffled")
+AFFINES = ("shared", "split", None)
+
+
+def check_shape(x: Tensor, dims: tuple[int, ...], num_features: int) -> None:
+    """Raise :class:`InputError` unless ``x`` is floating point, ``(N, num_features, ...)``."""
+    if x.ndim not in dims or x.shape[1] != num_features:
+        raise InputError(
+            f"x: expected {' or '.join(map(str, dims))} dimensions (N, C, ...) with "
+            f"C = {num_features} channels, got shape {tuple(x.shape)}"
+        )
+    if not x.is_floating_point():
+        raise InputError(
+            f"x: expected floating point values, got {x.dtype}; convert with x.float()"
+        )
+
+
+def has_activation_inside(layer: nn.Module) -> bool:
+    """Whether ``layer`` is timm's Batch Normalization with dropout and activation inside."""
+    kind = type(layer)
+    return kind.__name__ == "BatchNormAct2d" and kind.__module__.startswith("timm.")
+
+
+def drop_and_activate(layer: Any, args: Any, y: Tensor) -> Any:
+    """A forward hook: what timm's layer does after normalising."""
+    return layer.act(layer.drop(y))
+
+
+class OwnBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """A norm layer of this package, known to other tools as one of PyTorch's BN family."""
+
+    dims: tuple[int, ...] = (4,)
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    _load_from_state_dict = nn.Module._load_from_state_dict  # there are no old versions to mend
+
+    @property
+    def track_running_stats(self) -> bool:  # type: ignore[override]
+        """Read by tools that put another layer in place of a ``_BatchNorm``, and by ``torch.jit``.
+
+        Raises:
+            InputError: always; that layer could not keep what this one has learned.
+        """
+        raise InputError(
+            f"{type(self).__name__}: plain BN cannot keep its statistics, so other tools "
+            "(SyncBatchNorm, timm's and lightly's converters, torch.func's replacement, torch.jit) "
+            "must not put that in its place; call convert_norm(model, 'bn') first, which pools "
+            "them, or leave these layers out"
+        )
+
+    def check_shape(self, x: Tensor) -> None:
+        """Raise :class:`InputError` unless ``x`` has this layer's dimensions and channels."""
+        check_shape(x, self.dims, self.num_features)
+
+
+class GroupedBatchNorm(OwnBatchNorm):
+    """What the K-group layers have in common: arguments, buffers, checks, evaluation.
+
+    ``num_groups`` is K; ``branches`` is the number of ways in which the layer can treat a row in
+    evaluation (K, or 1 where nothing is kept per subset). ``domain`` is what
+    :func:`~contrastive_tutorial.norm.domains` sets: the subset of every row, for the time being.
+    """
+
+    affine: Any  # "shared", "split" or None
+    pooled = False  # whether all groups share one mean and variance in training
+    domain: Tensor | None = None
+
+    def __init__(
+        self,
+        num_features: int,
+        num_groups: int,
+        statistics: int,
+        affine: str | None,
+        grouping: str,
+        eps: float,
+        momentum: float | None,
+        device: Any,
+        dtype: Any,
+    ):
+        nn.Module.__init__(self)
+        if affine not in AFFINES:
+            raise InputError(f"affine: expected 'shared', 'split' or None, got {affine!r}")
+        if grouping not in GROUPINGS:
+            raise InputError(f"grouping: expected one of {GROUPINGS}, got {grouping!r}")
+        self.num_features, self.num_groups = num_features, num_groups
+        self.affine, self.grouping, self.eps, self.momentum = affine, grouping, eps, momentum
+        kind = {"device": device, "dtype": dtype}
+        if affine is None:
+            self.register_parameter("weight", None)
+            self.register_parameter("bias", None)
+        else:
+            shape = (num_groups, num_features) if affine == "split" else (num_features,)
+            self.weight = nn.Parameter(torch.ones(shape, **kind))
+            self.bias = nn.Parameter(torch.zeros(shape, **kind))
+        shape = (statistics, num_features) if statistics else (num_features,)
+        self.register_buffer("running_mean", torch.zeros(shape, **kind))
+        self.register_buffer("running_var", torch.ones(shape, **kind))
+        self.register_buffer(
+            "num_batches_tracked", torch.zeros((), dtype=torch.int64, device=device)
+        )
+
+    @property
+    def branches(self) -> int:
+        """Number of branches of the evaluation menu."""
+        return self.num_groups if self.affine == "split" or self.running_mean.ndim == 2 else 1
+
+    def reset_running_stats(self) -> None:
+        """Forget the running statistics: mean 0, variance 1, no batches seen."""
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
+        self.num_batches_tracked.zero_()
+
+    def check_groups(self, x: Tensor) -> None:
+        """Raise :class:`InputError` unless ``x`` divides into groups that have a variance."""
+        k = self.num_groups
+        if x.shape[0] % k:
+            raise InputError(
+                f"x: a batch of N = {x.shape[0]} rows does not divide into K = {k} equal groups; "
+                f"use a batch size that is a multiple of {k}"
+            )
+        if x.numel() <= (1 if self.pooled else k) * self.num_features:
+            raise InputError(
+                f"x: shape {tuple(x.shape)} in K = {k} groups leaves at most one value per channel "
+                "and group, which has no variance; use a larger batch or fewer groups"
+            )
+
+    def order(self, batch: int) -> Tensor | None:
+        """Row order of this step's groups; ``None`` where the grouping is fixed."""
+        return None
+
+    def check_domain(self, x: Tensor, domain: Tensor) -> None:
+        """Raise :class:`InputError` unless ``domain`` names a subset for every row of ``x``.
+
+        Its values are looked at on a CPU only: on another device that would wait for it.
+        """
+        k = self.num_groups
+        if self.branches == 1 and k > 1:
+            raise InputError(
+                f"domain: {type(self).__name__} keeps nothing per subset; only split, dsbn and "
+                "affine layers take it"
+            )
+        if domain.dtype != torch.int64 or domain.shape != x.shape[:1]:
+            raise InputError(
+                f"domain: expected int64 of shape ({x.shape[0]},), the subset of every row, got "
+                f"{domain.dtype} of shape {tuple(domain.shape)}"
+            )
+        if domain.device.type != "cpu" or torch.compiler.is_compiling():
+            return
+        counts = torch.bincount(domain - domain.min().clamp_max(0), minlength=k)
+        if domain.min() < 0 or len(counts) > k:
+            raise InputError(
+                f"domain: expected subsets from 0 to {k - 1}, got {int(domain.min())} to "
+                f"{int(domain.max())}"
+            )
+        counts = counts.sum()[None] if self.pooled else counts
+        if self.training and bool((counts * (x[0].numel() // self.num_features) == 1).any()):
+            raise InputError(
+                f"domain: a subset with one value per channel in x of shape {tuple(x.shape)} has "
+                "no variance; give it two rows, or none"
+            )
+
+    def _affine_rows(self) -> tuple[Tensor | None, Tensor | None]:
+        return (
+            (None, None)
+            if self.weight is None
+            else (
+                self.weight.view(-1, self.num_features),
+                self.bias.view(-1, self.num_features),
+            )
+        )
+
+    def normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Training output of ``x``; its means and biased variances ``(K or 1, C)``, by group."""
+        self.check_groups(x)
+        return grouped_normalize(
+            x,
+            *self._affine_rows(),
+            self.num_groups,
+            self.pooled,
+            self.grouping,
+            self.order(x.shape[0]),
+            self.eps,
+        )
+
+    @torch.no_grad()
+    def update_running(self, mean: Tensor, var: Tensor, count: int) -> None:
+        """Fold means and biased variances ``(K or 1, C)`` of ``count`` values each into ours."""
+        if is_recomputed():
+            return
+        self.num_batches_tracked.add_(1)
+        if self.momentum is None:
+            factor: Tensor | float = 1 / self.num_batches_tracked.to(self.running_mean.dtype)
+        else:
+            factor = self.momentum
+        var = var * (count / (count - 1))
+        if self.running_mean.ndim == 1:
+            # One set of statistics: the average over groups. For groups of the same distribution
+            # the mean of unbiased variances is unbiased too.
+            mean, var = mean.mean(0), var.mean(0)
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), factor)
+        self.running_var.lerp_(var.to(self.running_var.dtype), factor)
+
+    def _train_by_domain(self, x: Tensor, domain: Tensor) -> Tensor:
+        if self.momentum is None:
+            raise InputError(
+                "domain: momentum=None averages over batches, but a subset may be absent from some "
+                "of them; give the layer a momentum"
+            )
+        y, mean, var, count = normalize_by_domain(
+            x, *self._affine_rows(), domain, self.num_groups, self.pooled, self.eps
+        )
+        if not is_recomputed():
+            with torch.no_grad():
+                self.num_batches_tracked.add_(1)
+                # A subset without rows stays where it was.
+                factor = (self.momentum * (count > 0)).expand_as(mean)
+                var = var * (count / (count - 1).clamp_min(1))
+                for running, now in ((self.running_mean, mean), (self.running_var, var)):
+                    table = running.view_as(now)
+                    table.lerp_(now.to(table.dtype), factor.to(table.dtype))
+        return y
+
+    def through_branches(self, x: Tensor, domain: Tensor) -> Tensor:
+        """Evaluation of every row of ``x`` by the statistics and affine of its subset ``(N,)``."""
+        weight, bias = self._affine_rows()
+        mean, var = (t.view(-1, self.num_features) for t in (self.running_mean, self.running_var))
+        scale = torch.rsqrt(var + self.eps)
+        if weight is not None:
+            scale = scale * weight
+        shift = -mean * scale
+        if bias is not None:
+            shift = shift + bias
+        shape = (x.shape[0], self.num_features) + (1,) * (x.ndim - 2)
+        a, b = (
+            t.expand(self.num_groups, self.num_features)[domain].view(shape) for t in (scale, shift)
+        )
+        return torch.addcmul(b, x.to(a.dtype), a).to(x.dtype)
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Running mean and variance ``(C,)`` of all subsets together (law of total variance)."""
+        if self.running_mean.ndim == 1:
+            return self.running_mean, self.running_var
+        return pool_moments(self.running_mean, self.running_var, dim=0)
+
+    def mean_affine(self) -> tuple[Tensor | None, Tensor | None]:
+        """Weight and bias ``(C,)`` for a row of no known subset: their average over subsets."""
+        if self.weight is None or self.weight.ndim == 1:
+            return self.weight, self.bias
+        return self.weight.mean(0), self.bias.mean(0)
+
+    def forward(self, x: Tensor, domain: Tensor | None = None) -> Tensor:
+        """Normalise ``x``; the class says what training and evaluation mean.
+
+        Args:
+            x: ``(N, C, H, W)``; of the 1d layers ``(N, C)`` or ``(N, C, L)``. Floating point.
+            domain: int64 ``(N,)``, the subset of every row, from 0 to K - 1 and in any order.
+                Without it a training batch is K equal groups, and a row in evaluation has no
+                subset. With it subsets may differ in size: in training each is normalised by its
+                own moments, as K ``nn.BatchNorm2d`` would do it, and one without rows keeps its
+                statistics; in evaluation each row goes through its own branch. To reach the layers
+                inside a model: :func:`~contrastive_tutorial.norm.domains`.
+
+        Raises:
+            InputError: for wrong dimensions or channels; in training, if the batch does not divide
+                by the number of groups, or a group has one value per channel; for a ``domain`` of
+                another type or shape, out of range, or of a layer that has no subsets.
+        """
+        self.check_shape(x)
+        domain = self.domain if domain is None else domain
+        if domain is not None:
+            self.check_domain(x, domain)
+            return (
+                self._train_by_domain(x, domain)
+                if self.training
+                else self.through_branches(x, domain)
+            )
+        if not self.training:
+            return F.batch_norm(x, *self.moments(), *self.mean_affine(), False, 0.0, self.eps)
+        y, mean, var = self.normalize(x)
+        self.update_running(mean, var, x.numel() // mean.numel())
+        return y
+
+    def extra_repr(self) -> str:
+        """The arguments, for ``print(model)``."""
+        return (
+            f"{self.num_features}, {self.num_groups}, affine={self.affine!r}, "
+            f"grouping={self.grouping!r}, eps={self.eps}, momentum={self.momentum}"
+        )
