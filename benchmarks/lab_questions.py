@@ -71,7 +71,8 @@ QUESTIONS: list[dict[str, Any]] = [
         "about": "One half of the images is darker in every view, the other half brighter: that "
         "alone says in which half a view's partner is. A linear probe tries to tell the half from "
         "z; guessing is right half the time.",
-        "why": "What a whole subset shares as a shift or a scale, its own norm takes away.",
+        "why": "What a whole subset shares as a shift or a scale, its own norm takes away. What "
+        "differs within the subset stays.",
     },
     {
         "id": "strong",

@@ -71,7 +71,7 @@ pre { background: var(--soft); border-radius: 6px; padding: .5rem; overflow-x: a
   .charts { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }
 @container (min-width: 30rem) {
-  .q.twice { display: none; } /* a wider picker says it in full */
+  .q.twice { display: none; }
 }
 `;
 
@@ -292,6 +292,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
   const button = (text, click, more) => h("button", { type: "button", click, ...more }, text);
   const picker = h("select", { id: "question", change: () => ask(questions[picker.selectedIndex]) },
     ...questions.map((item) => h("option", {}, item.question)));
+  // Twice where a picker has it too, but only a wide one says it in full.
   const heading = h("p", { class: questions.length > 1 ? "q twice" : "q" });
   const about = h("p");
   const guesses = h("fieldset", { class: "row" });
@@ -575,8 +576,8 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     }
     words.push(question.why, `One seed is an anecdote. ${question.measured}`);
     const more = model.get("records");
-    verdict.replaceChildren(words.join(" "),
-      ...(more ? [" ", h("a", { href: more }, "All recorded results, with their intervals")] : []));
+    verdict.replaceChildren(...words.map((text) => h("p", {}, text || "")),
+      ...(more ? [h("a", { href: more }, "All recorded results, with their intervals")] : []));
   }
 
   // ---- drawing -----------------------------------------------------------------------------------
