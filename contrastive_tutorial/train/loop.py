@@ -7,12 +7,13 @@ final weights are bit-identical to those of an uninterrupted run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,17 +165,7 @@ def train(
     losses = torch.full((config.steps,), float("nan"), device=device)
     identity = json.dumps({**asdict(config), **(fingerprint or {})}, sort_keys=True, default=str)
     file = Path(checkpoint) if checkpoint is not None else None
-
-    def find() -> checkpoints.Loaded | None:
-        if file is None:
-            return None
-        if file.exists():
-            return checkpoints.read(file, identity)
-        # Find out now, not after an hour, whether the folder can be written.
-        checkpoints.save(file, model, optimizer, losses, Progress(), identity)
-        return None
-
-    loaded = group.from_first(find)
+    loaded = group.from_first(lambda: _found(file, model, optimizer, losses, identity))
     done = checkpoints.restore(loaded, model, optimizer, losses) if loaded else Progress()
     start, before = done.step, done.seconds
 
@@ -183,9 +174,7 @@ def train(
     bar = _bar(progress, config.steps, start, images_per_step)
     clock_start, timer, paused = time.perf_counter(), 0.0, 0.0
     first_timed = min(start + _WARMUP_STEPS_NOT_TIMED, config.steps - 1)
-    global_state = torch.get_rng_state()
-    gpu_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    try:
+    with _random_state_kept(device), contextlib.closing(bar):
         for step in range(start, config.steps):
             if step == first_timed:
                 synchronize(device)
@@ -229,16 +218,41 @@ def train(
                     done.seconds = before + time.perf_counter() - clock_start - paused
                     checkpoints.save(file, model, optimizer, losses, done, identity)
             bar.update(1)
-    finally:
-        bar.close()
-        torch.set_rng_state(global_state)
-        if gpu_state is not None:
-            torch.cuda.set_rng_state(gpu_state, device)
     synchronize(device)
     now = time.perf_counter() - paused
     timed_steps = config.steps - max(first_timed, start)
     rate = timed_steps * images_per_step / (now - timer) if timed_steps > 0 else 0.0
     return History(losses.float().cpu(), before + now - clock_start, rate, done.points)
+
+
+def _found(
+    file: Path | None,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    losses: Tensor,
+    identity: str,
+) -> checkpoints.Loaded | None:
+    """The checkpoint to go on from; where there is none yet, one of step 0 is left in its place."""
+    if file is None:
+        return None
+    if file.exists():
+        return checkpoints.read(file, identity)
+    # Find out now, not after an hour, whether the folder can be written.
+    checkpoints.save(file, model, optimizer, losses, Progress(), identity)
+    return None
+
+
+@contextlib.contextmanager
+def _random_state_kept(device: torch.device) -> Iterator[None]:
+    """torch's global generators stand afterwards where they stood."""
+    state = torch.get_rng_state()
+    gpu_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+        if gpu_state is not None:
+            torch.cuda.set_rng_state(gpu_state, device)
 
 
 def _bar(progress: bool | str, total: int, start: int, images_per_step: int) -> Any:
