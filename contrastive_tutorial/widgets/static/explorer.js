@@ -45,7 +45,7 @@ button:hover, select:hover { border-color: var(--accent); }
 .chip:disabled { visibility: hidden; } /* room for the most subsets: nothing jumps when K moves */
 .legend .unused { visibility: hidden; }
 .ramp { flex: 0 1 12rem; height: 0.8rem; border-radius: 4px; }
-.panels { display: grid; gap: 0 0.6rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 12.5rem), 1fr)); }
+.panels { display: grid; gap: 0 0.45rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 12.5rem), 1fr)); }
 .panel { min-width: 0; display: grid; grid-row: span 5; grid-template-rows: subgrid; gap: 0; }
 .panels.four { grid-template-columns: 1fr 1fr; }
 .panels.four .panel { grid-template-columns: minmax(0, 1fr) 8rem; column-gap: 0.6rem; }
