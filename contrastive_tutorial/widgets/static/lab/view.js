@@ -87,6 +87,8 @@ const CHARTS = {
 
 const h = element;
 const show = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
+// The same text once more would be laid out once more.
+const write = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
 
 // What this browser lacks for training, in words; empty if nothing.
@@ -198,10 +200,10 @@ function makeChart([title, tip]) {
     ].join("")}</svg><span style="top:.25rem">${show(high)}</span><span style="bottom:.25rem">${
       show(low)}</span>${known.map(([side, value, text]) => text
       ? `<span class="mark ${side}" style="top:${Math.max(14, y(value))}%">${text}</span>` : "").join("")}`;
-    if (drawn === picture + values) return; // the browser would lay out the same once more
+    if (drawn === picture + values) return;
     drawn = picture + values;
     plot.innerHTML = picture;
-    numbers.forEach((number, i) => { number.textContent = values[i]; });
+    numbers.forEach((number, i) => write(number, values[i]));
     node.setAttribute("aria-label", `${title}, ${tip}: A ${values[0]}, B ${values[1]}${
       known.map(([side, value, text]) => (text ? `; ${text} ${side} ${show(value)}` : "")).join("")}`);
   }
@@ -610,7 +612,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
 
   function drawAll() {
     const widths = panels.map(({ map }) => map.clientWidth); // asked later, it costs a layout each
-    train.textContent = { running: "Pause", paused: "Resume", ended: "Train again" }[phase] || "Train";
+    write(train, { running: "Pause", paused: "Resume", ended: "Train again" }[phase] || "Train");
     step.disabled = phase === "running";
     guesses.disabled = missing || phase !== "idle";
     verdict.hidden = phase !== "ended" || !verdict.childNodes.length;
@@ -619,7 +621,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
       : 20 * Math.ceil(Math.max(1, ...runs.map((run) => run.tick?.step || 0)) / 20);
     runs.forEach((run, i) => {
       const panel = panels[i], { views, map, state, side } = panel;
-      state.textContent = stateOf(run);
+      write(state, stateOf(run));
       state.className = run.error || run.silent || run.end?.reason === "diverged" ? "error" : "muted";
       for (const { name } of fields) {
         inputs[`${side}-${name}`].setAttribute("aria-invalid", run.error?.field === name);
@@ -629,10 +631,10 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
         views.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
         panel.seen = run.views;
       }
-      views.setAttribute("aria-label", `${side}: eight images in two views each, as the network sees `
-        + `them at step ${run.views?.step ?? 0}`);
+      views.setAttribute("aria-label",
+        `${side}: eight images in two views each, step ${run.views?.step ?? 0}`);
       map.setAttribute("aria-label", `${side}: map of 300 test images by two principal components, `
-        + `step ${run.evals.at(-1)?.step ?? 0}, shape by class, coloured by ${by.value}`);
+        + `step ${run.evals.at(-1)?.step ?? 0}, coloured by ${by.value}`);
       if (!run.ready) return;
       // Hundreds of marks: drawn anew only when they have moved.
       const drawn = `${run.id} ${run.evals.length} ${by.value} ${widths[i]}`;
@@ -648,8 +650,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     for (const [name, { draw }] of Object.entries(charts)) {
       draw(missing && name === chart() ? recorded(question) : chartData(name, runs, end));
     }
-    steps.textContent = `Left to right: steps 0 to ${end}.${
-      missing ? "" : " Loss: means of ten steps."}`;
+    write(steps, `Left to right: steps 0 to ${end}.${missing ? "" : " Loss: means of ten steps."}`);
   }
 
   // ---- coming and going --------------------------------------------------------------------------
