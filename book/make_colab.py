@@ -132,7 +132,7 @@ def notebook(book: Book, page: str) -> str:
                 metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
             elif {"hide-input", "remove-input", "hide-cell", "remove-cell"} & set(tags):
                 # Folded in the page, so folded here; it runs as any other cell does.
-                checks = "check_number(" in source or "check_choice(" in source
+                checks = re.search(r"\b(check|judge)_?\w*\(", source)
                 title = "Check your answer" if checks else "Code of what follows"
                 source = f"#@title {title} (open to see the code)\n{source}"
                 metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}

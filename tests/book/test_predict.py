@@ -421,3 +421,16 @@ def test_every_prediction_is_a_box_that_takes_an_answer():
     boxes = [box for page in EXECUTABLE for box in BOXES.findall(source(page))]
     assert len(boxes) > 30
     assert len(boxes) == sum(source(page).count("```{predict}") for page in EXECUTABLE)
+
+
+@pytest.mark.parametrize("name", EXECUTABLE)
+def test_no_checker_is_in_sight(name):
+    """A checker holds the solution: its cell hides what it was given."""
+    unsolved = re.sub(
+        r"^````\{solution-start\}[\s\S]*?^````\{solution-end\}", "", source(name), flags=re.M
+    )
+    for options, code in re.findall(
+        r"^```\{code-cell\}[^\n]*\n((?::.*\n)*)([\s\S]*?)^```$", unsolved, re.M
+    ):
+        if re.search(r"\bcheck_(number|choice|function)\(", code):
+            assert "remove-input" in options, code
