@@ -60,15 +60,14 @@ def forest(measured: Sequence[Measured], name: str) -> Figure:
         [PALETTE[0 if effect.primary else 1] for effect, _ in shown],
     )  # fmt: skip
     across = ax.get_yaxis_transform()
-    # Long names say policy, norm and negatives themselves, and leave no room for squares.
-    short = max(len(effect.name) for effect, _ in shown) < 24
+    squares = {effect.name: _squares(effect) for effect, _ in shown}
     for row, (effect, found) in enumerate(shown):
         ax.text(
             0, row - 0.25, f"{'★ ' if effect.primary else ''}{effect.asks}", transform=across,
             fontsize=8, va="bottom", weight="bold" if effect.primary else "normal",
         )  # fmt: skip
         ax.text(
-            1, row - 0.25, f"{effect.name}{_squares(effect) if short else ''}, n = {found.n}",
+            1, row - 0.25, f"{effect.name}{squares[effect.name]}, n = {found.n}",
             transform=across, fontsize=7.5, va="bottom", ha="right",
         )  # fmt: skip
         ax.plot([0, 0], [row - 0.22, row + 0.35], color=INK, lw=1, zorder=0)
@@ -86,13 +85,18 @@ def forest(measured: Sequence[Measured], name: str) -> Figure:
         fontsize=9,
         parse_math=False,
     )
-    if short:
+    if any(squares.values()):
         fig.supxlabel(textwrap.fill(GLYPHS, 74), fontsize=7, ha="center")
     return fig
 
 
 def _squares(effect: Effect) -> str:
-    """``"  ■■◧ − ■■□"``: where two cells differ."""
+    """``"  ■■◧ − ■■□"``: where two cells differ.
+
+    Long names say policy, norm and negatives themselves, and leave no room.
+    """
+    if len(effect.name) > 24:
+        return ""
     return "  " + " − ".join(filter(None, (glyph(effect.left), glyph(effect.right))))
 
 

@@ -107,7 +107,7 @@ def provenance(records: Sequence[Record]) -> str:
 
 
 def page_table(table: DataFrame) -> Styler:
-    """A data frame for a page: words at the left, long ones broken, and nothing of it markup."""
+    """A data frame for a page: words at the left and whole, and nothing of it markup."""
     styler = table.style.format(escape="html")
     for axis in (0, 1):
         styler = styler.format_index(escape="html", axis=axis)
@@ -116,7 +116,7 @@ def page_table(table: DataFrame) -> Styler:
             "text-align": "left",
             "vertical-align": "top",
             "white-space": "normal",
-            "overflow-wrap": "anywhere",
+            "overflow-wrap": "break-word",
         }
     )
 

@@ -59,6 +59,18 @@ def test_differences_along_training_are_paired_step_by_step():
     )
 
 
+def test_long_names_leave_no_room_for_squares():
+    cells = ("S-P1", "B0", "ghost-same-5", "ghost-shuffle-5")
+    records = [make(cell, s, accuracy=0.1 + 0.02 * s) for cell in cells for s in range(2)]
+    effects = [Effect("S-P1", "B0", ""), Effect("ghost-same-5", "ghost-shuffle-5", "")]
+    figure = forest(measure(records, effects=effects), "cluster_accuracy")
+    said = [text.get_text() for text in figure.axes[0].texts[1::2]]
+    assert ["■" in text for text in said] == [True, False]
+    assert figure.get_supxlabel().startswith("squares: policy")
+    alone = forest(measure(records, effects=effects[1:]), "cluster_accuracy")
+    assert alone.get_supxlabel() == ""
+
+
 def test_squares_tell_registered_cells_apart():
     cells = registered_cells(["hypotheses", "amendment-a"])
     assert len({glyph(cell) for cell in cells}) == len(cells)
