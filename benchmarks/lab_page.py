@@ -204,7 +204,10 @@ def main() -> None:
         work = {name: frames(browser, whole, size) for name, size in sizes.items()}
         print(work, flush=True)
         kept = many_starts(browser, short, options.starts) if options.starts else {}
-        settings = {"chromium": browser.version, "starts": options.starts}
+        settings = {
+            "chromium": browser.version, "starts": options.starts,
+            "measured": "processor time of the main thread, and memory beyond an empty page's",
+        }  # fmt: skip
         browser.close()
     figures = work | kept
     write("The lab's page", figures, settings, torch.device("cpu"), options.json)
