@@ -419,7 +419,7 @@ def test_a_notebook_runs_on_colab_and_numpy_and_torch_stay(tmp_path, monkeypatch
     book = read_book()
     origin = committed_copy(tmp_path / "origin")
     python, site = colab_like(tmp_path / "venv")
-    path = ROOT / "book" / "colab" / "00-claims.ipynb"
+    path = ROOT / "book" / "colab" / "claims.ipynb"
     notebook = nbformat.read(path, as_version=4)
     setup = next(cell for cell in notebook.cells if cell.cell_type == "code")
     assert setup.source.count(book.url) == 1

@@ -373,7 +373,7 @@ def computed():
     more = torch.cat([x, x[-1:].expand(3, 1)])
     moved = float((torch.nn.BatchNorm1d(1)(more)[0] - torch.nn.BatchNorm1d(1)(x)[0]).detach())
     return {
-        ("00", "Suppose that $A$ beats"): [
+        ("claims", "Suppose that $A$ beats"): [
             nearest(seeds_needed(), (2, 4, 6, 20)),
             nearest(seeds_needed(comparisons=4), (6, 8, 12, 24)),
         ],
