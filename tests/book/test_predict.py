@@ -333,7 +333,7 @@ BOXES = re.compile(r"^```\{predict\}\n((?::\w+:.*\n)+)\n([\s\S]*?)^```$", re.M)
 def marked():
     """Page and first words -> the letters that an author marked."""
     return {
-        (page[:2], " ".join(body.split()[:4])): right[1].split()
+        (page.partition("-")[0], " ".join(body.split()[:4])): right[1].split()
         for page in EXECUTABLE
         for options, body in BOXES.findall(source(page))
         if (right := re.search(r"^:right: (.*)$", options, re.M))
