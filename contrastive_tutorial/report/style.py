@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from contrastive_tutorial.errors import InputError
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 #: Axes, ticks and labels. ``show`` replaces it by the page's own text colour.
@@ -188,15 +189,22 @@ def show(fig: Figure, alt: str) -> None:
 
 
 def _rasterize_dense(fig: Figure) -> None:
-    """Let large point clouds be stored as pixels: 2,000 vector markers weigh 200 kB a panel."""
+    """Let large clouds of points be stored as pixels: 2,000 vector markers weigh 200 kB a panel.
+    A cloud may be drawn in parts, one for each class."""
     import numpy as np
     from matplotlib.collections import PathCollection
 
     for axes in fig.axes:
-        for artist in axes.collections:
-            if not isinstance(artist, PathCollection):
-                continue
-            if len(np.asarray(artist.get_offsets())) > _MAX_VECTOR_POINTS:
+        clouds: dict[Artist, int] = {
+            artist: len(np.asarray(artist.get_offsets()))
+            for artist in axes.collections
+            if isinstance(artist, PathCollection)
+        }
+        for line in axes.lines:
+            if line.get_linestyle() == "None":  # markers alone
+                clouds[line] = len(np.asarray(line.get_xdata()))
+        if sum(clouds.values()) > _MAX_VECTOR_POINTS:
+            for artist in clouds:
                 artist.set_rasterized(True)
 
 

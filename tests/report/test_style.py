@@ -147,3 +147,18 @@ def test_something_else_than_a_figure_is_refused():
     with pytest.raises(InputError, match="fig: expected a matplotlib Figure, got Axes"):
         style.picture(plt.subplots()[1], "axes")
     plt.close("all")
+
+
+def test_a_cloud_drawn_in_parts_is_stored_as_pixels():
+    """Ten classes of 200 markers each are as heavy as one cloud of 2,000."""
+    fig, (many, few) = plt.subplots(1, 2)
+    for k in range(10):
+        many.plot(np.arange(200), np.full(200, k), ".")
+        few.plot(np.arange(20), np.full(20, k), ".")
+    line = many.plot(np.arange(600), np.zeros(600))[0]
+    svg = style.picture(fig, "two clouds").svg
+    assert svg.count("<image") == 1
+    assert [artist.get_rasterized() for artist in many.lines] == [True] * 10 + [False]
+    assert not line.get_rasterized()
+    assert not any(a.get_rasterized() for a in few.lines)
+    assert len(svg) < 150_000
