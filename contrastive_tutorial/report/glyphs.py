@@ -13,7 +13,7 @@ _NORMS = {
 #: What the squares mean, in a line.
 GLYPHS = (
     "squares: policy (□ one for all, ■ one per subset), negatives (□ all, ■ own subset), "
-    "norm (□ one BN, ◧ own statistics, ◨ own affine, ■ both)"
+    "norm (□ one BN, ◧ own statistics, ◨ own affine, ■ both); hatched ones are other kinds"
 )
 
 

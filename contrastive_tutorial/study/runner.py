@@ -165,13 +165,15 @@ def _require_settings(record: Record, request: Request, data: str) -> None:
         settings = definition(*resolved(request.cell, request.preset))
         for part in ("cell", "preset", "policies"):
             ours, theirs = settings[part], record.hyperparameters.get(part)
+            if theirs is None:  # older than the field
+                continue
             if not isinstance(ours, dict) or not isinstance(theirs, dict):
                 ours, theirs = {part: ours}, {part: theirs}
             both = (ours.keys() & theirs.keys()) - {*_WORDS}
             wanted |= {f"{part} {name}": ours[name] for name in both}
             found |= {f"{part} {name}": theirs[name] for name in both}
     for name in sorted(wanted):
-        if found[name] != wanted[name] and found[name] is not None:
+        if found[name] != wanted[name]:
             raise InputError(
                 f"{record.path}: {name}: expected {wanted[name]!r:.60}, got {found[name]!r:.60}: "
                 "it is the record of another run; move it away, use --again, or choose another "

@@ -231,7 +231,9 @@ _RUNS = (0.37, -1.13, 0.81, -0.29, 1.47, -0.68, 0.09, 1.02, -1.71, 0.56, -0.43, 
 def flips(seeds: int, mean: float, spread: float) -> Numbers:
     from contrastive_tutorial.records import holm, sign_flip_p
 
-    deltas = [mean + spread * place for place in _RUNS[:seeds]]
+    places = _RUNS[:seeds]
+    centre = sum(places) / seeds
+    deltas = [mean + spread * (place - centre) for place in places]
     p = sign_flip_p(deltas)
     family = holm(dict.fromkeys(("first", "second", "third", "fourth"), p))
     return {
@@ -283,7 +285,7 @@ def sheet(shift: float, norm: int, uneven: bool, x: float, y: float) -> Numbers:
         own = [sum(next(draw) for _ in range(4)) - 2 for _ in range(2)]
         centre = _turned(90 + 120 * c, 1.2) + _turned(45 + 90 * k, shift)
         raw.append((centre + _exact(own)).tolist())
-    raw[0] = [x, y]
+    raw[0] = (_exact([x, y]) + _turned(45, shift)).tolist()  # the reader's, moved as its subset
     rows = _exact(raw)
     dots = toy.normalize_groups(rows[None].expand(2, -1, -1), toy.NORMS[norm], 4)[0]
     far = torch.cdist(dots, dots).fill_diagonal_(math.inf).argmin(1).tolist()

@@ -196,6 +196,8 @@ def test_the_squares_of_the_board_are_as_dark_as_chapter_9_says(found):
              if cell != "B0"}  # fmt: skip
     assert all(above[cell] < -0.05 for cell in above if CELLS[cell].policy == "P1")
     assert all(above[cell] < -0.05 for cell in above if CELLS[cell].norm == "dsbn")
+    others = [c for c in above if CELLS[c].policy != "P1" and CELLS[c].norm != "dsbn"]
+    assert {c for c in others if above[c] < -0.05} == {"B0-shared", "X-bn"}
     for own, one in (("S-P0", "B0"), ("S-P1", "W-bn"), ("M-split", "M-bn"), ("S-P1c", "W-bn-c")):
         assert abs(above[own] - above.get(one, 0.0)) < 0.02
 

@@ -294,6 +294,7 @@ def test_a_record_of_another_definition_is_not_mixed_in(sets, tmp_path):
         ({"preset": "cpu"}, "preset: expected 'tiny', got 'cpu'"),
         ({"data": "cifar10"}, "data: expected 'shapes'"),
         ({"preset/steps": 9}, "preset steps: expected"),
+        ({"preset/steps": None}, "preset steps: expected"),
         ({"cell/temperature": 0.3}, "cell temperature: expected"),
         ({"policies": "0" * 16}, "policies policies: expected"),
         ({"test_hash": "0" * 64}, "recorded on other images"),

@@ -11,7 +11,8 @@ function flipped(deltas) {
 const kinds = {
   flips: {
     numbers({ seeds, mean, spread }) {
-      const deltas = places.slice(0, seeds).map((at) => mean + spread * at);
+      const used = places.slice(0, seeds), centre = sum(used) / seeds;
+      const deltas = used.map((at) => mean + spread * (at - centre));
       const means = flipped(deltas), seen = means[0];
       const far = means.filter((m) => Math.abs(m) >= Math.abs(seen) - 1e-12).length;
       const p = seeds === 1 ? 1 : far / means.length;

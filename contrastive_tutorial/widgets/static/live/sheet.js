@@ -52,7 +52,7 @@ const kinds = {
         });
         const [at, by] = [turned(90 + 120 * c, 1.2), turned(45 + 90 * k, shift)];
         classes.push(c);
-        rows.push(i ? own.map((value, axis) => at[axis] + by[axis] + value) : [x, y]);
+        rows.push(own.map((value, axis) => by[axis] + (i ? at[axis] + value : [x, y][axis])));
       }
       const dots = normalised(rows, [0, 1, 4][norm]);
       const near = dots.map((_, i) => nearest(dots, i));
