@@ -3,6 +3,7 @@
 import base64
 import doctest
 import io
+import json
 import os
 import re
 import zipfile
@@ -392,9 +393,12 @@ def test_no_widget_waits_for_a_kernel(built):
 def test_the_colab_button_opens_the_pages_notebook(soup, page):
     links = [a["href"] for a in soup(f"book/{page}.html").select("a[href]") if COLAB in a["href"]]
     path = book_address.notebook_path(f"book/{page}")
-    assert set(links) == {book_address.colab_url(book_address.repository_url(ROOT), f"book/{page}")}
-    assert links[0].endswith(path)
-    assert (ROOT / path).is_file()
+    url = book_address.colab_url(book_address.repository_url(ROOT), f"book/{page}")
+    assert links[0] == url
+    assert url.endswith(path)
+    cells = json.loads((ROOT / path).read_text("utf-8"))["cells"]
+    places = {f"{url}#scrollTo={cell['metadata'].get('id')}" for cell in cells}
+    assert set(links) <= {url} | places  # the button, and exercises that lead to their cell
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in EXECUTABLE])
