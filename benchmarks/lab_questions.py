@@ -104,8 +104,8 @@ QUESTIONS: list[dict[str, Any]] = [
             "hardly any difference",
         ],
         "about": "One half of the images is blurred in every view, the other half is not.",
-        "why": "Blurred edges are weaker: a smaller scale of the channels that find edges, which "
-        "the subset's own norm evens out.",
+        "why": "Our guess: blurred edges are weaker, a smaller scale of the channels that find "
+        "edges, which the subset's own norm evens out.",
     },
     {
         "id": "batch16",

@@ -104,6 +104,8 @@ def visit(browser: Any, url: str, theme: str = "light", width: str = "desktop") 
     )
     try:
         page.goto(url)
+        if url == origin:  # the first page leads on, and what is evaluated there dies with it
+            page.wait_for_url("**/book/*.html")
         typeset(page)
         unveiled(page)
         unpacked(page)
@@ -122,7 +124,7 @@ def on_the_wire(name: str) -> int:
 
 def typeset(page: Any) -> None:
     """Wait until MathJax, where the page has it, has set every formula, in fonts that are there."""
-    page.wait_for_load_state()  # the first page leads on
+    page.wait_for_load_state()
     page.evaluate("Promise.resolve(window.MathJax?.startup?.promise)")
     page.evaluate("document.fonts.ready.then(() => true)")
 
