@@ -65,7 +65,7 @@ def own_share(arrays: Mapping[str, np.ndarray]) -> float | None:
     if len(h) != len(dealt) or len(h) <= _NEAR or not torch.isfinite(h).all():
         return None
     near = torch.cdist(h, h).fill_diagonal_(torch.inf).topk(_NEAR, largest=False).indices
-    return round(float((dealt[near] == dealt[:, None]).float().mean()), 4)
+    return float((dealt[near] == dealt[:, None]).double().mean())
 
 
 def pictures(table: Sequence[Policy]) -> dict[str, Any]:

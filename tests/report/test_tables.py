@@ -243,3 +243,25 @@ def test_accuracy_over_k_peaks_where_most_images_get_distorted_colours(cell):
     assert max(mean, key=mean.get) == 2
     assert mean[2] > mean[5] > max(mean[10], mean[20])
     assert mean[2] - mean[1] > 0.03
+
+
+def test_small_costs_are_as_small_as_the_pages_say(found):
+    """Half a point and about one in chapter 9, a third of a point in chapter 10."""
+    assert -0.0075 < found("S-P1", "W-bn", "knn10").mean < -0.0025
+    assert -0.015 < found("M-split", "M-bn", "knn10").mean < -0.0075
+    few = found("B0-few", "B0", "knn10")
+    assert -0.005 < few.mean < -0.002
+    assert few.interval.low > -0.01
+
+
+def test_the_lead_of_the_second_study_is_in_its_records():
+    """Chapter 10: under equal strength own statistics leave more of a mark than one BN does."""
+    share = {
+        (r.cell, r.seed): r.extra["nearest_negative_same_subset"]
+        for r in load_records(RESULTS, data="cifar10-jpeg75", preset="cpu-long")
+        if r.cell in ("equal-split-cross", "equal-bn-cross")
+    }
+    split = {seed: value for (cell, seed), value in share.items() if cell == "equal-split-cross"}
+    assert len(split) >= 3
+    assert min(split.values()) > 0.2
+    assert all(v < split[seed] for (cell, seed), v in share.items() if cell == "equal-bn-cross")
