@@ -137,109 +137,162 @@ def train(
         fingerprint: what else a checkpoint must agree on to be resumed, e.g. the cell and data.
         progress: ``False``, ``True``, or the label of the progress bar.
         on_step: called after each step with the step and the detached loss (no copy to the host).
-        measure: called without arguments after every ``measure_every`` steps and after the last;
-            its value and the training time so far become a point of the history. The clock stands
-            still meanwhile.
+        measure: called after every ``measure_every`` steps and after the last; its value and the
+            training time so far become a point of the history. The clock stands still meanwhile.
         group: of several processes that train one model: gradients are averaged after every
             backward pass, the first process keeps the checkpoint. ``step_loss`` must return a loss
             whose average over processes is the loss of the whole batch.
 
-    On a CPU under glibc the process keeps the memory that a step frees
-    (:func:`~contrastive_tutorial.train.memory.keep_freed_memory`), also after the run.
-
-    Nothing in a step waits for the device; the host does only where losses are checked for NaN (at
-    every checkpoint), at measurements, and at the end.
+    On a CPU the process keeps the memory that a step frees, also after the run (:mod:`.memory`). On
+    a GPU the host waits only at checkpoints, at measurements, and at the end.
 
     Raises:
         InputError: if the loss is not finite or the weights run away (the last good checkpoint
             stays), or the checkpoint belongs to another configuration or is damaged.
     """
-    device = next(model.parameters()).device
-    group = group or ProcessGroup()
-    if device.type == "cpu":
-        keep_freed_memory()
-    optimizer = make_optimizer(model, config)
-    bf16 = config.bf16
-    if bf16 is None:
-        bf16 = supports_bf16(device)
-    losses = torch.full((config.steps,), float("nan"), device=device)
-    identity = json.dumps({**asdict(config), **(fingerprint or {})}, sort_keys=True, default=str)
-    file = Path(checkpoint) if checkpoint is not None else None
-    loaded = group.from_first(lambda: _found(file, model, optimizer, losses, identity))
-    done = checkpoints.restore(loaded, model, optimizer, losses) if loaded else Progress()
-    start, before = done.step, done.seconds
-
-    model.train()
-    generator = torch.Generator(device=device)
-    bar = _bar(progress, config.steps, start, images_per_step)
-    clock_start, timer, paused = time.perf_counter(), 0.0, 0.0
-    first_timed = min(start + _WARMUP_STEPS_NOT_TIMED, config.steps - 1)
-    with _random_state_kept(device), contextlib.closing(bar):
-        for step in range(start, config.steps):
-            if step == first_timed:
-                synchronize(device)
-                timer = time.perf_counter() - paused
-            seed = step_seed(config.seed, step)
-            generator.manual_seed(seed)
-            torch.manual_seed(seed)  # for layers that draw from the global generator
-            for settings in optimizer.param_groups:
-                settings["lr"] = learning_rate(config, step)
-            optimizer.zero_grad(set_to_none=True)
-            try:
-                with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                    loss = step_loss(step, generator)
-            except InputError as error:
-                raise InputError(f"step {step}: {error}{_kept(checkpoint)}") from error
-            loss.backward()
-            group.average_gradients(model)
-            optimizer.step()
-            losses[step] = loss.detach()
+    run = _Training(model, config, checkpoint, fingerprint or {}, group or ProcessGroup())
+    bar = _bar(progress, config.steps, run.start, images_per_step)
+    with _random_state_kept(run.device), contextlib.closing(bar):
+        for step in range(run.start, config.steps):
+            loss = run.take(step, step_loss)
             if on_step is not None:
-                on_step(step, loss.detach())
-            if device.type == "cpu":  # looking is free there
-                _require_finite(losses, step, step + 1, checkpoint)
-                _require_sound(model, step, checkpoint)
+                on_step(step, loss)
+            run.look(step)
             last = step + 1 == config.steps
             if measure is not None and measure_every and (last or (step + 1) % measure_every == 0):
-                _require_finite(losses, 0, step + 1, checkpoint)
-                synchronize(device)
-                began = time.perf_counter()
-                seconds = before + began - clock_start - paused
-                done.points.append((step + 1, round(seconds, 3), measure()))
-                model.train()
-                synchronize(device)
-                paused += time.perf_counter() - began
+                run.measure(step, measure)
             if last or (step + 1) % config.checkpoint_every == 0:
-                _require_finite(losses, 0, step + 1, checkpoint)
-                _require_sound(model, step, checkpoint)
-                sync_buffers(model, group)  # or what other processes gathered would be lost
-                if file is not None and group.is_first:
-                    done.step = step + 1
-                    done.seconds = before + time.perf_counter() - clock_start - paused
-                    checkpoints.save(file, model, optimizer, losses, done, identity)
+                run.save(step)
             bar.update(1)
-    synchronize(device)
-    now = time.perf_counter() - paused
-    timed_steps = config.steps - max(first_timed, start)
-    rate = timed_steps * images_per_step / (now - timer) if timed_steps > 0 else 0.0
-    return History(losses.float().cpu(), before + now - clock_start, rate, done.points)
+    return run.history(images_per_step)
 
 
-def _found(
-    file: Path | None,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    losses: Tensor,
-    identity: str,
-) -> checkpoints.Loaded | None:
-    """The checkpoint to go on from; where there is none yet, one of step 0 is left in its place."""
-    if file is None:
+class _Training:
+    """What :func:`train` moves: weights, optimiser, losses, the checkpoint and the clock."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainConfig,
+        checkpoint: str | Path | None,
+        fingerprint: dict[str, Any],
+        group: ProcessGroup,
+    ) -> None:
+        self.device = next(model.parameters()).device
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        self.model, self.config, self.group = model, config, group
+        self.optimizer = make_optimizer(model, config)
+        self.bf16 = supports_bf16(self.device) if config.bf16 is None else config.bf16
+        self.losses = torch.full((config.steps,), float("nan"), device=self.device)
+        self.identity = json.dumps({**asdict(config), **fingerprint}, sort_keys=True, default=str)
+        self.file = Path(checkpoint) if checkpoint is not None else None
+        self.kept = f"; the last good checkpoint is kept in {checkpoint}" if checkpoint else ""
+        self.done = Progress()
+        if loaded := group.from_first(self._found):
+            self.done = checkpoints.restore(loaded, model, self.optimizer, self.losses)
+        self.start, self.before = self.done.step, self.done.seconds
+        model.train()
+        self.generator = torch.Generator(device=self.device)
+        self.first_timed = min(self.start + _WARMUP_STEPS_NOT_TIMED, config.steps - 1)
+        self.began, self.timed_from, self.paused = time.perf_counter(), 0.0, 0.0
+
+    def _found(self) -> checkpoints.Loaded | None:
+        """The checkpoint to go on from; where there is none yet, one of step 0 takes its place."""
+        if self.file is None:
+            return None
+        if self.file.exists():
+            return checkpoints.read(self.file, self.identity)
+        self._write()  # find out now, not after an hour, whether the folder can be written
         return None
-    if file.exists():
-        return checkpoints.read(file, identity)
-    # Find out now, not after an hour, whether the folder can be written.
-    checkpoints.save(file, model, optimizer, losses, Progress(), identity)
-    return None
+
+    def _write(self) -> None:
+        if self.file is not None and self.group.is_first:
+            checkpoints.save(
+                self.file, self.model, self.optimizer, self.losses, self.done, self.identity
+            )
+
+    def take(self, step: int, step_loss: StepLoss) -> Tensor:
+        """One step of the optimiser; its loss, detached."""
+        if step == self.first_timed:
+            synchronize(self.device)
+            self.timed_from = time.perf_counter() - self.paused
+        seed = step_seed(self.config.seed, step)
+        self.generator.manual_seed(seed)
+        torch.manual_seed(seed)  # for layers that draw from the global generator
+        for settings in self.optimizer.param_groups:
+            settings["lr"] = learning_rate(self.config, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                loss = step_loss(step, self.generator)
+        except InputError as error:
+            raise InputError(f"step {step}: {error}{self.kept}") from error
+        loss.backward()
+        self.group.average_gradients(self.model)
+        self.optimizer.step()
+        self.losses[step] = loss.detach()
+        return loss.detach()
+
+    def look(self, step: int) -> None:
+        """Refuse a loss or weights that went wrong at once where looking is free: on a CPU."""
+        if self.device.type == "cpu":
+            self._require_finite(step, step + 1)
+            self._require_sound(step)
+
+    def measure(self, step: int, measure: Callable[[], float]) -> None:
+        """Keep a measurement; the clock stands still meanwhile."""
+        self._require_finite(0, step + 1)
+        synchronize(self.device)
+        began = time.perf_counter()
+        self.done.points.append((step + 1, round(self._seconds(began), 3), measure()))
+        self.model.train()
+        synchronize(self.device)
+        self.paused += time.perf_counter() - began
+
+    def save(self, step: int) -> None:
+        """Leave a checkpoint, unless the losses or weights so far are no good."""
+        self._require_finite(0, step + 1)
+        self._require_sound(step)
+        sync_buffers(self.model, self.group)  # or what other processes gathered would be lost
+        self.done.step, self.done.seconds = step + 1, self._seconds(time.perf_counter())
+        self._write()
+
+    def _seconds(self, now: float) -> float:
+        return self.before + now - self.began - self.paused
+
+    def history(self, images_per_step: int) -> History:
+        """What has come out of the run."""
+        synchronize(self.device)
+        now = time.perf_counter()
+        steps, seconds = self.config.steps - self.first_timed, now - self.paused - self.timed_from
+        rate = steps * images_per_step / seconds if self.config.steps > self.start else 0.0
+        return History(self.losses.float().cpu(), self._seconds(now), rate, self.done.points)
+
+    def _require_finite(self, start: int, stop: int) -> None:
+        bad = ~torch.isfinite(self.losses[start:stop])
+        if not bool(bad.any()):
+            return
+        step = start + int(torch.nonzero(bad)[0])
+        raise InputError(f"loss is {float(self.losses[step])} at step {step}{self.kept}. {_TRY}")
+
+    def _require_sound(self, step: int) -> None:
+        """A step may have a finite loss and yet spoil the weights: by its gradient, or its rate.
+
+        Norm layers hide the size of weights: the loss of a run that diverged may look ordinary.
+        """
+        names, weights = zip(*self.model.named_parameters(), strict=True)
+        if bool(nn.utils.get_total_norm(weights, math.inf) <= _LARGEST_WEIGHT):  # NaN is not
+            return
+        with torch.no_grad():
+            largest = torch.stack([torch.linalg.vector_norm(w.float(), math.inf) for w in weights])
+        worst = int(torch.nonzero(~(largest <= _LARGEST_WEIGHT))[0])
+        what = (
+            f"diverged: {names[worst]} has weights up to {float(largest[worst]):.1e}"
+            if torch.isfinite(largest[worst])
+            else f"{names[worst]} is not finite"
+        )
+        raise InputError(f"{what} after step {step}{self.kept}. {_TRY}")
 
 
 @contextlib.contextmanager
@@ -289,34 +342,3 @@ class _Log:
 
     def close(self) -> None:
         """Nothing is left to draw."""
-
-
-def _require_finite(losses: Tensor, start: int, stop: int, checkpoint: str | Path | None) -> None:
-    bad = ~torch.isfinite(losses[start:stop])
-    if not bool(bad.any()):
-        return
-    step = start + int(torch.nonzero(bad)[0])
-    raise InputError(f"loss is {float(losses[step])} at step {step}{_kept(checkpoint)}. {_TRY}")
-
-
-def _require_sound(model: nn.Module, step: int, checkpoint: str | Path | None) -> None:
-    """A step may have a finite loss and yet spoil the weights: by its gradient, or by its rate.
-
-    Norm layers hide the size of weights, so the loss of a run that diverged may look ordinary.
-    """
-    names, weights = zip(*model.named_parameters(), strict=True)
-    if bool(nn.utils.get_total_norm(weights, math.inf) <= _LARGEST_WEIGHT):  # NaN is not
-        return
-    with torch.no_grad():
-        largest = torch.stack([torch.linalg.vector_norm(w.float(), math.inf) for w in weights])
-    worst = int(torch.nonzero(~(largest <= _LARGEST_WEIGHT))[0])
-    what = (
-        f"diverged: {names[worst]} has weights up to {float(largest[worst]):.1e}"
-        if torch.isfinite(largest[worst])
-        else f"{names[worst]} is not finite"
-    )
-    raise InputError(f"{what} after step {step}{_kept(checkpoint)}. {_TRY}")
-
-
-def _kept(checkpoint: str | Path | None) -> str:
-    return f"; the last good checkpoint is kept in {checkpoint}" if checkpoint else ""
