@@ -78,6 +78,17 @@ def legacy_code(names: Sequence[bytes]) -> str:
 
 
 def _share_of_common(content: bytes, code: str, common: Sequence[int]) -> float:
-    """Of the characters beyond ASCII, how many are among the most used ones of this code."""
-    written = [c.encode(code) for c in content.decode(code, "ignore") if not c.isascii()]
-    return sum(len(c) == 2 and c[0] in common for c in written) / max(1, len(written))
+    """Of the characters beyond ASCII, how many are among the most used ones of this code.
+
+    A pair whose second byte is a letter, with a letter beside it, is none: more likely the first
+    byte is an accented letter of a western word.
+    """
+    text = content.decode(code, "ignore")
+    wide = [i for i, c in enumerate(text) if not c.isascii()]
+    good = 0
+    for i in wide:
+        written = text[i].encode(code)
+        beside = text[i - 1 : i] + text[i + 1 : i + 2]
+        western = written[-1:].isalpha() and any(c.isascii() and c.isalpha() for c in beside)
+        good += len(written) == 2 and written[0] in common and not western
+    return good / max(1, len(wide))

@@ -62,6 +62,10 @@ def test_a_safe_name_is_one_folder_and_stays_as_it_is(text):
         (["\u8054\u901a"], "gbk", "gb18030"),
         (["Stra\u00dfe", "K\u00e4se", "Gr\u00f6\u00dfe"], "cp437", "cp437"),
         (["\u043a\u043e\u0442"], "cp866", "cp437"), (["plain"], "ascii", "utf-8"),
+        (["H\u00fchner", "V\u00f6gel"], "cp437", "cp437"),
+        (["\u00e9l\u00e9phant", "ch\u00e2teau"], "cp850", "cp437"),
+        (["\u00c4pfel"], "cp1252", "cp437"),
+        (["\u30cd\u30b3", "\u30a4\u30cc"], "cp932", "cp932"),
     ],
 )  # fmt: skip
 def test_the_code_of_names_is_guessed_by_common_characters(names, code, found):
