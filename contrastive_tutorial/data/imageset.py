@@ -97,6 +97,8 @@ class ImageSet:
 
     def __getitem__(self, index: Any) -> Any:
         """``(image, label)`` for a number: uint8 ``(3, S, S)`` and an int; else a smaller set."""
+        if isinstance(index, Tensor) and index.ndim == 0:
+            index = index.item()
         if isinstance(index, (int, np.integer)):
             return self.images[index], int(self.labels[index])
         if isinstance(index, slice):
@@ -148,9 +150,22 @@ class ImageSet:
         return replace(self, images=images, labels=labels, factors=factors)
 
     def subset(self, indices: Tensor | Sequence[int]) -> ImageSet:
-        """The images with these indices, in this order, with a content hash of their own."""
+        """The images with these indices, in this order, with a content hash of their own.
+
+        Args:
+            indices: whole numbers ``(n,)``, or a bool mask ``(N,)``.
+
+        Raises:
+            InputError: for a mask of another length, or anything else.
+        """
         index = torch.as_tensor(indices, device=self.device)
-        index = index.nonzero().flatten() if index.dtype == torch.bool else index.long()
+        is_mask, whole = index.dtype == torch.bool, not index.is_floating_point()
+        if index.ndim != 1 or (is_mask and len(index) != len(self)) or (len(index) and not whole):
+            raise InputError(
+                f"indices: expected whole numbers (n,) or a mask ({len(self)},), got {index.dtype} "
+                f"of shape {tuple(index.shape)}"
+            )
+        index = index.nonzero().flatten() if is_mask else index.long()
         images, labels = self.images[index], self.labels[index]
         factors = self.factors
         if factors is not None:
@@ -176,7 +191,7 @@ def from_torchvision(dataset: Any, split: str = "train", size: int = SIDE) -> Im
     for i in range(len(dataset)):
         image, label = dataset[i][:2]
         if isinstance(image, Image.Image):
-            image = fit(np.asarray(image.convert("RGB")), size)
+            image = fit(_over_white(image, i), size)
         else:
             image = _pixels(image[None], size)[0].permute(1, 2, 0).numpy()
         pixels.append(image)
@@ -186,8 +201,25 @@ def from_torchvision(dataset: Any, split: str = "train", size: int = SIDE) -> Im
     return ImageSet.of(np.stack(pixels), labels, names, name, split)
 
 
+def _over_white(image: Any, index: int) -> np.ndarray:
+    """An image of PIL as uint8 ``(H, W, 3)``, by the rules for files."""
+    from PIL import Image
+
+    if image.mode[0] in "IF":  # a conversion would clip them to white
+        raise InputError(
+            f"dataset: image {index} has mode {image.mode!r}; convert it to 8 bits, in the data "
+            "set's transform"
+        )
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB"))
+
+
 def _pixels(images: Any, size: int | None) -> Tensor:
     """uint8 ``(N, 3, S, S)``."""
+    if size is not None and not (isinstance(size, (int, np.integer)) and size >= 1):
+        raise InputError(f"size: expected a whole number of pixels from 1 on, got {size!r}")
     if isinstance(images, Tensor):
         found = images.detach()
     else:
@@ -249,6 +281,9 @@ def _labels(
     if class_names is None:
         class_names = [f"class {i}" for i in range(high + 1)]
     names = tuple(str(name) for name in class_names)
+    if len(set(names)) < len(names):  # two classes of one name would become one
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"class_names: expected a name of its own for each, got {twice!r} twice")
     if low < 0 or high >= len(names):
         raise InputError(
             f"labels: {len(names)} class names allow 0 to {len(names) - 1}, got {low} to {high}"

@@ -10,6 +10,8 @@ from contrastive_tutorial.losses import unit_rows
 from contrastive_tutorial.metrics.checks import Array, as_tensor, check_ids, check_train_test
 from contrastive_tutorial.metrics.kmeans import kmeans, nearest_centroid
 
+_LARGE = 2.0**40
+
 
 def _pair(labels: Array, clusters: Array) -> tuple[np.ndarray, np.ndarray]:
     """Labels and clusters as checked int64 ``(N,)`` arrays."""
@@ -88,7 +90,7 @@ def nmi(labels: Array, clusters: Array) -> float:
     if of_labels == of_clusters == 0:
         return 1.0
     shared = of_labels + of_clusters - _entropy(joint.flatten())
-    return max(0.0, 2 * shared / (of_labels + of_clusters))
+    return min(1.0, max(0.0, 2 * shared / (of_labels + of_clusters)))
 
 
 def _entropy(counts: np.ndarray) -> float:
@@ -170,6 +172,8 @@ def cluster_fits(
         raise InputError(f"seed: expected 0 to {2**32 - 1}, got {seed}")
     if normalize:
         train, test = unit_rows(train), unit_rows(test)
+    elif not 1 / _LARGE <= (largest := float(train.abs().max())) <= _LARGE and largest:
+        train, test = train / largest, test / largest  # or squares overflow, or vanish
     centroids, inertia = kmeans(train, num_clusters, seed, n_init)
     best_first = centroids[inertia.argsort(stable=True)]
     return torch.stack([nearest_centroid(test, fit) for fit in best_first]).cpu().numpy()

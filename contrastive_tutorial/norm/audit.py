@@ -244,7 +244,7 @@ def _statistics(
     if isinstance(layer, _InstanceNorm):
         if layer.running_mean is None:
             return "each row's own", "each row's own", []
-        notes = [_UPDATE_BN_SKIPS]
+        notes = [_UPDATE_BN_SKIPS, *_still(layer)]
         if layer.momentum is None:
             notes.append("momentum=None: its running statistics never move")
         return "each row's own", "running", notes
@@ -299,7 +299,7 @@ def _divides(batch_size: int | None, groups: int) -> list[str]:
 
 
 def _own(layer: OwnBatchNorm, batch_size: int | None) -> tuple[str, str, list[str]]:
-    notes = [_SYNC_REFUSED]
+    notes = [_SYNC_REFUSED, *_still(layer)]
     if isinstance(layer, BatchRenorm2d):
         steps = layer.total_steps
         schedule = f"bounds open over {steps} steps" if steps else "full bounds"
@@ -329,10 +329,12 @@ def _plain(layer: Any) -> tuple[str, str, list[str]]:
         return training, "the batch: keeps no running statistics", ["update_bn has nothing to do"]
     if not getattr(layer, "track_running_stats", True):
         notes.append("track_running_stats was set to False later: its statistics no longer move")
-    momentum = getattr(layer, "momentum", 0.1)
-    if momentum == 0:
-        notes.append("momentum=0: its running statistics never move")
-    return training, "running", notes
+    return training, "running", [*notes, *_still(layer)]
+
+
+def _still(layer: Any) -> list[str]:
+    never = getattr(layer, "momentum", 0.1) == 0
+    return ["momentum=0: its running statistics never move"] if never else []
 
 
 def _inside(layer: Any) -> list[str]:
@@ -355,7 +357,7 @@ def _whole_model(model: nn.Module, norms: dict[str, nn.Module]) -> list[str]:
     if not norms:
         return ["no norm layer"]
     findings = []
-    split = [m for m in norms.values() if isinstance(m, GroupedBatchNorm) or _splits(m)]
+    split = [m for m in norms.values() if _splits(m)]
     aux = tuple(f"{path}.aux_bn." for path, m in norms.items() if _splits(m))
     whole = [
         m
@@ -381,4 +383,7 @@ def _whole_model(model: nn.Module, norms: dict[str, nn.Module]) -> list[str]:
 
 
 def _splits(layer: nn.Module) -> bool:
+    """Whether groups of rows have statistics of their own."""
+    if isinstance(layer, GroupedBatchNorm):
+        return layer.num_groups > 1 and not layer.pooled
     return _from(layer, "timm", "SplitBatchNorm2d") or _from(layer, "lightly", "SplitBatchNorm")

@@ -168,7 +168,9 @@ class GroupedBatchNorm(OwnBatchNorm):
                 f"domain: expected int64 of shape ({x.shape[0]},), the subset of every row, got "
                 f"{domain.dtype} of shape {tuple(domain.shape)}"
             )
-        if domain.device.type != "cpu" or torch.compiler.is_compiling():
+        if not len(x) and self.training:
+            raise InputError(f"x: expected rows to train on, got shape {tuple(x.shape)}")
+        if domain.device.type != "cpu" or torch.compiler.is_compiling() or not len(x):
             return
         counts = torch.bincount(domain - domain.min().clamp_max(0), minlength=k)
         if domain.min() < 0 or len(counts) > k:

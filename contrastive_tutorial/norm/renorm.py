@@ -221,10 +221,10 @@ class BatchRenorm2d(OwnBatchNorm):
         with torch.autocast(x.device.type, enabled=False):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             if not self.training:
-                var = self.running_std.square() - self.eps
-                y = F.batch_norm(
-                    wide, self.running_mean, var, self.weight, self.bias, False, 0.0, self.eps
-                )
+                # In the dtype of x: torch refuses float32 beside a layer in half precision.
+                kept = (self.running_mean, self.running_std, self.weight, self.bias)
+                mean, std, *affine = (None if t is None else t.to(wide.dtype) for t in kept)
+                y = F.batch_norm(wide, mean, std.square() - self.eps, *affine, False, 0.0, self.eps)
                 return y.to(x.dtype)
             if x.numel() <= self.num_features:
                 raise InputError(

@@ -172,11 +172,31 @@ def test_grey_images_and_other_sizes() -> None:
         ({"labels": [-1] * 6}, "labels: .* got -1 to -1"),
         ({"labels": [2] * 6, "class_names": ["a", "b"]}, "labels: 2 class names allow 0 to 1"),
         ({"split": "valid"}, "split: expected one of"),
+        ({"size": 0}, "size: expected a whole number"),
+        ({"labels": [0, 1] * 3, "class_names": ["a", "a"]}, "class_names: .* 'a' twice"),
     ],
 )
 def test_other_things_are_refused_by_name(arguments: dict[str, object], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         ImageSet.of(**({"images": FIRST} | arguments))
+
+
+@pytest.mark.parametrize(
+    "indices", [torch.ones(5, dtype=torch.bool), [True] * 7, [0.5], [[0, 1]], torch.tensor(0)]
+)
+def test_other_indices_are_refused(indices: object) -> None:
+    with pytest.raises(InputError, match="indices: expected"):
+        ImageSet.of(FIRST).subset(indices)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("mode", "color"), [("RGBA", (0, 0, 0, 0)), ("I;16", 1000)])
+def test_images_of_pil_follow_the_rules_for_files(mode: str, color: object) -> None:
+    found = [(Image.new(mode, (40, 40), color), 0)]  # type: ignore[arg-type]
+    if mode == "RGBA":
+        assert data.from_torchvision(found).images.unique().tolist() == [255]
+    else:
+        with pytest.raises(InputError, match="dataset: image 0 has mode 'I;16'"):
+            data.from_torchvision(found)
 
 
 def test_a_data_set_of_torchvision() -> None:

@@ -91,6 +91,23 @@ def test_nmi_and_ari_are_scikit_learns():
         )  # fmt: skip
 
 
+def test_nmi_never_exceeds_one():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        labels = rng.integers(0, rng.integers(2, 20), rng.integers(2, 60))
+        assert nmi(labels, rng.permutation(20)[labels]) <= 1
+
+
+@pytest.mark.parametrize("scale", [2.0**-90, 1.0, 2.0**90])
+def test_the_scale_of_raw_features_does_not_count(scale):
+    labels = np.arange(60) % 3
+    x = (
+        torch.eye(3)[labels] * 4
+        + torch.randn(60, 3, generator=torch.Generator().manual_seed(0)) / 4
+    )
+    assert cluster_accuracy(labels, cluster(x * scale, x * scale, 3, normalize=False)) == 1
+
+
 def test_more_or_fewer_clusters_than_classes_leave_the_rest_wrong():
     assert cluster_accuracy([0, 0, 1, 1], [7, 7, 3, 7]) == 0.75
     assert cluster_accuracy([0, 1, 2, 3], [5, 5, 5, 5]) == 0.25

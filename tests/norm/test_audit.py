@@ -98,6 +98,9 @@ NOTES = [
     (nn.InstanceNorm2d(3, track_running_stats=True), "update_bn"),
     (nn.InstanceNorm2d(3, track_running_stats=True, momentum=None), "momentum=None"),
     (nn.BatchNorm2d(3, momentum=0.0), "momentum=0"),
+    (norm.SplitBatchNorm2d(3, 2, momentum=0.0), "momentum=0"),
+    (norm.BatchRenorm2d(3, momentum=0.0), "momentum=0"),
+    (nn.InstanceNorm2d(3, track_running_stats=True, momentum=0.0), "momentum=0"),
     (with_statistics(1.0, torch.bfloat16), "half precision"),
     (with_statistics(float("nan")), "not finite"),
     (flag_set_later(), "track_running_stats"),
@@ -144,6 +147,13 @@ def test_half_converted_and_lost_activations_of_timm() -> None:
     split = {layer.path: layer for layer in found.layers}["blocks.0.0.bn1"]
     assert "first block alone" in split.evaluation
     assert noted(split, "divide")
+
+
+def test_an_affine_for_each_subset_is_no_conversion_to_groups() -> None:
+    affine, plain = norm.SubsetAffineBatchNorm2d(3, 2), nn.BatchNorm2d(3)
+    assert not any("half converted" in f for f in audit(nn.Sequential(affine, plain)).findings)
+    split = norm.SplitBatchNorm2d(3, 2)
+    assert "1 layers work in groups" in audit(nn.Sequential(affine, split)).findings[0]
 
 
 def test_names_to_spare_from_weight_decay() -> None:

@@ -132,6 +132,7 @@ def bad(ids: Tensor, shape: tuple[int, ...] = (2, 2), **kwargs: object) -> Calla
         (bad(IDS.where(IDS != 3, 2).index_fill(0, torch.tensor([4]), 3), (1, 1)), ("one value",)),
         (bad(IDS, momentum=None), ("domain", "momentum")),
         (lambda: norm.GhostBatchNorm2d(C, K)(torch.randn(8, C, 2, 2), IDS), ("domain", "Ghost")),
+        (lambda: SplitBatchNorm2d(C, K)(torch.randn(0, C, 2, 2), IDS[:0]), ("x", "rows")),
         (lambda: norm.domains(nn.BatchNorm2d(3), IDS).__enter__(), ("model", "subset")),
         (lambda: norm.domains(SplitBatchNorm2d(3, 2), IDS).__enter__(), ("ids", "0 to 1", "3")),
         (lambda: norm.domains(SplitBatchNorm2d(3, 4), IDS[:0]).__enter__(), ("ids", "(0,)")),
@@ -142,3 +143,8 @@ def test_bad_ids_are_named(call: Callable[[], object], words: tuple[str, ...]) -
         call()
     for word in words:
         assert word in str(raised.value)
+
+
+def test_no_rows_in_evaluation_are_no_rows() -> None:
+    layer = SplitBatchNorm2d(C, K).eval()
+    assert layer(torch.randn(0, C, 2, 2), domain=IDS[:0]).shape == (0, C, 2, 2)

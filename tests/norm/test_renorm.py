@@ -251,6 +251,16 @@ def test_float64_input_of_a_float32_layer() -> None:
     torch.testing.assert_close(layer.running_mean, (0.1 * x.mean((0, 2, 3))).float())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_layer_in_half_precision_evaluates(dtype: torch.dtype, affine: bool) -> None:
+    layer = randomize(BatchRenorm2d(3, 0, affine=affine).double()).to(dtype).eval()
+    x = randn(4, 3, 2, 2).to(dtype)
+    assert layer(x).dtype == dtype
+    exact = copy.deepcopy(layer).double()(x.double())
+    torch.testing.assert_close(layer(x).double(), exact, rtol=1e-2, atol=1e-2)
+
+
 def test_moments_take_eps_out_again_and_are_no_less_than_zero() -> None:
     layer = BatchRenorm2d(3, eps=0.25, dtype=F64)
     layer.running_std.copy_(torch.tensor([0.25, 0.5, 1.5]))  # the first: less than eps alone
