@@ -18,6 +18,7 @@ from contrastive_tutorial.verdicts import (
     Part,
     PartVerdict,
     decide,
+    gate,
     load_hypotheses,
     primary_results,
 )
@@ -119,6 +120,49 @@ def page_table(table: DataFrame) -> Styler:
             "overflow-wrap": "break-word",
         }
     )
+
+
+def primary_table(records: Sequence[Record], study: str = "hypotheses") -> DataFrame:
+    """The contrasts that a study was registered to decide: a row each.
+
+    ``reads as`` is *higher* or *lower* where the study's gate, if it has one, is passed, the
+    adjusted p is below the family's error, and the intervals of all its metrics lie on one side of
+    zero.
+
+    Args:
+        records: any.
+        study: as in :func:`contrastive_tutorial.verdicts.load_hypotheses`.
+
+    Raises:
+        InputError: as :func:`contrastive_tutorial.verdicts.primary_results`.
+    """
+    import pandas as pd
+
+    rules = load_hypotheses(study).rules
+    each = {name: primary_results(rules, records, metric=name) for name in rules.primary_metrics}
+    passed = rules.gate is None or gate(rules, records).outcome == "supported"
+    rows = {}
+    for primary, result in primary_results(rules, records).items():
+        row = rows[" − ".join(rules.primary[primary])] = {"reads as": "too few runs yet"}
+        if result.contrast is None:
+            continue
+        intervals = []
+        for name, found in each.items():
+            contrast = found[primary].contrast
+            assert contrast is not None  # the family has one only where every metric has one
+            interval = contrast.interval
+            intervals.append(interval)
+            row[METRICS[name].short] = (
+                f"{contrast.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+            )
+        clear = passed and result.p_adjusted < rules.alpha
+        higher, lower = all(i.low > 0 for i in intervals), all(i.high < 0 for i in intervals)
+        row["n"], row["Holm p"] = str(result.contrast.n), f"{result.p_adjusted:.3f}"
+        row["reads as"] = (
+            "higher" if clear and higher else "lower" if clear and lower else "undecided"
+        )
+    columns = ["n", *(METRICS[name].short for name in rules.primary_metrics), "Holm p", "reads as"]
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns).fillna("")
 
 
 #: The registered sensitivity analyses of the primary family: metric, evaluation statistics.

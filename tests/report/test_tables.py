@@ -1,5 +1,6 @@
 """readout: what is there is summarised, what is not is named, and nothing is averaged over."""
 
+import dataclasses
 from itertools import pairwise
 from pathlib import Path
 
@@ -139,6 +140,42 @@ def test_the_primary_contrasts_are_measured_in_every_registered_way():
     assert first["NMI"] == "-0.080 [-0.080, -0.080]"
     assert first["ARI"] == "too few runs yet"
     assert set(table["M-bn − B2"]) == {"too few runs yet"}
+
+
+def second_study(probe):
+    """Eight seeds of a baseline and of *mixed*, a point better or worse by kNN and by the probe."""
+    low = {"knn10": 0.30, "linear_probe": 0.30}
+    levels = {"same-bn-cross": (0.50, 0.60), "same-dsbn-cross": (0.45, probe)}
+    learned = {cell: (0.45, 0.60) for cell in ("same-split-within", "ten-split-within",
+               "ten-dsbn-cross", "shared-bn-cross", "equal-dsbn-cross", "equal-split-cross")}  # fmt: skip
+    return [
+        make_record(cell, seed, {"knn10": knn + seed / 1000 * (cell != "same-bn-cross"),
+                                 "linear_probe": score}, preset="cpu-long")
+        for cell, (knn, score) in (levels | learned).items()
+        for seed in range(8)
+    ] + [
+        make_record(cell, seed, low, preset="cpu-long")
+        for cell in ("raw-pixels", "pca", "untrained")
+        for seed in range(8)
+    ]  # fmt: skip
+
+
+def test_a_primary_contrast_reads_as_what_all_its_metrics_say_behind_the_gate():
+    row = "same-dsbn-cross − same-bn-cross"
+    both = tables.primary_table(second_study(0.55), "second-study").loc[row]
+    assert (both["n"], both["linear probe"], both["reads as"]) == (
+        "8", "-0.050 [-0.050, -0.050]", "lower",
+    )  # fmt: skip
+    apart = tables.primary_table(second_study(0.65), "second-study").loc[row]
+    assert (apart["linear probe"][0], apart["reads as"]) == ("+", "undecided")
+    few = [r for r in second_study(0.55) if r.seed < 7]
+    assert tables.primary_table(few, "second-study").loc[row, "reads as"] == "too few runs yet"
+    good = {"knn10": 0.48, "linear_probe": 0.58}
+    closed = [
+        dataclasses.replace(r, metrics=good) if r.cell == "pca" else r for r in second_study(0.55)
+    ]
+    shut = tables.primary_table(closed, "second-study").loc[row]
+    assert (shut["n"], shut["reads as"]) == ("8", "undecided")
 
 
 def test_mixed_records_are_refused():
