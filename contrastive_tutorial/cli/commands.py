@@ -116,7 +116,7 @@ def _preset(options: argparse.Namespace) -> str:
     wanted = {"lr": options.lr, "batch_size": options.batch_size}
     values = {name: value for name, value in wanted.items() if value is not None}
     if options.epochs is not None:
-        if not options.epochs > 0:
+        if not 0 < options.epochs < float("inf"):
             raise InputError(f"--epochs: expected a positive number, got {options.epochs:g}")
         batch = values.get("batch_size") or preset(options.preset).batch_size
         found = _images(options)
@@ -161,6 +161,13 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     print(_one_line(record), flush=True)
     print(f"{'record' if is_new else 'already recorded'}: {record.path}")
+    for asked, what, suffix in (
+        (options.keep_weights, "weights", ".safetensors"),
+        (options.arrays, "arrays", ".npz"),
+    ):
+        if asked and not record.file(options.results).with_suffix(suffix).exists():
+            reason = f"{record.cell} has none" if is_new else "the same command with --again does"
+            print(f"no {what} were kept: {reason}")
     return 0
 
 
@@ -249,7 +256,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     from contrastive_tutorial.study import reproduce
 
     record = find_record(
-        options.results, options.preset, options.cell, options.subsets, options.seed
+        options.results, _preset(options), options.cell, options.subsets, options.seed
     )
     found = reproduce(record, _images(options), options.device, not options.quiet)
     print(found)

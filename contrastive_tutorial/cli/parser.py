@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import Any
 
 from contrastive_tutorial import __version__
 
 PROGRAM = "contrastive-tutorial"
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+#: Options that several commands have.
+_SHARED: dict[str, dict[str, Any]] = {
+    "--results": {
+        "default": "results", "metavar": "DIR", "help": "folder of records (default: results)",
+    },
+    "--data": {
+        "default": "shapes", "metavar": "NAME|PATH",
+        "help": "'shapes' (generated, the default), 'cifar10' (downloaded), or a folder or "
+        ".tar/.zip archive with train/<class>/* and test/<class>/* images",
+    },
+    "--size": {
+        "type": int, "default": 32, "metavar": "PIXELS", "help": "side of the images (default: 32)",
+    },
+    "--skip-broken": {
+        "action": "store_true",
+        "help": "leave out images that cannot be read, and name them (default: refuse the whole)",
+    },
+    "--device": {"metavar": "NAME", "help": "cpu, cuda or cuda:N (default: the best there is)"},
+    "--quiet": {"action": "store_true", "help": "no progress bars"},
+    "--arrays": {
+        "action": argparse.BooleanOptionalAction, "default": None,
+        "help": "keep features of 2,000 test images for figures (default: for seed 0)",
+    },
+    "--seed": {"type": int, "default": 0, "metavar": "N", "help": "default: 0"},
+    "--subsets": {
+        "type": int, "default": 10, "metavar": "K", "help": "number of subsets (default: 10)",
+    },
+    "--budget": {
+        "metavar": "TIME", "help": "start no run that would not end within e.g. 25m or 1.5h",
+    },
+    "--dry-run": {"action": "store_true", "help": "list the runs that are missing"},
+}  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -22,227 +52,162 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--results", default="results", metavar="DIR", help="folder of records (default: results)"
-    )
-    training = _training()
-    _run(commands, [common, training])
-    _study(commands, [common, training])
-    _reproduce(commands, [common, training])
-    _norms(commands, [common])
-    _of_records(commands, [common])
-    _looking(commands, [common])
+    for name, (what, description, add, shared) in _COMMANDS.items():
+        command = commands.add_parser(name, help=what, description=description)
+        for flag in shared.split():
+            command.add_argument(flag, **_SHARED[flag])
+        add(command)
     return parser
 
 
-def _training() -> argparse.ArgumentParser:
-    """Options of every command that trains encoders."""
-    training = argparse.ArgumentParser(add_help=False)
-    training.add_argument(
-        "--data",
-        default="shapes",
-        metavar="NAME|PATH",
-        help="'shapes' (generated, the default), 'cifar10' (downloaded), or a folder or "
-        ".tar/.zip archive with train/<class>/* and test/<class>/* images",
-    )
-    training.add_argument(
-        "--preset",
-        default="cpu",
-        metavar="NAME",
+def _training(command: argparse.ArgumentParser) -> None:
+    """Options of every command that trains encoders, beside the shared ones."""
+    command.add_argument(
+        "--preset", default="cpu", metavar="NAME",
         help=f"one that '{PROGRAM} cells' lists (default: cpu); NAME+field=value changes a "
         "value, as in resnet-100+batch_size=256",
-    )
-    training.add_argument(
-        "--size", type=int, default=32, metavar="PIXELS", help="side of the images (default: 32)"
-    )
-    _skip_broken(training)
+    )  # fmt: skip
     for flag, kind, what in (
         ("--epochs", float, "passes over the training images, in place of the preset's steps"),
         ("--lr", float, "learning rate, in place of the preset's"),
         ("--batch-size", int, "images a step, in place of the preset's"),
     ):
-        training.add_argument(flag, type=kind, metavar="N", help=what)
-    training.add_argument(
-        "--device", metavar="NAME", help="cpu, cuda or cuda:N (default: the best there is)"
-    )
-    training.add_argument(
-        "--arrays",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="keep features of 2,000 test images for figures (default: for seed 0)",
-    )
-    training.add_argument("--quiet", action="store_true", help="no progress bars")
-    return training
+        command.add_argument(flag, type=kind, metavar="N", help=what)
 
 
-def _skip_broken(command: argparse.ArgumentParser) -> None:
+def _run(command: argparse.ArgumentParser) -> None:
+    _training(command)
+    command.add_argument("cell", metavar="CELL", help=f"one that '{PROGRAM} cells' lists")
     command.add_argument(
-        "--skip-broken",
-        action="store_true",
-        help="leave out images that cannot be read, and name them (default: refuse the whole)",
-    )
-
-
-def _run(commands: Commands, parents: list[argparse.ArgumentParser]) -> None:
-    one = commands.add_parser(
-        "run",
-        parents=parents,
-        help="train and score one cell with one seed",
-        description="Train and score one cell with one seed, and write its record. A record that "
-        "is there is shown, not run again; a checkpoint that is there is continued.",
-    )
-    one.add_argument("cell", metavar="CELL", help=f"one that '{PROGRAM} cells' lists")
-    one.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    one.add_argument(
-        "--subsets", type=int, default=10, metavar="K", help="number of subsets (default: 10)"
-    )
-    one.add_argument(
-        "--keep-weights",
-        action="store_true",
+        "--keep-weights", action="store_true",
         help="leave the trained encoder beside the record, as .safetensors",
-    )
-    one.add_argument("--again", action="store_true", help="run even if there is a record")
-    one.add_argument(
-        "--batch-norm",
-        choices=("sync", "local"),
-        default="sync",
+    )  # fmt: skip
+    command.add_argument("--again", action="store_true", help="run even if there is a record")
+    command.add_argument(
+        "--batch-norm", choices=("sync", "local"), default="sync",
         help="under torchrun, plain BN over all processes or in each alone (default: sync)",
-    )
+    )  # fmt: skip
 
 
-def _study(commands: Commands, parents: list[argparse.ArgumentParser]) -> None:
-    many = commands.add_parser(
-        "study",
-        parents=parents,
-        help="run every cell x seed x K that has no record yet",
-        description="Run every cell x seed x K that has no record yet. Any number of these may "
-        "work on one results folder at once; each run is done once.",
-    )
-    many.add_argument("--cells", nargs="+", metavar="CELL", help="default: all")
-    many.add_argument(
-        "--seeds", nargs="+", default=["0-2"], metavar="N", help="e.g. 0-5 (default: 0-2)"
-    )
-    many.add_argument(
-        "--subsets", nargs="+", default=["10"], metavar="K", help="e.g. 1 2 5 10 20 (default: 10)"
-    )
-    many.add_argument(
-        "--missing",
-        action="store_true",
-        help="run only what is not recorded yet (always so; accepted for clarity)",
-    )
-    many.add_argument(
-        "--budget", metavar="TIME", help="start no run that would not end within e.g. 25m or 1.5h"
-    )
-    many.add_argument(
+def _study(command: argparse.ArgumentParser) -> None:
+    _training(command)
+    for flag, default, metavar, what in (
+        ("--cells", None, "CELL", "default: all"),
+        ("--seeds", ["0-2"], "N", "e.g. 0-5 (default: 0-2)"),
+        ("--subsets", ["10"], "K", "e.g. 1 2 5 10 20 (default: 10)"),
+    ):
+        command.add_argument(flag, nargs="+", default=default, metavar=metavar, help=what)
+    command.add_argument(
         "--shard", default="0/1", metavar="I/N", help="take every N-th run, from the I-th"
     )
-    many.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        nargs="?",
-        const="local",
+    command.add_argument(
+        "--ray", metavar="ADDRESS", nargs="?", const="local",
         help="one task per run on a Ray cluster (default: this machine; auto: the one there is)",
-    )
-    many.add_argument("--dry-run", action="store_true", help="list the runs that are missing")
+    )  # fmt: skip
 
 
-def _reproduce(commands: Commands, parents: list[argparse.ArgumentParser]) -> None:
-    repeat = commands.add_parser(
-        "reproduce",
-        parents=parents,
-        help="run a recorded run again and compare",
-        description="Run a recorded run again in a temporary folder and compare: bit-identical on "
-        "the same CPU and versions, within the spread of the recorded seeds elsewhere. Exit status "
-        "1 if a headline metric lies outside.",
-    )
-    repeat.add_argument("cell", metavar="CELL", help="of the record")
-    repeat.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    repeat.add_argument(
-        "--subsets", type=int, default=10, metavar="K", help="number of subsets (default: 10)"
-    )
+def _reproduce(command: argparse.ArgumentParser) -> None:
+    _training(command)
+    command.add_argument("cell", metavar="CELL", help="of the record")
 
 
-def _norms(commands: Commands, parents: list[argparse.ArgumentParser]) -> None:
-    norms = commands.add_parser(
-        "norms",
-        parents=parents,
-        help="train a classifier with each normalisation, at several batch sizes",
-        description="Train and score a small classifier with BN, BatchRenorm and SplitBN, at each "
-        "batch size, with exchangeable and with shifted subsets, and write a record per run under "
-        "preset 'norm'. Runs that have a record are skipped: the same command continues.",
-    )
-    norms.add_argument(
-        "--data", default="shapes", metavar="NAME|PATH", help="as for study (default: shapes)"
-    )
-    _skip_broken(norms)
-    norms.add_argument("--norms", nargs="+", metavar="KIND", help="bn renorm split (default: all)")
-    norms.add_argument(
-        "--conditions", nargs="+", metavar="NAME", help="exchangeable shifted (default: both)"
-    )
-    norms.add_argument(
-        "--batch-sizes", nargs="+", metavar="N", help="multiples of 4 (default: 4 32 256)"
-    )
-    norms.add_argument(
-        "--seeds", nargs="+", default=["0-5"], metavar="N", help="e.g. 0-5 (default)"
-    )
-    norms.add_argument("--budget", metavar="TIME", help="as for study, e.g. 25m")
-    norms.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: the best)")
-    norms.add_argument("--quiet", action="store_true", help="no progress bars")
-    norms.add_argument("--dry-run", action="store_true", help="list the runs that are missing")
+def _norms(command: argparse.ArgumentParser) -> None:
+    for flag, default, metavar, what in (
+        ("--norms", None, "KIND", "bn renorm split (default: all)"),
+        ("--conditions", None, "NAME", "exchangeable shifted (default: both)"),
+        ("--batch-sizes", None, "N", "multiples of 4 (default: 4 32 256)"),
+        ("--seeds", ["0-5"], "N", "e.g. 0-5 (default)"),
+    ):
+        command.add_argument(flag, nargs="+", default=default, metavar=metavar, help=what)
 
 
-def _of_records(commands: Commands, parents: list[argparse.ArgumentParser]) -> None:
-    embed = commands.add_parser(
-        "embed",
-        parents=parents,
-        help="compute aligned UMAP embeddings of recorded features",
-        description="Compute UMAP embeddings, aligned between runs, of every run whose features "
-        "were recorded, and write them beside the records.",
-    )
-    embed.add_argument("--seed", type=int, default=0, metavar="N", help="of UMAP (default: 0)")
-
-    report = commands.add_parser(
-        "report",
-        parents=parents,
-        help="print the table of recorded results",
-        description="Print mean and 95% interval over seeds of every recorded cell.",
-    )
-    report.add_argument("--data", metavar="NAME", help="only this data set")
-    report.add_argument("--preset", metavar="NAME", help="only this preset")
-    report.add_argument("--markdown", action="store_true", help="as a Markdown table")
-    report.add_argument(
+def _report(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", metavar="NAME", help="only this data set")
+    command.add_argument("--preset", metavar="NAME", help="only this preset")
+    command.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    command.add_argument(
         "--output", metavar="DIR", help="also write every table, verdict and figure into a folder"
     )
 
 
-def _looking(commands: Commands, parents: list[argparse.ArgumentParser]) -> None:
-    commands.add_parser("cells", help="list the registered cells and presets")
-    images = commands.add_parser("data", help="load a data set, show its size, and fill the cache")
-    images.add_argument("data", metavar="NAME|PATH", help="as for --data")
-    images.add_argument(
-        "--size", type=int, default=32, metavar="PIXELS", help="side to resize to (default: 32)"
-    )
-    _skip_broken(images)
-    looked_at = commands.add_parser(
-        "audit",
-        help="say which statistics every norm layer of a model uses",
-        description="Build a PyTorch model and say which norm layers it has, which statistics each "
-        "uses in training and in evaluation, and what common tools do to it.",
-    )
-    looked_at.add_argument(
+def _data(command: argparse.ArgumentParser) -> None:
+    command.add_argument("data", metavar="NAME|PATH", help="as for --data")
+
+
+def _audit(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "model", metavar="MODULE:FACTORY", help="such as torchvision.models:resnet18, timm:resnet50"
     )
-    looked_at.add_argument(
+    command.add_argument(
         "--batch-size", type=int, metavar="N", help="rows of a training batch, to be divided"
     )
-    doctor = commands.add_parser(
-        "doctor",
-        parents=parents,
-        help="say what is installed, which device there is, and what is missing",
-        description="Say what is installed, which device there is, what data is found, and what "
-        "is missing. Changes nothing. Exit status 1 if the package itself lacks something.",
-    )
-    doctor.add_argument(
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--dev", action="store_true", help="also what only the book's build and the tests need"
     )
+
+
+def _nothing_more(command: argparse.ArgumentParser) -> None:
+    """The shared options are all."""
+
+
+_IMAGES = "--results --data --skip-broken --device --quiet"
+#: Of each command: its line in the list of commands, its description, what adds the options that
+#: are its own, and the shared ones.
+_COMMANDS = {
+    "run": (
+        "train and score one cell with one seed",
+        "Train and score one cell with one seed, and write its record. A record that is there is "
+        "shown, not run again; a checkpoint that is there is continued.",
+        _run, f"{_IMAGES} --size --arrays --seed --subsets",
+    ),
+    "study": (
+        "run every cell x seed x K that has no record yet",
+        "Run every cell x seed x K that has no record yet. Any number of these may work on one "
+        "results folder at once; each run is done once.",
+        _study, f"{_IMAGES} --size --arrays --budget --dry-run",
+    ),
+    "reproduce": (
+        "run a recorded run again and compare",
+        "Run a recorded run again in a temporary folder and compare: bit-identical on the same CPU "
+        "and versions, within the spread of the recorded seeds elsewhere. Exit status 1 if a "
+        "headline metric lies outside.",
+        _reproduce, f"{_IMAGES} --size --seed --subsets",
+    ),
+    "norms": (
+        "train a classifier with each normalisation, at several batch sizes",
+        "Train and score a small classifier with BN, BatchRenorm and SplitBN, at each batch size, "
+        "with exchangeable and with shifted subsets, and write a record per run under preset "
+        "'norm'. Runs that have a record are skipped: the same command continues.",
+        _norms, f"{_IMAGES} --budget --dry-run",
+    ),
+    "embed": (
+        "compute aligned UMAP embeddings of recorded features",
+        "Compute UMAP embeddings, aligned between runs, of every run whose features were recorded, "
+        "and write them beside the records.",
+        _nothing_more, "--results --seed",
+    ),
+    "report": (
+        "print the table of recorded results",
+        "Print mean and 95% interval over seeds of every recorded cell.",
+        _report, "--results",
+    ),
+    "cells": ("list the registered cells and presets", None, _nothing_more, ""),
+    "data": (
+        "load a data set, show its size, and fill the cache", None, _data, "--size --skip-broken",
+    ),
+    "audit": (
+        "say which statistics every norm layer of a model uses",
+        "Build a PyTorch model and say which norm layers it has, which statistics each uses in "
+        "training and in evaluation, and what common tools do to it.",
+        _audit, "",
+    ),
+    "doctor": (
+        "say what is installed, which device there is, and what is missing",
+        "Say what is installed, which device there is, what data is found, and what is missing. "
+        "Changes nothing. Exit status 1 if the package itself lacks something.",
+        _doctor, "--results",
+    ),
+}  # fmt: skip

@@ -112,12 +112,14 @@ def reproduce(
     record = load_record(path)
     require_definition(record, "reproduce it with that commit")
     sets = load_splits(images)
-    if sets[0].content_hash != record.data_hash:
-        raise InputError(
-            f"{images}: its images are not those of the record ({record.data}, content "
-            f"{record.data_hash[:12]}; found {sets[0].content_hash[:12]}); give the data set that "
-            f"{record.stem} was recorded on"
-        )
+    tested = record.hyperparameters.get("test_hash") or sets[-1].content_hash
+    for part, wanted in ((sets[0], record.data_hash), (sets[-1], tested)):
+        if part.content_hash != wanted:
+            raise InputError(
+                f"{images}: its {part.split} images are not those of the record ({record.data}, "
+                f"content {wanted[:12]}; found {part.content_hash[:12]}); give the data set that "
+                f"{record.stem} was recorded on"
+            )
     with tempfile.TemporaryDirectory() as folder, _threads(record.device):
         again, _ = run(
             Request(

@@ -45,7 +45,7 @@ def test_run_then_report(tmp_path, capsys):
 
 
 def test_study_with_a_list_of_cells(tmp_path, capsys):
-    command = ["study", "--cells", "B0", "S-P1", "--seeds", "0-1", "--preset", "tiny", "--missing"]
+    command = ["study", "--cells", "B0", "S-P1", "--seeds", "0-1", "--preset", "tiny"]
     assert call(*command, "--dry-run", folder=tmp_path) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "4 runs, 4 of them not recorded yet"
@@ -291,10 +291,16 @@ def test_sugar_for_the_preset_gives_its_canonical_name(tmp_path, capsys):
     (record,) = tmp_path.rglob("*.json")
     # 600 training images, a fifth of an epoch in batches of 30: four steps
     assert record.parent.name == "tiny+batch_size=30+lr=0.002+steps=4"
-    assert record.with_suffix(".safetensors").is_file()
+    record.with_suffix(".safetensors").unlink()
     capsys.readouterr()
-    assert call(*command, "--epochs", "0", folder=tmp_path) == 2
-    assert "--epochs" in capsys.readouterr().err
+    assert call(*command, *sugar, folder=tmp_path) == 0  # it is there, and is not run again
+    assert "no weights were kept" in capsys.readouterr().out
+    for epochs in ("0", "inf", "nan"):
+        assert call(*command, "--epochs", epochs, folder=tmp_path) == 2
+        assert "--epochs" in capsys.readouterr().err
+    again = ["reproduce", "B0", "--preset", "tiny", "--subsets", "5", "--lr", "5"]
+    assert call(*again, folder=tmp_path) == 2  # the changed preset is looked for
+    assert "tiny+lr=5.0" in capsys.readouterr().err
     assert call("run", "B0", "--preset", "tiny+steps=2", "--lr", "1", folder=tmp_path) == 2
     assert "--preset" in capsys.readouterr().err
 

@@ -66,7 +66,10 @@ def test_other_data_are_refused(small, tmp_path, monkeypatch):
     other = tuple(data.load("shapes", s, num_images=n) for s, n in
                   {"train": 400, "val": 60, "test": 200}.items())  # fmt: skip
     monkeypatch.setattr(reproduction, "load_splits", lambda images: other)
-    with pytest.raises(InputError, match="not those of the record"):
+    with pytest.raises(InputError, match="its train images are not those of the record"):
+        reproduce(record.path, "elsewhere", progress=False)
+    other = (*small[:2], small[2].subset(range(150)))
+    with pytest.raises(InputError, match="its test images are not those of the record"):
         reproduce(record.path, "elsewhere", progress=False)
 
 
