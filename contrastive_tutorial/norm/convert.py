@@ -35,6 +35,7 @@ The layers are in :mod:`~contrastive_tutorial.norm.layers` and
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -58,6 +59,15 @@ from contrastive_tutorial.norm.layers import (
 from contrastive_tutorial.norm.renorm import BatchRenorm1d, BatchRenorm2d
 
 KINDS = ("bn", "renorm", "ghost", "split", "dsbn", "affine", "gn", "none")
+#: Of the kinds that are made alike for one and for two dimensions.
+_CLASSES = {
+    "bn": (nn.BatchNorm1d, nn.BatchNorm2d),
+    "renorm": (BatchRenorm1d, BatchRenorm2d),
+    "ghost": (GhostBatchNorm1d, GhostBatchNorm2d),
+    "split": (SplitBatchNorm1d, SplitBatchNorm2d),
+    "dsbn": (SplitBatchNorm1d, SplitBatchNorm2d),
+    "affine": (SubsetAffineBatchNorm1d, SubsetAffineBatchNorm2d),
+}
 
 
 class PlainGroupNorm(nn.GroupNorm):
@@ -113,17 +123,52 @@ def _check_bare(name: str, layer: nn.Module) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What :func:`convert_norm` was asked for, and the layers of it."""
+
+    kind: str
+    num_subsets: int
+    grouping: str | None
+    total_steps: int | None
+    views: int
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
+        if self.num_subsets < 1:
+            raise InputError(f"num_subsets: expected at least 1, got {self.num_subsets}")
+        if self.kind == "renorm" and self.total_steps is None:
+            raise InputError(
+                "total_steps: 'renorm' widens its bounds over the run, so it must know the run's "
+                "length; pass total_steps=steps (times forward passes a step), or 0 for full "
+                "bounds from the first step"
+            )
+
+    def layer(self, dims: int, c: int, affine: bool, kwargs: dict[str, Any]) -> Any:
+        """A fresh layer for C channels."""
+        kind, k, grouping = self.kind, self.num_subsets, self.grouping
+        if kind == "gn":
+            del kwargs["momentum"]
+            return PlainGroupNorm(math.gcd(8, c), c, dims, affine=affine, **kwargs)
+        new: Any = _CLASSES[kind][dims - 1]
+        if kind == "bn":
+            return new(c, affine=affine, **kwargs)
+        if kind == "renorm":
+            if kwargs["momentum"] is None:
+                kwargs["momentum"] = 0.1  # the paper's rule has no cumulative average
+            return new(c, self.total_steps, affine=affine, **kwargs)
+        if kind == "ghost":
+            return new(c, k, grouping or "shuffled", self.views, affine, **kwargs)
+        if kind != "affine":
+            shared = "split" if kind == "dsbn" else "shared"
+            kwargs["affine"] = shared if affine else None
+        return new(c, k, grouping=grouping or "contiguous", **kwargs)
+
+
 @torch.no_grad()
-def _convert_layer(
-    old: Any,
-    like: Tensor | None,
-    kind: str,
-    dims: int,
-    k: int,
-    grouping: str | None,
-    total_steps: int | None,
-    views: int,
-) -> nn.Module:
+def _convert_layer(old: Any, like: Tensor | None, wanted: _Wanted, dims: int) -> nn.Module:
+    kind = wanted.kind
     weight, bias, mean, var = _kept(old)
     affine = old.affine if isinstance(old, NoNorm) else getattr(old, "weight", None) is not None
     if kind == "none":
@@ -133,7 +178,7 @@ def _convert_layer(
         if tensor is not None:
             kwargs.update(device=tensor.device, dtype=tensor.dtype)
             break
-    new = _new_layer(kind, dims, old.num_features, affine, k, grouping, total_steps, views, kwargs)
+    new = wanted.layer(dims, old.num_features, affine, kwargs)
     if mean is not None and var is not None and kind != "gn":
         new.running_mean.copy_(mean)
         if kind == "renorm":
@@ -144,9 +189,10 @@ def _convert_layer(
             new.num_batches_tracked.copy_(old.num_batches_tracked)
     if weight is not None:
         new.weight.copy_(weight)
-        new.bias.copy_(bias)
         new.weight.requires_grad_(old.weight.requires_grad)
-        new.bias.requires_grad_(old.bias.requires_grad)
+        new.bias.requires_grad_(bias is not None and old.bias.requires_grad)
+        if bias is not None:  # else zeros, which stay
+            new.bias.copy_(bias)
     return _with_activation_of(old, new)
 
 
@@ -169,42 +215,6 @@ def _kept(old: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor
     return weight, bias, mean, var
 
 
-def _new_layer(
-    kind: str,
-    dims: int,
-    c: int,
-    affine: bool,
-    k: int,
-    grouping: str | None,
-    total_steps: int | None,
-    views: int,
-    kwargs: dict[str, Any],
-) -> Any:
-    """A fresh layer of ``kind`` for C channels."""
-    one = dims == 1
-    if kind == "gn":
-        del kwargs["momentum"]
-        return PlainGroupNorm(math.gcd(8, c), c, dims, affine=affine, **kwargs)
-    if kind == "bn":
-        return (nn.BatchNorm1d if one else nn.BatchNorm2d)(c, affine=affine, **kwargs)
-    if kind == "renorm":
-        if kwargs["momentum"] is None:
-            kwargs["momentum"] = 0.1  # the paper's rule has no cumulative average
-        assert total_steps is not None
-        return (BatchRenorm1d if one else BatchRenorm2d)(c, total_steps, affine=affine, **kwargs)
-    if kind == "ghost":
-        ghost = GhostBatchNorm1d if one else GhostBatchNorm2d
-        return ghost(c, k, grouping or "shuffled", views, affine, **kwargs)
-    grouping = grouping or "contiguous"
-    if kind == "affine":
-        return (SubsetAffineBatchNorm1d if one else SubsetAffineBatchNorm2d)(
-            c, k, grouping, **kwargs
-        )
-    shared = "split" if kind == "dsbn" else "shared"
-    split = SplitBatchNorm1d if one else SplitBatchNorm2d
-    return split(c, k, shared if affine else None, grouping, **kwargs)
-
-
 def _with_activation_of(old: nn.Module, new: nn.Module) -> nn.Module:
     """``new`` in the mode of ``old``, with its dropout and activation behind."""
     if has_activation_inside(old) or drop_and_activate in old._forward_hooks.values():
@@ -214,10 +224,15 @@ def _with_activation_of(old: nn.Module, new: nn.Module) -> nn.Module:
     return new
 
 
-def _sort(model: nn.Module) -> tuple[dict[nn.Module, int], dict[str, nn.Module]]:
-    """Layers to convert, with their dimensions, and batch norms that cannot be, by name."""
+def _to_convert(model: nn.Module, partial: bool) -> dict[nn.Module, int]:
+    """Layers to convert, with their dimensions; batch norms that cannot be are refused by name."""
+    if any(isinstance(module, DistributedDataParallel) for module in model.modules()):
+        raise InputError(
+            "model: DistributedDataParallel averages the gradients of the parameters it was given; "
+            "convert the model first, then wrap it"
+        )
     found: dict[nn.Module, int] = {}
-    left: dict[str, nn.Module] = {}
+    left: list[str] = []
     inside: tuple[str, ...] = ()  # of what is left
     for name, layer in model.named_modules():
         if name.startswith(inside):
@@ -226,9 +241,17 @@ def _sort(model: nn.Module) -> tuple[dict[nn.Module, int], dict[str, nn.Module]]
             _check_bare(name, layer)
             found[layer] = dims
         elif is_batch_norm_like(layer):
-            left[name] = layer
+            left.append(f"{name or '(the model itself)'} ({type(layer).__name__})")
             inside += (f"{name}." if name else "",)
-    return found, left
+    if left and not partial:
+        raise InputError(
+            f"model: {len(left)} batch norm layers of kinds that convert_norm does not know, "
+            f"{', '.join(left[:4])}{', ...' if len(left) > 4 else ''}; put nn.BatchNorm1d or 2d "
+            "there (initialised, without parametrisations), or pass partial=True to leave them"
+        )
+    if not found:
+        raise InputError("model: no BatchNorm1d or BatchNorm2d layer to convert")
+    return found
 
 
 def convert_norm(
@@ -244,30 +267,25 @@ def convert_norm(
 ) -> nn.Module:
     """Replace every norm layer of ``model`` by ``kind``, in place, and return the model.
 
-    Converts ``nn.BatchNorm1d``, ``nn.BatchNorm2d`` and timm's ``BatchNormAct2d`` wherever they are
-    (torchvision ResNets, projection heads, a bare layer) and layers converted before, so any kind
-    leads back to any other. All of a model or nothing: a batch norm of another kind stops the
-    conversion, as one that is left goes on mixing the rows that the others separate. Kept: weight,
-    bias, running statistics, eps, momentum, device, dtype, training mode.
-    Going to K subsets copies them K times; coming back pools running statistics by the law of total
-    variance and averages the affines. ``gn`` has no running statistics and ``none`` no weights
-    either: what comes after them starts afresh.
+    All of a model or nothing: a batch norm of another kind stops the conversion, as one that is
+    left goes on mixing the rows that the others separate. Layers converted before are converted
+    again: any kind leads back to any other. Kept: weight, bias, running statistics, eps, momentum,
+    device, dtype, training mode; a missing bias becomes zeros that take no gradient. Going to K
+    subsets copies them K times; coming back pools running statistics by the law of total variance
+    and averages the affines. What comes after ``gn`` or ``none`` starts afresh.
 
-    Make the optimiser *after* converting: the parameters are new. An older one goes on training
-    the old ones; ``replaced`` says which layer took whose place. Convert before wrapping the model
-    in ``DistributedDataParallel``, for the same reason.
+    Make the optimiser *after* converting, and wrap the model in ``DistributedDataParallel`` after
+    it too: the parameters are new.
 
     Args:
         model: any module; changed in place (``copy.deepcopy`` it first to keep the original).
         kind: one of ``bn renorm ghost split dsbn affine gn none`` (table above).
         num_subsets: K, for ``ghost``, ``split``, ``dsbn`` and ``affine``; rows of a training batch
             are ordered (subset, view, sample).
-        grouping: which rows form a group, of the kinds that have groups; ``None`` is ``"shuffled"``
-            for ``ghost`` and ``"contiguous"`` for the others. A batch whose rows are in random
-            order already makes ``ghost`` faster, and as random, with ``"contiguous"``.
+        grouping: which rows form a group; ``None`` is ``"shuffled"`` for ``ghost`` (in a batch of
+            random order ``"contiguous"`` is as random, and faster), ``"contiguous"`` for others.
         total_steps: for ``renorm`` alone, and needed there: the training forwards of the run (steps
             times forward passes a step), over which its bounds widen; 0 for full bounds at once.
-            A momentum of ``None`` becomes 0.1: the paper's rule has no cumulative average.
         views: views per image, which shuffled ``ghost`` groups keep together (1: single rows).
         partial: leave batch norms of other kinds as they are instead of raising.
         replaced: a dict that is filled with old layer -> new layer.
@@ -279,38 +297,12 @@ def convert_norm(
     >>> convert_norm(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), "split", 4)[1]
     SplitBatchNorm2d(8, 4, affine='shared', grouping='contiguous', eps=1e-05, momentum=0.1)
     """
-    if kind not in KINDS:
-        raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-    if num_subsets < 1:
-        raise InputError(f"num_subsets: expected at least 1, got {num_subsets}")
-    if kind == "renorm" and total_steps is None:
-        raise InputError(
-            "total_steps: 'renorm' widens its bounds over the run, so it must know the run's "
-            "length; pass total_steps=steps (times forward passes a step), or 0 for full bounds "
-            "from the first step"
-        )
-    if any(isinstance(module, DistributedDataParallel) for module in model.modules()):
-        raise InputError(
-            "model: DistributedDataParallel averages the gradients of the parameters it was given; "
-            "convert the model first, then wrap it"
-        )
-    found, left = _sort(model)
-    if left and not partial:
-        named = [f"{name or '(the model itself)'} ({type(m).__name__})" for name, m in left.items()]
-        raise InputError(
-            f"model: {len(left)} batch norm layers of kinds that convert_norm does not know, "
-            f"{', '.join(named[:4])}{', ...' if len(named) > 4 else ''}; put nn.BatchNorm1d or 2d "
-            "there (initialised, without parametrisations), or pass partial=True to leave them"
-        )
+    wanted = _Wanted(kind, num_subsets, grouping, total_steps, views)
+    found = _to_convert(model, partial)
     like = next(model.parameters(), None)  # device and dtype, for a layer that has no tensors
     # All new layers first: an error must not leave the model half converted. A layer used in two
     # places stays one layer.
-    new = {
-        layer: _convert_layer(layer, like, kind, dims, num_subsets, grouping, total_steps, views)
-        for layer, dims in found.items()
-    }
-    if not new:
-        raise InputError("model: no BatchNorm1d or BatchNorm2d layer to convert")
+    new = {layer: _convert_layer(layer, like, wanted, dims) for layer, dims in found.items()}
     if replaced is not None:
         replaced.update(new)
     for parent in list(model.modules()):

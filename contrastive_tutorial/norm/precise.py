@@ -19,6 +19,7 @@ from contrastive_tutorial.norm.statistics import (
     evaluating,
     norm_layers,
     overridden,
+    require_all_known,
 )
 
 
@@ -71,6 +72,7 @@ def _measure(
     model: nn.Module, batches: Iterable[Tensor], by_subset: bool
 ) -> list[tuple[Any, Moments]]:
     with evaluating(model) as inner:
+        require_all_known(inner, frozen=by_subset)
         found = [(layer, Moments()) for layer in norm_layers(inner)]
         if any(getattr(layer, "domain", None) is not None for layer, _ in found):
             raise InputError("batches: measured in K equal groups of rows, outside norm.domains")
@@ -106,7 +108,8 @@ def precise_bn(model: nn.Module, batches: Iterable[Tensor]) -> None:
         batches: float tensors as in training, rows ordered (subset, view, sample).
 
     Raises:
-        InputError: if there is no batch, or one does not divide by K.
+        InputError: if there is no batch, or one does not divide by K; for running statistics in
+            layers that are not measured (InstanceNorm, lazy, scripted; frozen ones stay).
     """
     with torch.no_grad():
         for layer, moments in _measure(model, batches, by_subset=True):
@@ -133,10 +136,13 @@ def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
         batches: float tensors of clean training images.
 
     Raises:
-        InputError: if there is no batch.
+        InputError: if there is no batch; for running statistics in other layers, as there, frozen
+            ones included.
     """
     for layer, moments in _measure(model, batches, by_subset=False):
         like = layer.running_mean
         var = moments.sum_of_squares / (moments.count - 1)
         layer.register_buffer("reestimated_mean", moments.mean[0].to(like.dtype), persistent=False)
         layer.register_buffer("reestimated_var", var[0].to(like.dtype), persistent=False)
+        step = layer.num_batches_tracked.clone()  # to notice training that follows
+        layer.register_buffer("reestimated_at", step, persistent=False)

@@ -222,10 +222,12 @@ class BatchRenorm2d(OwnBatchNorm):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             if not self.training:
                 # In the dtype of x: torch refuses float32 beside a layer in half precision.
-                kept = (self.running_mean, self.running_std, self.weight, self.bias)
-                mean, std, *affine = (None if t is None else t.to(wide.dtype) for t in kept)
-                y = F.batch_norm(wide, mean, std.square() - self.eps, *affine, False, 0.0, self.eps)
-                return y.to(x.dtype)
+                mean, std = self.running_mean.to(wide.dtype), self.running_std.to(wide.dtype)
+                weight, bias = (
+                    t if t is None else t.to(wide.dtype) for t in (self.weight, self.bias)
+                )
+                var = std.square() - self.eps
+                return F.batch_norm(wide, mean, var, weight, bias, False, 0.0, self.eps).to(x.dtype)
             if x.numel() <= self.num_features:
                 raise InputError(
                     f"x: shape {tuple(x.shape)} leaves at most one value per channel, which has no "

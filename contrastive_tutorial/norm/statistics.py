@@ -60,6 +60,33 @@ def norm_layers(model: nn.Module) -> list[Any]:
     return [m for m in model.modules() if isinstance(m, kinds)]
 
 
+def require_all_known(model: nn.Module, frozen: bool = False) -> None:
+    """Refuse a model with running statistics in layers other than :func:`norm_layers`.
+
+    They would be used, or stay as they are, where others are asked for.
+
+    Args:
+        model: any.
+        frozen: let layers pass whose statistics are meant to stay (``FrozenBatchNorm2d``).
+
+    Raises:
+        InputError: naming their classes.
+    """
+    known = set(norm_layers(model))
+    left = {
+        getattr(layer, "original_name", type(layer).__name__)
+        for layer in model.modules()
+        if layer not in known and "running_mean" in dict(layer.named_buffers(recurse=False))
+    }
+    if frozen:
+        left = {name for name in left if not name.startswith("FrozenBatchNorm")}
+    if left:
+        raise InputError(
+            f"model: {', '.join(sorted(left))}: layers whose statistics can be neither chosen nor "
+            "measured here; put nn.BatchNorm2d in their place (initialised, before torch.jit)"
+        )
+
+
 def num_branches(model: nn.Module) -> int:
     """K of the model's subset layers, 1 if it has none.
 
@@ -97,6 +124,11 @@ def _forward_of(layer: Any, how: str) -> Forward | None:
             raise InputError(
                 "how: 'reestimated' statistics have not been measured; call reestimate(model, "
                 "batches) with clean training images first"
+            )
+        if not torch.equal(layer.reestimated_at, layer.num_batches_tracked):
+            raise InputError(
+                "how: 'reestimated' statistics were measured before the model was trained on; call "
+                "reestimate(model, batches) again"
             )
         return _fixed(layer, layer.reestimated_mean, layer.reestimated_var, *affine_of(layer))
     if how == "test-batch":
@@ -175,6 +207,22 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
             module.training = mode
 
 
+def _ensemble(model: nn.Module, layers: list[Any], k: int) -> Callable[[Tensor], Any]:
+    """The mean over branches of the l2-normalised outputs of ``model``."""
+    forwards = [[(layer, _forward_of(layer, f"branch:{i}")) for layer in layers] for i in range(k)]
+
+    def ensemble(x: Tensor) -> Any:
+        total: list[Tensor] = []
+        for pairs in forwards:
+            with overridden(pairs):
+                out = model(x)
+            parts = [F.normalize(t, dim=-1) / k for t in (out if isinstance(out, tuple) else [out])]
+            total = [a + b for a, b in zip(total, parts, strict=True)] if total else parts
+        return tuple(total) if isinstance(out, tuple) else total[0]
+
+    return ensemble
+
+
 @contextmanager
 def evaluation_statistics(model: nn.Module, how: str) -> Iterator[Callable[[Tensor], Any]]:
     """Evaluate ``model`` with the statistics named ``how``::
@@ -196,7 +244,9 @@ def evaluation_statistics(model: nn.Module, how: str) -> Iterator[Callable[[Tens
 
     Raises:
         InputError: unknown ``how`` or branch; ``running`` for a model with statistics per subset;
-            ``reestimated`` before :func:`contrastive_tutorial.norm.reestimate`.
+            ``reestimated`` before :func:`contrastive_tutorial.norm.reestimate`, or after more
+            training; ``reestimated`` and ``test-batch`` for a model with running statistics in
+            other layers (InstanceNorm, frozen, lazy, scripted).
     """
     k = num_branches(model)
     name, _, index = how.partition(":")
@@ -214,28 +264,10 @@ def evaluation_statistics(model: nn.Module, how: str) -> Iterator[Callable[[Tens
         )
     with evaluating(model) as inner:
         layers = norm_layers(inner)
+        if how in ("reestimated", "test-batch"):
+            require_all_known(inner)
         if how == "ensemble" and k > 1:
-            forwards = [
-                [(layer, _forward_of(layer, f"branch:{i}")) for layer in layers] for i in range(k)
-            ]
-
-            def ensemble(x: Tensor) -> Any:
-                total: Any = None
-                for pairs in forwards:
-                    with overridden(pairs):
-                        out = inner(x)
-                    parts = [
-                        F.normalize(t, dim=-1) / k
-                        for t in (out if isinstance(out, tuple) else (out,))
-                    ]
-                    total = (
-                        parts
-                        if total is None
-                        else [a + b for a, b in zip(total, parts, strict=True)]
-                    )
-                return tuple(total) if isinstance(out, tuple) else total[0]
-
-            yield ensemble
+            yield _ensemble(inner, layers, k)
         else:
             with overridden([(layer, _forward_of(layer, how)) for layer in layers]):
                 yield inner

@@ -223,6 +223,19 @@ def test_details_are_kept() -> None:
         assert back.affine == (kind == "affine")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layer_without_a_bias(kind: str) -> None:
+    layer = nn.BatchNorm2d(4).eval()
+    nn.init.uniform_(layer.weight)
+    layer.bias = None  # as torch 2.11's bias=False leaves it
+    x, before = torch.randn(3, 4, 2, 2), layer(torch.ones(1, 4, 2, 2))
+    found = convert_norm(layer, kind, 2)
+    if kind not in ("gn", "none"):
+        torch.testing.assert_close(found(torch.ones(1, 4, 2, 2)), before)
+    found(x).sum().backward() if list(found.parameters()) else None
+    assert getattr(found, "bias", None) is None or not found.bias.requires_grad
+
+
 def test_layers_without_tensors_take_dtype_and_device_from_the_model() -> None:
     model = convert_norm(convert_norm(small().double(), "none"), "split", 2)
     assert model[1].running_mean.dtype == torch.float64

@@ -364,6 +364,53 @@ def test_reestimate_measures_clean_images_of_no_subset() -> None:
     torch.testing.assert_close(norm.reestimated_mean, flat(x).mean(1))
 
 
+def test_reestimated_statistics_do_not_outlive_training() -> None:
+    norm = layer("bn")
+    x = randn(6, C, 3, 3, seed=51)
+    reestimate(norm, [x])
+    evaluate(norm, "reestimated", x)
+    norm.train()(x)
+    with pytest.raises(InputError, match="call reestimate"):
+        evaluate(norm, "reestimated", x)
+    reestimate(norm, [x])
+    evaluate(norm, "reestimated", x)
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """By name, as torchvision's and detectron's: running statistics that never move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(C, dtype=F64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - self.running_mean[:, None, None]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        nn.InstanceNorm2d(C, track_running_stats=True, dtype=F64),
+        nn.LazyBatchNorm2d(dtype=F64),
+        FrozenBatchNorm2d(),
+    ],
+)
+def test_statistics_that_cannot_be_chosen_are_not_claimed(other: nn.Module) -> None:
+    model, x = nn.Sequential(layer("bn"), other), randn(6, C, 3, 3, seed=52)
+    name = type(other).__name__
+    with pytest.raises(InputError, match=name):
+        evaluate(model, "test-batch", x)
+    with pytest.raises(InputError, match=name):
+        reestimate(model, [x])
+    if name.startswith("Frozen"):
+        precise_bn(model, [x])  # frozen they stay, and the others are measured
+    else:
+        with pytest.raises(InputError, match=name):
+            precise_bn(model, [x])
+    nothing_kept = nn.Sequential(layer("bn"), nn.InstanceNorm2d(C), nn.GroupNorm(1, C, dtype=F64))
+    evaluate(nothing_kept, "test-batch", x)
+
+
 def test_mixed_models_have_the_branches_of_their_subset_layers() -> None:
     model = nn.Sequential(nn.BatchNorm2d(C, dtype=F64), layer("split"))
     assert num_branches(model) == K
