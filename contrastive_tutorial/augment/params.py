@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -64,8 +64,8 @@ class Params:
         return len(self.top)
 
     def __getitem__(self, index: Any) -> Params:
-        if isinstance(index, int):
-            index = [index]
+        if isinstance(index, int) or getattr(index, "ndim", None) == 0:
+            index = [int(index)]
         return self._map(lambda tensor: tensor[index])
 
     def with_colours_of(self, rows: Tensor) -> Params:
@@ -127,67 +127,67 @@ def sample(
     def uniform(*shape: int) -> Tensor:
         return torch.rand(count, *shape, generator=generator, device=device)
 
-    def between(low: Tensor, high: Tensor, u: Tensor) -> Tensor:
-        return low + (high - low) * u
-
-    def below(limit: Tensor, u: Tensor) -> Tensor:  # whole numbers 0 .. limit - 1
-        return (u * limit).long().clamp(max=limit - 1)
-
-    height, width, fits = _crop_sizes(row, uniform(_ATTEMPTS), uniform(_ATTEMPTS), size)
+    tries = uniform(_ATTEMPTS), uniform(_ATTEMPTS)
     u = iter(uniform(20).unbind(1))
-    top, left = (
-        torch.where(fits, below(size - side + 1, next(u)), (size - side) // 2)
-        for side in (height, width)
-    )
+    crops = _crops(row, *tries, u, size)
     jitter = next(u) < row["jitter"]
     factors = {
-        name: torch.where(jitter, between(row[name + "0"], row[name + "1"], next(u)), neutral)
+        name: torch.where(jitter, _between(row, name, next(u)), neutral)
         for name, neutral in zip(JITTER, (1.0, 1.0, 1.0, 0.0), strict=True)
     }
     cutout = row["cutout"].long()
     return Params(
-        top=top,
-        left=left,
-        height=height,
-        width=width,
+        **crops,
         flip=next(u) < row["flip"],
-        angle=between(-row["rotation"], row["rotation"], next(u)),
+        angle=-row["rotation"] + 2 * row["rotation"] * next(u),
         **factors,
         order=_orders(device)[(next(u) * len(_ORDERS)).long()],
         grayscale=next(u) < row["grayscale"],
         shift=row["shift"],
-        sigma=torch.where(
-            next(u) < row["blur"], between(row["sigma0"], row["sigma1"], next(u)), 0.0
-        ),
+        sigma=torch.where(next(u) < row["blur"], _between(row, "sigma", next(u)), 0.0),
         solarize=next(u) < row["solarize"],
         threshold=row["threshold"],
         noise=row["noise"],
         noise_seed=torch.randint(1 << 31, (count,), generator=generator, device=device),
         cutout=cutout,
-        cutout_top=below(size - cutout + 1, next(u)),
-        cutout_left=below(size - cutout + 1, next(u)),
+        cutout_top=_below(size - cutout + 1, next(u)),
+        cutout_left=_below(size - cutout + 1, next(u)),
         size=size,
         steps=_possible_steps(tuple(policies)),
     )
 
 
-def _crop_sizes(
-    row: dict[str, Tensor], area: Tensor, aspect: Tensor, size: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Height and width of the crops by RandomResizedCrop's rule: the first of ten tries that fits,
-    else the largest central crop of a permitted ratio; and whether a try did fit. (Ten tries for
-    everyone cost less than asking who needs another.)"""
-    area = size * size * (row["scale0"] + (row["scale1"] - row["scale0"]) * area.T)
+def _between(row: dict[str, Tensor], name: str, u: Tensor) -> Tensor:
+    """Uniform in the range of each view's policy, from ``u`` in [0, 1)."""
+    low, high = row[name + "0"], row[name + "1"]
+    return low + (high - low) * u
+
+
+def _below(limit: Tensor, u: Tensor) -> Tensor:
+    """Whole numbers from 0 to limit - 1, from ``u`` in [0, 1)."""
+    return (u * limit).long().clamp(max=limit - 1)
+
+
+def _crops(
+    row: dict[str, Tensor], area: Tensor, aspect: Tensor, u: Iterator[Tensor], size: int
+) -> dict[str, Tensor]:
+    """Crops by RandomResizedCrop's rule: the first of ten tries that fits, else the largest central
+    crop of a permitted ratio. (Ten tries for everyone cost less than asking who needs another.)"""
+    area = size * size * _between(row, "scale", area.T)
     low, high = row["ratio0"].log(), row["ratio1"].log()
     root = torch.exp((low + (high - low) * aspect.T) / 2)
     height, width = (area.sqrt() / root).round(), (area.sqrt() * root).round()
     fits = (height >= 1) & (height <= size) & (width >= 1) & (width <= size)
     first, some = fits.int().argmax(0, keepdim=True), fits.any(0)
-    tallest = (size / row["ratio0"].clamp(min=1)).round()
-    widest = (size * row["ratio1"].clamp(max=1)).round()
-    height = torch.where(some, height.gather(0, first)[0], tallest)
-    width = torch.where(some, width.gather(0, first)[0], widest)
-    return height.long(), width.long(), some
+    tallest = (size / row["ratio0"].clamp(min=1)).round().clamp(min=1)
+    widest = (size * row["ratio1"].clamp(max=1)).round().clamp(min=1)
+    height = torch.where(some, height.gather(0, first)[0], tallest).long()
+    width = torch.where(some, width.gather(0, first)[0], widest).long()
+    top, left = (
+        torch.where(some, _below(size - side + 1, next(u)), (size - side) // 2)
+        for side in (height, width)
+    )
+    return {"top": top, "left": left, "height": height, "width": width}
 
 
 _COLUMNS = tuple(
@@ -246,7 +246,8 @@ def _checked_table(
     least = max(BLUR_RADIUS + 1, widest)
     if not isinstance(size, int) or size < least:
         raise InputError(
-            f"size must be a whole number of at least {least} pixels for these policies, got {size}"
+            f"size must be an int of at least {least} pixels for these policies, got {size} "
+            f"({type(size).__name__})"
         )
     return _table(tuple(policies), ids.device)
 
@@ -288,7 +289,7 @@ def active_steps(p: Params) -> Tensor:
 
 
 def describe(params: Params, index: int) -> str:
-    """What view `index` gets, in words: `crop 20x24 at (3, 5), flip, contrast 1.21, ...`."""
+    """What view `index` gets, in words: `crop 20x24 at row 3, column 5, flip, ...`."""
     p = {f.name: getattr(params[index], f.name) for f in fields(params)}
     p = {k: v[0].tolist() if isinstance(v, Tensor) else v for k, v in p.items()}
     words = [f"crop {p['height']}x{p['width']} at row {p['top']}, column {p['left']}"]

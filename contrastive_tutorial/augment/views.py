@@ -67,6 +67,7 @@ class Augment(nn.Module):
 
 
 def _check_batch(images: Tensor) -> None:
-    if not isinstance(images, Tensor) or images.ndim != 4:
+    square = isinstance(images, Tensor) and images.ndim == 4 and images.shape[1] == 3
+    if not square or images.shape[2] != images.shape[3]:
         got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise InputError(f"images must be a tensor of shape (B, 3, S, S), got {got}")

@@ -283,7 +283,7 @@ def _report(options: argparse.Namespace) -> int:
     groups = sorted({(record.data, record.preset) for record in records})
     for data_name, preset in groups:
         chosen = [r for r in records if (r.data, r.preset) == (data_name, preset)]
-        print(f"\n{data_name}, preset {preset}: mean ± half width of the 95% t interval\n")
+        print(f"\n{data_name}, preset {preset}: mean ± half width of the 95% interval\n")
         print(result_table(chosen, CELLS, options.markdown))
     if options.output:
         from contrastive_tutorial.report import write_report

@@ -41,6 +41,7 @@ _SMALL = 1 << 16  # bytes of a file
 _WEBP_PIXELS = 32_000_000  # its decoder holds five pictures of four bytes a pixel
 _SLOW_PIXELS = 2_000_000  # what Pillow decodes in Python takes microseconds a pixel
 _SLOW = ("ppm", "ppm_plain", "bmp_rle")
+_WHITE = 262  # the tag of a TIFF that says whether zero is black or white
 _TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 _LARGE = threading.Lock()  # one large image at a time, whatever the number of threads
 
@@ -191,6 +192,8 @@ def _pixels(path: Path, name: Name, image: Image.Image, side: int) -> Pixels:
     if image.format == "PPM" and image.mode == "I":  # its header says which number is white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode.startswith("I;16"):
+        if getattr(image, "tag_v2", {}).get(_WHITE) == 0:  # Pillow turns those of 8 bits round
+            raise ImageError(path, name, "has 16 bits, and zero for white", "convert it to PNG")
         # the fit of 16 bits would cut them to 8
         return np.asarray(_fitted(image.convert("F"), side)).round().astype(np.uint16)
     elif image.mode in ("I", "F"):  # nothing says which number is white

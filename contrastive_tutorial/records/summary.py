@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records.intervals import mean, mean_interval
@@ -86,24 +85,24 @@ class Summary:
         return f"{self.text()} (n={self.n})"
 
 
-def summarize(
-    records: Sequence[Record], metric: str, by: Sequence[str] = ("cell", "num_subsets")
-) -> dict[tuple[Any, ...], Summary]:
-    """Mean over seeds of ``metric`` with a 95% t interval, for every combination of ``by``.
+def summarize(records: Sequence[Record], metric: str) -> dict[tuple[str, int], Summary]:
+    """Mean over seeds of ``metric`` with a 95% interval, by cell and number of subsets.
 
-    Records of one group must differ only in their seed: mixed data, presets or duplicate seeds
-    are refused, never averaged over.
+    Records of one group must differ only in their seed: mixed data, presets, definitions of the
+    cells or duplicate seeds are refused, never averaged over.
 
     Raises:
         InputError: naming the record without the metric, or what is mixed.
     """
-    groups: dict[tuple[Any, ...], list[Record]] = {}
+    groups: dict[tuple[str, int], list[Record]] = {}
     for record in records:
-        groups.setdefault(tuple(getattr(record, name) for name in by), []).append(record)
+        groups.setdefault((record.cell, record.num_subsets), []).append(record)
     for key, members in groups.items():
-        for name in ("data_hash", "preset", "cell", "num_subsets", "evaluation"):
-            values = {getattr(record, name) for record in members}
-            if len(values) > 1 and name not in by:
+        names = ("data_hash", "preset", "evaluation")
+        found = {name: {getattr(record, name) for record in members} for name in names}
+        found["definition"] = {r.hyperparameters.get("definition", 1) for r in members}
+        for name, values in found.items():
+            if len(values) > 1:
                 raise InputError(
                     f"summarize: records of {key} mix {name}: {sorted(map(str, values))}; "
                     "select one first"

@@ -53,6 +53,12 @@ def test_crops_are_distributed_as_torchvisions(scale, ratio):
     assert same_distribution(params.left + params.width, left + width)
 
 
+def test_the_narrowest_crop_is_one_pixel():
+    tall, wide = (drawn(Policy("x", ratio=(r, r)), 3, size=16) for r in (1e-3, 1e3))
+    assert (tall.width == 1).all()
+    assert (wide.height == 1).all()
+
+
 def test_jitter_is_distributed_as_torchvisions():
     params = drawn(dataclasses.replace(DEFAULT_POLICY, jitter=1.0))
     torch.manual_seed(1)
@@ -159,6 +165,8 @@ def test_params_index_length_and_device():
     assert len(params) == 10
     assert len(params[3]) == len(params[-1]) == 1
     assert params[3].order.shape == (1, 4)
+    for index in (np.int64(3), torch.tensor(3)):
+        assert torch.equal(params[index].order, params[3].order)
     assert torch.equal(params[torch.tensor([4, 2])].left, params.left[[4, 2]])
     assert torch.equal(params[2:5].top, params.top[2:5])
     assert torch.equal(params[params.flip].top, params.top[params.flip])
@@ -222,10 +230,11 @@ IDS = torch.zeros(4, dtype=torch.int64)
         ),
         ((POLICIES, IDS[None]), r"ids must be an int64 .* got torch.int64 \(1, 4\)"),
         ((POLICIES, [0, 1]), "ids must be an int64 tensor .* got list"),
-        ((POLICIES, IDS, None, 12), "size must be a whole number of at least 16 pixels"),
-        ((POLICIES[:1], IDS, None, 1), "size must be a whole number of at least 4 pixels"),
-        ((POLICIES[:1], IDS, None, 32.0), "size must be a whole number"),
-        ((POLICIES[:1], IDS, None, (32, 32)), "size must be a whole number"),
+        ((POLICIES, IDS, None, 12), "size must be an int of at least 16 pixels"),
+        ((POLICIES[:1], IDS, None, 1), "size must be an int of at least 4 pixels"),
+        ((POLICIES[:1], IDS, None, 32.0), "size must be an int"),
+        ((POLICIES[:1], IDS, None, (32, 32)), "size must be an int"),
+        ((POLICIES[:1], IDS, None, np.int64(32)), r"size must be an int .* 32 \(int64\)"),
         ((POLICIES, IDS.to("meta"), torch.Generator()), "generator is on cpu but ids are on meta"),
     ],
 )

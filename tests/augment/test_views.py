@@ -54,7 +54,10 @@ def test_the_module_gives_one_view_and_stands_among_others():
     assert not torch.equal(module.eval()(IMAGES), IMAGES / 255)
 
 
-@pytest.mark.parametrize("images", [IMAGES[0], np.zeros((2, 3, 8, 8)), [IMAGES]])
+@pytest.mark.parametrize(
+    "images",
+    [IMAGES[0], np.zeros((2, 3, 8, 8)), [IMAGES], IMAGES[:, :1], IMAGES[..., :9]],
+)
 @pytest.mark.parametrize("call", [Augment(), two_views])
 def test_what_is_no_batch_of_images_is_named(call, images):
     with pytest.raises(InputError, match=r"^images must be a tensor of shape \(B, 3, S, S\)"):

@@ -125,6 +125,18 @@ def test_pixels_of_32_bits_are_refused(mode: str) -> None:
     assert "32 bits" in _refusal(images.encoded(Image.new(mode, (32, 32)), "TIFF"))
 
 
+def test_of_a_tiff_whose_zero_is_white() -> None:
+    for kind, value in ((np.uint8, 200), (np.uint16, 40_000)):
+        content = images.encoded(np.full((32, 32), value, kind), "TIFF")
+        tag = content.index(b"\x06\x01\x03\x00\x01\x00\x00\x00\x01\x00") + 8
+        turned = content[:tag] + b"\x00" + content[tag + 1 :]
+        if kind is np.uint8:
+            assert (_decode(turned) == 55).all()
+        else:
+            with pytest.raises(ImageError, match="16 bits, and zero for white"):
+                _decode(turned)
+
+
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
 def test_compressed_tiff_is_refused_by_name(compression: str) -> None:
     content = images.encoded(images.pixels(4), "TIFF", compression=compression)

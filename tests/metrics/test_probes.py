@@ -31,13 +31,11 @@ def test_weights_are_scikit_learns_optimum(c, monkeypatch):
     (x,) = standardized(train)
     peer = LogisticRegression(C=c, tol=1e-10, max_iter=10_000).fit(x, labels)
     monkeypatch.setattr(probes, "_MAX_ITER", 1000)
-    start = torch.zeros(4, 7, dtype=torch.float64)
-    found = probes._logistic_regression(torch.tensor(x), torch.tensor(labels), 4, c, start).numpy()
+    found = probes._logistic_regression(torch.tensor(x), torch.tensor(labels), 4, c).numpy()
     np.testing.assert_allclose(found[:, :-1], peer.coef_, atol=5e-3)
     # A constant added to every bias changes no probability.
     bias = found[:, -1] - found[:, -1].mean()
     np.testing.assert_allclose(bias, peer.intercept_ - peer.intercept_.mean(), atol=5e-3)
-    assert start.abs().max() == 0  # the starting point is not written to
 
 
 def test_accuracy_is_scikit_learns():
@@ -49,24 +47,6 @@ def test_accuracy_is_scikit_learns():
         peer = LogisticRegression(C=1.0, max_iter=1000).fit(x, labels).score(x_test, test_labels)
         found = linear_probe(train, labels, test, test_labels)
         assert found == pytest.approx(peer, abs=1.01 / len(test))
-
-
-def test_c_is_the_best_on_validation_and_fitted_on_train_alone():
-    from sklearn.linear_model import LogisticRegression
-
-    # Few noisy samples of many columns: C matters.
-    train, labels, test, test_labels = problem(1, n=60, d=40, noise=2.5)
-    _, _, val, val_labels = problem(1, n=60, m=200, d=40, noise=2.5)
-    x, x_test, x_val = standardized(train, test, val)
-    val_scores, test_scores = [], []
-    for c in (1e-3, 1e-2, 1e-1, 1.0):
-        peer = LogisticRegression(C=c, max_iter=5000, tol=1e-8).fit(x, labels)
-        val_scores.append(peer.score(x_val, val_labels))
-        test_scores.append(peer.score(x_test, test_labels))
-    assert len(set(val_scores)) > 1
-    found = linear_probe(train, labels, test, test_labels, val, val_labels)
-    expected = test_scores[int(np.argmax(val_scores))]
-    assert found == pytest.approx(expected, abs=1.01 / len(test))
 
 
 @settings(max_examples=15, deadline=None)
@@ -214,11 +194,6 @@ def test_two_images_are_enough_and_one_policy_to_train_on_is_not():
         ({"c": 0.0}, "^c: expected a positive number"),
         ({"c": float("nan")}, "^c: expected a positive number"),
         ({"c": float("inf")}, "^c: expected a positive number"),
-        ({"val_labels": np.zeros(3, int)}, "both or neither"),
-        (
-            {"val_features": np.ones((3, 6)), "val_labels": np.zeros(2, int)},
-            "^val_labels: .* each of the 3 val points,",
-        ),
         ({"test_features": np.ones((200, 5))}, "6 columns"),
         ({"train_features": np.full((400, 6), np.inf)}, "infinity"),
     ],
@@ -243,11 +218,15 @@ def test_bad_input_to_the_linear_probe(change, message):
             {"policy_ids": np.zeros(5, int)},
             "^policy_ids: expected one id for each of the 600 rows of f",
         ),
-        ({"test_fraction": 0.0}, "test_fraction"),
-        ({"test_fraction": 1.0}, "test_fraction"),
     ],
 )
 def test_bad_input_to_the_policy_probe(change, message):
     names = ("features", "policy_ids", "image_ids")
     with pytest.raises(InputError, match=message):
         policy_probe(**{**dict(zip(names, policy_views(1.0), strict=True)), **change})
+
+
+@pytest.mark.parametrize("c", [1e8, 1e30])
+def test_dependent_columns_do_not_stop_a_weak_penalty(c):
+    x, y = torch.randn(40, 200, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
+    assert linear_probe(x, y, x, y, c=c) == 1

@@ -65,6 +65,7 @@ def test_summarize_groups_by_cell_and_subsets():
         (make(seed=1, data_hash="f" * 64), "mix data_hash"),
         (make(seed=1, preset="gpu"), "mix preset"),
         (make(seed=1, evaluation="pooled"), "mix evaluation"),
+        (make(seed=1, hyperparameters={"definition": 2}), "mix definition"),
         (make(seed=0), "two records of one seed"),
         (make(seed=1, metrics={"nmi": 0.1}), "B0-K10-s1: metrics has no 'cluster_accuracy'"),
     ],
