@@ -4,6 +4,8 @@
 
 Every candidate trains B0, and B0 alone, for the same seconds of processor time on one thread; its
 steps are counted out from a few timed ones, because the learning rate falls to zero over the run.
+Where lightly is installed, `--lightly` runs its documented pipeline with the network, temperature
+and rate of the best candidate, scored by the same code: what the same seconds buy there.
 Scores are taken on the validation images; the test images are not looked at. The rule: the highest
 mean validation kNN (k = 10, cosine) at the end.
 """
@@ -87,6 +89,9 @@ CANDIDATES: dict[str, tuple[str, float, float, str]] = {
     "four layers, t = 0.5": ("four-mlp", 0.5, 4e-3, "adamw"),
     "four layers, linear head": ("four", 0.2, 4e-3, "adamw"),
 }
+BEST = "four layers, t = 0.2"
+#: Its optimiser is Adam, as in lightly's own example.
+LIGHTLY, LIGHTLY_RECIPE = "lightly, four layers, t = 0.2", ("four-mlp", 0.2, 4e-3, "adam")
 
 
 def experiment(name: str, images: tuple, seed: int, steps: int) -> Experiment:
@@ -129,17 +134,49 @@ def trial(name: str, images: tuple, seed: int, seconds: float) -> dict[str, Any]
     started = time.process_time()
     history = ready.train(progress=False)
     took = time.process_time() - started - spent
+    share = took / ready.preset.steps
+    return scored(ready, took, [(round(share * step, 1), knn) for step, _, knn in history.points])
+
+
+def lightly_trial(images: tuple, seed: int, seconds: float) -> dict[str, Any]:
+    """The same for lightly's pipeline around the network of ``BEST``, in this process."""
+    from simclr import Lightly
+
+    def pipeline(steps: int) -> tuple[Experiment, Lightly]:
+        ready = experiment(BEST, images, seed, steps)
+        theirs = Lightly(images[0].images, ready.preset, torch.device("cpu"), 1, workers=0)
+        theirs.stream = theirs.batches()
+        ready.model.encoder = theirs.encoder  # so that our code scores it
+        return ready, theirs
+
+    def timed(theirs: Lightly, steps: int) -> float:
+        started = time.process_time()
+        theirs.train(steps)
+        return time.process_time() - started
+
+    _, theirs = pipeline(_POINTS)
+    timed(theirs, 2)
+    every = max(int(seconds / _POINTS / (timed(theirs, 4) / 4)), 1)
+    ready, theirs = pipeline(every * _POINTS)
+    took, curve = 0.0, []
+    for _ in range(_POINTS):
+        took += timed(theirs, every)
+        curve.append((round(took, 1), ready.knn()))
+        theirs.model.train()
+    return scored(ready, took, curve)
+
+
+def scored(ready: Experiment, took: float, curve: list[tuple[float, float]]) -> dict[str, Any]:
+    """What a candidate took, and how its encoder does on the validation images."""
     bank = ready.train_set
     h, h_val = ready.features(bank, "reestimated"), ready.features(ready.test_set, "reestimated")
     labels, val_labels = bank.labels, ready.test_set.labels
     return {
-        "seed": seed,
+        "seed": ready.seed,
         "steps": ready.preset.steps,
         "epochs": round(ready.preset.steps * ready.preset.batch_size / len(bank), 2),
         "seconds": round(took, 1),
-        "curve": [
-            (round(took * step / ready.preset.steps, 1), found) for step, _, found in history.points
-        ],
+        "curve": curve,
         "knn10": metrics.knn_accuracy(h, labels, h_val, val_labels, k=10, temperature=None),
         "linear_probe": metrics.linear_probe(h, labels, h_val, val_labels),
     }
@@ -150,13 +187,18 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
+    parser.add_argument("--lightly", action="store_true", help="its pipeline instead")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--json", type=Path, help="add the figures to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
     images = load_splits(options.data, torch.device("cpu"))
-    for seed, name in itertools.product(options.seeds, options.only):
-        found = trial(name, images, seed, options.seconds)
+    names = [LIGHTLY] if options.lightly else options.only
+    for seed, name in itertools.product(options.seeds, names):
+        if options.lightly:
+            found = lightly_trial(images, seed, options.seconds)
+        else:
+            found = trial(name, images, seed, options.seconds)
         print(
             f"{name:36} seed {seed}: {found['epochs']:5.1f} epochs in {found['seconds']:.0f} s, "
             f"kNN {found['knn10']:.3f}, linear probe {found['linear_probe']:.3f}", flush=True,
@@ -176,7 +218,8 @@ def _keep(path: Path, name: str, found: dict[str, Any], options: argparse.Namesp
             "rows": [],
             "curves": {},
         }
-    network, temperature, lr, optimizer = CANDIDATES[name]
+    recipes = CANDIDATES | {LIGHTLY: LIGHTLY_RECIPE}
+    network, temperature, lr, optimizer = recipes[name]
     curve = found.pop("curve")
     row = {"candidate": name, "network": network, "temperature": temperature, "lr": lr,
            "optimizer": optimizer, **found}  # fmt: skip
