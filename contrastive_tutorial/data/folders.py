@@ -9,6 +9,7 @@ aloud. Folders inside a class folder belong to the class.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -45,6 +46,8 @@ _SPLITS = {
     for word in words
     for form in (word, f"{word}set", f"{word}_set", f"seg_{word}")
 }
+#: What may stand in such names beside the word: train_images, test1, val2017.
+_BESIDE = re.compile(r"[\W\d_]+|images?|imgs?|data|set", re.IGNORECASE)
 #: Tiny ImageNet says in this file which validation image has which class.
 _ANNOTATIONS = "val_annotations.txt"
 _SHOWN = 10  # of the images that cannot be used
@@ -94,35 +97,10 @@ def read(
     Raises:
         InputError: naming the files or archive members that cannot be used, and why.
     """
-    names: list[Name] = []
-    empty: set[Name] = set()
-    decoded: list[np.ndarray] = []
-    unusable: list[ImageError] = []
-    stray: Counter[str] = Counter()
-    annotated: dict[Name, dict[str, str]] = {}
-    remarks: list[str] = []
-
-    def skip(name: Name) -> bool:
-        if over := passed_over(name):
-            stray[suffix_of(name)] += 1
-        return over
-
-    found = _without_annotations(members(path, limits, skip, remarks.append), annotated)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what is wrong raises
-        for name, pixels in decode_all(path, found, limits, side):
-            if pixels is None:
-                empty.add(name)
-                continue
-            if isinstance(pixels, np.ndarray):
-                names.append(name)
-                decoded.append(pixels)
-            elif not pixels.is_image and not suffix_of(name):
-                stray["without suffix"] += 1
-            else:
-                unusable.append(pixels)
-            if progress is not None:
-                progress(1)
+    source = _Source()
+    found = source.without_annotations(members(path, limits, source.skip, source.remarks.append))
+    source.take(decode_all(path, found, limits, side), progress)
+    unusable, remarks, names = source.unusable, source.remarks, source.names
     if unusable and not skip_broken:
         raise InputError(
             f"{path}: {_named(unusable, 'cannot be used')}; {unusable[0].cure}, or leave out what "
@@ -130,20 +108,70 @@ def read(
         )
     if unusable:
         remarks.append(_named(unusable, "cannot be used, left out"))
-    if stray:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in stray.most_common(_SHOWN))
+    if source.stray:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in source.stray.most_common(_SHOWN))
         remarks.append(f"files that are no images are left out: {shown(kinds)}")
     if not names:
         raise InputError(f"{path}: no images in it; {'; '.join([*remarks, _EXPECTED])}")
-    layout = _Layout(path, names, empty, annotated)
+    layout = _Layout(path, names, source.empty, source.annotated)
     remarks += layout.remarks
     order = sorted(layout.kept, key=names.__getitem__)
-    images = _stacked([decoded[i] for i in order], side, remarks)
+    images = _stacked([source.decoded[i] for i in order], side, remarks)
     places = [layout.kept[i] for i in order]
     return Decoded(
         images, [label for _, label in places], [split for split, _ in places], tuple(remarks),
         len(unusable),
     )  # fmt: skip
+
+
+class _Source:
+    """What a folder or archive holds, as its members pass by."""
+
+    def __init__(self) -> None:
+        self.names: list[Name] = []
+        self.decoded: list[np.ndarray] = []
+        self.empty: set[Name] = set()
+        self.unusable: list[ImageError] = []
+        self.stray: Counter[str] = Counter()
+        self.annotated: dict[Name, dict[str, str]] = {}
+        self.remarks: list[str] = []
+
+    def skip(self, name: Name) -> bool:
+        """For :func:`members`; counts what is passed over."""
+        if over := passed_over(name):
+            self.stray[suffix_of(name)] += 1
+        return over
+
+    def without_annotations(self, found: Iterator[Member]) -> Iterator[Member]:
+        """Pass members through; keep what annotation files say, by folder and file name."""
+        for name, content in found:
+            if content is None or name[-1] != _ANNOTATIONS:
+                yield name, content
+                continue
+            lines = (line.split("\t") for line in content.decode("utf-8", "replace").splitlines())
+            self.annotated[name[:-1]] = {line[0]: line[1] for line in lines if len(line) > 1}
+
+    def take(
+        self,
+        found: Iterator[tuple[Name, np.ndarray | ImageError | None]],
+        progress: Callable[[int], object] | None,
+    ) -> None:
+        """Sort images, folders and what cannot be used."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what is wrong raises
+            for name, pixels in found:
+                if pixels is None:
+                    self.empty.add(name)
+                    continue
+                if isinstance(pixels, np.ndarray):
+                    self.names.append(name)
+                    self.decoded.append(pixels)
+                elif not pixels.is_image and not suffix_of(name):
+                    self.stray["without suffix"] += 1
+                else:
+                    self.unusable.append(pixels)
+                if progress is not None:
+                    progress(1)
 
 
 def _stacked(decoded: list[np.ndarray], side: int, remarks: list[str]) -> np.ndarray:
@@ -175,18 +203,6 @@ def _excess_bits(deep: list[np.ndarray], remarks: list[str]) -> int:
             f"{(1 << bits) - 1:,} is taken for white"
         )
     return bits - 8
-
-
-def _without_annotations(
-    found: Iterator[Member], annotated: dict[Name, dict[str, str]]
-) -> Iterator[Member]:
-    """Pass members through; keep what annotation files say, by folder and file name."""
-    for name, content in found:
-        if content is None or name[-1] != _ANNOTATIONS:
-            yield name, content
-            continue
-        lines = (line.split("\t") for line in content.decode("utf-8", "replace").splitlines())
-        annotated[name[:-1]] = {line[0]: line[1] for line in lines if len(line) > 1}
 
 
 class _Layout:
@@ -269,7 +285,7 @@ class _Layout:
     def _classes(self, places: list[Name], inner: list[Name], deep: set[str]) -> None:
         """``<class>/*`` alone."""
         tops = sorted({place[0] for place in places})
-        if all(map(_split, tops)):
+        if all(_split(_BESIDE.sub("", top)) for top in tops):
             raise InputError(
                 f"{self.path}: {' and '.join(f'{top}/' for top in tops)} would be classes, as "
                 "there is no train/<class>/*; name the folders train/<class>/, test/<class>/ and, "

@@ -137,8 +137,9 @@ def load_splits(
 
 def _of_one(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, ImageSet, ImageSet]:
     kinds = [images.class_names[label] for label in images.labels.tolist()]
-    decoded = Decoded(images.images.cpu().numpy(), kinds, [""] * len(kinds))
-    sets, remarks = split_by_position(images.name, decoded)
+    pixels, unsaid = images.images.cpu().numpy(), [""] * len(kinds)
+    decoded = Decoded(pixels, kinds, unsaid, skipped=images.skipped)
+    sets, remarks = split_by_position(images.name, decoded, images.class_names)
     say(images.name, remarks)
     return sets["train"].to(device), sets["val"].to(device), sets["test"].to(device)
 

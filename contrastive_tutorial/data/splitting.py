@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -11,12 +13,15 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import shown
 
 
-def split_by_position(name: str, source: Decoded) -> tuple[dict[str, ImageSet], list[str]]:
+def split_by_position(
+    name: str, source: Decoded, order: Sequence[str] | None = None
+) -> tuple[dict[str, ImageSet], list[str]]:
     """Train, validation and test sets by folder, and by position where a folder is missing.
 
-    With them, what there is to say about the source.
+    With them, what there is to say about the source. Classes are in ``order``, or else by name.
     """
-    names = tuple(sorted(set(source.classes)))
+    present = set(source.classes)
+    names = tuple(sorted(present) if order is None else [kind for kind in order if kind in present])
     index = {class_name: i for i, class_name in enumerate(names)}
     labels = np.array([index[class_name] for class_name in source.classes], dtype=np.int64)
     parts = np.array([folder or "train" for folder in source.folders], dtype="U5")

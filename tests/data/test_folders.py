@@ -249,6 +249,8 @@ def test_images_without_class_folders_have_no_labels(
         (_at("train/CLASS/NAME") + _at("training/CLASS/NAME"), "are both folders of train"),
         (_at("CLASS/NAME") + _at("NAME")[:3], "lies outside a class folder"),
         (_at("x/train/CLASS/NAME") + _at("x/x/train/CLASS/NAME"), "beside train/"),
+        (_at("train/NAME")[:3] + _at("test1/NAME")[:3], "test1/ and train/ would be classes"),
+        (_at("train_images/NAME")[:3] + _at("val2017/NAME")[:3], "would be classes"),
     ],
 )  # fmt: skip
 def test_what_could_mean_two_things_is_refused(

@@ -460,6 +460,19 @@ def test_load_splits_takes_sets_as_well() -> None:
         data.load(pixels)  # type: ignore[arg-type]
 
 
+def test_classes_of_an_image_set_keep_their_order_and_their_labels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (240, 3, 8, 8), dtype=torch.uint8, generator=generator)
+    own = data.ImageSet.of(pixels, [i % 12 for i in range(240)])  # "class 10" and "class 2"
+    train, _, test = data.load_splits(own)
+    assert train.class_names == test.class_names == own.class_names
+    whole = {
+        image.numpy().tobytes(): label for image, label in zip(own.images, own.labels, strict=True)
+    }
+    for image, label in zip(train.images, train.labels, strict=True):
+        assert whole[image.numpy().tobytes()] == label
+
+
 def test_a_relative_path_has_a_name(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
