@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,8 @@ _SMALL = 1 << 16  # bytes of a file
 _WEBP_PIXELS = 32_000_000  # its decoder holds five pictures of four bytes a pixel
 _SLOW_PIXELS = 2_000_000  # what Pillow decodes in Python takes microseconds a pixel
 _SLOW = ("ppm", "ppm_plain", "bmp_rle")
+#: What Pillow raises on metadata that are none.
+_UNREADABLE = (SyntaxError, ValueError, TypeError, LookupError, struct.error)
 _WHITE = 262  # the tag of a TIFF that says whether zero is black or white
 _TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 _LARGE = threading.Lock()  # one large image at a time, whatever the number of threads
@@ -188,7 +192,8 @@ def _pixels(path: Path, name: Name, image: Image.Image, side: int) -> Pixels:
         image.draft(None, (4 * side, 4 * side))  # the decoder shrinks by 2, 4 or 8 at no cost
     image.load()  # in a PNG, orientation and transparency may stand behind the pixels
     if not _ORIENTED.isdisjoint(image.info) or image.format == "TIFF":
-        ImageOps.exif_transpose(image, in_place=True)
+        with suppress(*_UNREADABLE):  # such metadata say nothing, and the image is there
+            ImageOps.exif_transpose(image, in_place=True)
     if image.format == "PPM" and image.mode == "I":  # its header says which number is white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode.startswith("I;16"):

@@ -210,6 +210,13 @@ def test_photographs_are_put_upright_wherever_the_file_says_so(side: int) -> Non
         assert found[20:].mean() > 245
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("junk", [b"Exif\0\0garbage, not a header", b"Exif\0\0II*\0\x08"])
+def test_metadata_that_cannot_be_read_cost_no_image(kind: str, junk: bytes) -> None:
+    content = images.encoded(np.full((64, 64, 3), 90, np.uint8), kind, exif=junk)
+    assert abs(_decode(content).astype(int) - 90).max() <= 2
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
