@@ -1,4 +1,4 @@
-"""Losses: KL divergence, triplet loss, InfoNCE, N-pair and SimCLR's NT-Xent.
+"""Losses: KL divergence, triplet loss, InfoNCE and SimCLR's NT-Xent.
 
 Enters: tensors (embeddings, labels, parameters of distributions), on any device.
 Leaves: scalars or values of one entry each, differentiable once or twice as each docstring says.
@@ -21,7 +21,7 @@ from contrastive_tutorial.losses.mining import (
     batch_hard_triplet_loss,
     semi_hard_triplet_loss,
 )
-from contrastive_tutorial.losses.ntxent import info_nce, n_pair_loss, nt_xent, nt_xent_floor
+from contrastive_tutorial.losses.ntxent import info_nce, nt_xent, nt_xent_floor
 from contrastive_tutorial.losses.triplet import TripletKind, triplet_kind, triplet_loss
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "kl_multivariate_normal_terms",
     "kl_normal",
     "kl_normal_terms",
-    "n_pair_loss",
     "nt_xent",
     "nt_xent_floor",
     "semi_hard_triplet_loss",

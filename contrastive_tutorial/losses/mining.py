@@ -7,7 +7,7 @@ in the distances, so it is enough to *count*, for each pair, in how many triplet
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -74,31 +74,19 @@ def semi_hard_triplet_loss(
     margin: float = 0.2,
     *,
     distance: Distance = "euclidean",
-    negatives: Literal["all", "closest"] = "all",
     validate: bool | None = None,
 ) -> Tensor:
     """Mean loss over the semi-hard triplets of a batch: ``d_ap < d_an < d_ap + margin``.
 
     The selection of FaceNet (section 3.2): hard negatives early in training lead to collapsed
-    models, easy ones teach nothing. Two variants are in use:
-
-    * ``negatives="all"``: every semi-hard triplet (pytorch-metric-learning's
-      ``TripletMarginMiner(type_of_triplets="semihard")``);
-    * ``negatives="closest"``: for each anchor and positive, only the closest of its semi-hard
-      negatives. TensorFlow Addons' ``triplet_semihard_loss`` does this too, but falls back to the
-      farthest negative for pairs that have none; here such pairs are left out.
+    models, easy ones teach nothing. Every semi-hard triplet counts, as in pytorch-metric-learning's
+    ``TripletMarginMiner(type_of_triplets="semihard")``; TensorFlow Addons takes the closest
+    semi-hard negative of each pair, and the farthest negative of a pair that has none.
 
     Arguments, result and errors as in :func:`batch_all_triplet_loss`.
     """
-    if negatives not in ("all", "closest"):
-        raise InputError(f"negatives: expected 'all' or 'closest', got {negatives!r}")
     d, same = _batch_distances(embeddings, labels, margin, distance, validate)
-    if negatives == "all":
-        return _mean_over_triplets(d, labels, same, margin, semi_hard=True)
-    positives = _sorted_positives(d, labels, same)
-    closest = _closest_farther_negative(d, same, positives.distance.detach())
-    loss = torch.where(positives.valid, positives.distance - closest + margin, 0).clamp_min(0)
-    return loss.sum() / (loss.detach() > 0).sum().clamp_min(1)
+    return _mean_over_triplets(d, labels, same, margin, semi_hard=True)
 
 
 def batch_hard_triplet_loss(
@@ -278,16 +266,6 @@ def _active_ranks(
     else:
         hi = torch.full_like(lo, positive_distance.shape[1])
     return lo, torch.where(same, lo, torch.maximum(lo, hi))
-
-
-def _closest_farther_negative(d: Tensor, same: Tensor, positive_distance: Tensor) -> Tensor:
-    """For each anchor and ranked positive the smallest ``d_an > d_ap``, ``inf`` if none; (N, P)."""
-    n, p = positive_distance.shape
-    # Negative n is farther than the positives ranked 0 to rank - 1; slot 0 takes the others.
-    rank = torch.searchsorted(positive_distance, d.detach()).masked_fill(same, 0)
-    nearest = d.new_full((n, p + 1), math.inf).scatter_reduce(1, rank, d, "amin")
-    # What is farther than a positive of a higher rank is farther than this one too.
-    return nearest[:, 1:].flip(1).cummin(1).values.flip(1)
 
 
 def _require_triplets(labels: Tensor, same: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The softmax family: (N+1)-tuplet and N-pair loss, InfoNCE, and SimCLR's NT-Xent.
+"""The softmax family: (N+1)-tuplet loss, InfoNCE, and SimCLR's NT-Xent.
 
 One sentence covers all of them: *classify the positive among the candidates*. The loss of an
 anchor is the cross-entropy of ``softmax(similarity / temperature)`` with the positive as the right
@@ -217,7 +217,8 @@ def info_nce(
     Van den Oord et al. 2018 (arXiv 1807.03748), equation 4, with similarity ``s = cos / t``:
     ``log(1 + sum_m exp(s_m - s_positive))``. With M = 1 it is a triplet loss whose corner is
     rounded: ``t * info_nce -> max(0, cos_negative - cos_positive)`` as ``t -> 0``. With raw dot
-    products and temperature 1 it is the (N+1)-tuplet loss of Sohn 2016, equation 6.
+    products and temperature 1 it is the (N+1)-tuplet loss of Sohn 2016, equation 6, and with the
+    positives of the other pairs as negatives the N-pair loss of equation 7 (without its penalty).
 
     Args:
         anchor: ``(N, D)``.
@@ -255,35 +256,6 @@ def info_nce(
     return _finite(
         loss, temperature, validate, anchor=anchor, positive=positive, negatives=negatives
     )
-
-
-def n_pair_loss(anchor: Tensor, positive: Tensor, *, validate: bool | None = None) -> Tensor:
-    """N-pair loss: the positives of the other pairs are the negatives; raw dot products.
-
-    Sohn 2016 (NeurIPS, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective"),
-    equation 7, without its l2 penalty: mean over i of
-    ``log(1 + sum_{j != i} exp(a_i . p_j - a_i . p_i))``. This is InfoNCE with in-batch negatives,
-    temperature 1 and no normalisation. Only pairs of different classes belong in a batch.
-
-    Args:
-        anchor: ``(N, D)``, N at least 2.
-        positive: ``(N, D)``.
-        validate: see :mod:`contrastive_tutorial.losses.checks`.
-
-    Returns:
-        A scalar tensor in nats, float32 (float64 for float64 input).
-
-    Raises:
-        InputError: as :func:`nt_xent`.
-    """
-    require_floating(anchor=anchor, positive=positive)
-    require_same_shape(anchor=anchor, positive=positive)
-    if anchor.ndim != 2 or anchor.shape[0] < 2 or anchor.shape[1] == 0:
-        raise InputError(f"anchor: expected shape (N, D) with N >= 2, got {tuple(anchor.shape)}")
-    with torch.autocast(anchor.device.type, enabled=False):
-        logits = at_least_float32(anchor) @ at_least_float32(positive).mT  # (N, N)
-        loss = F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
-    return _finite(loss, 1.0, validate, anchor=anchor, positive=positive)
 
 
 def _one_temperature(

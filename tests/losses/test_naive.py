@@ -85,16 +85,6 @@ def test_info_nce(data, temperature, normalize, own, m):
     assert float(found) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-@many
-@given(batches(2, scaled=False))
-def test_n_pair_loss(pair):
-    a, p = (x.tolist() for x in pair)
-    expected = sum(
-        log_sum_exp([dot(row, q) for q in p]) - dot(row, p[i]) for i, row in enumerate(a)
-    )
-    assert float(losses.n_pair_loss(*pair)) == pytest.approx(expected / len(a), rel=1e-9, abs=1e-9)
-
-
 def distance(a, b, kind):
     if kind == "cosine":
         return 1 - dot(unit(a), unit(b))

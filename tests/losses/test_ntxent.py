@@ -12,7 +12,7 @@ from pytorch_metric_learning.losses import NPairsLoss, NTXentLoss, SelfSupervise
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.losses.ntxent import info_nce, n_pair_loss, nt_xent, nt_xent_floor
+from contrastive_tutorial.losses.ntxent import info_nce, nt_xent, nt_xent_floor
 from contrastive_tutorial.losses.triplet import triplet_loss
 
 
@@ -278,7 +278,6 @@ def test_similarities_that_overflow_are_refused_not_returned(dtype):
     for call, named in (
         (lambda **k: nt_xent(ones, z, normalize=False, **k), "z1"),
         (lambda **k: info_nce(z, -z, z, normalize=False, **k), "anchor"),
-        (lambda **k: n_pair_loss(z, -z, **k), "anchor"),
         (lambda **k: nt_xent(ones, ones, torch.finfo(dtype).tiny * 1e-3, **k), "z0"),
     ):
         with pytest.raises(InputError, match=rf"^{named}: expected similarities that fit"):
@@ -296,12 +295,11 @@ def test_second_order():
         assert torch.autograd.gradgradcheck(
             lambda a, b, n=normalize: info_nce(a, b, b.flip(0), normalize=n), (z0, z1)
         )
-    assert torch.autograd.gradgradcheck(n_pair_loss, (z0, z1))
 
 
 def test_the_transforms_of_torch_func():
     z0, z1 = draw(3, 4, 2, seed=79), draw(3, 4, 2, seed=80)
-    for loss in (nt_xent, n_pair_loss, lambda a, b: info_nce(a, b, b.flip(0))):
+    for loss in (nt_xent, lambda a, b: info_nce(a, b, b.flip(0))):
         alone = torch.stack([loss(a, b) for a, b in zip(z0, z1, strict=True)])
         torch.testing.assert_close(torch.func.vmap(loss)(z0, z1), alone)
         leaf = z0[0].clone().requires_grad_()
@@ -322,10 +320,9 @@ def test_inside_bfloat16_autocast_the_loss_is_that_of_float32():
 
 def test_inside_bfloat16_autocast_the_bridge_is_that_of_float32():
     a, p, n = (draw(16, 8, seed=60 + i, dtype=torch.float32) for i in range(3))
-    exact = info_nce(a.double(), p.double(), n.double(), 0.1), n_pair_loss(a.double(), p.double())
+    exact = float(info_nce(a.double(), p.double(), n.double(), 0.1))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert float(info_nce(a, p, n, 0.1)) == pytest.approx(float(exact[0]), rel=1e-5)
-        assert float(n_pair_loss(a, p)) == pytest.approx(float(exact[1]), rel=1e-5)
+        assert float(info_nce(a, p, n, 0.1)) == pytest.approx(exact, rel=1e-5)
 
 
 def test_a_long_vector_leaves_the_others_of_its_batch_alone():
@@ -361,7 +358,6 @@ def test_nt_xent_reads_no_value_from_a_gpu():
         z = torch.empty(8, 4, device="cuda")
         assert nt_xent(z, z).device.type == "cuda"
         assert info_nce(z, z, z).device.type == "cuda"
-        assert n_pair_loss(z, z).device.type == "cuda"
         with pytest.raises(DataDependentOutputException):
             nt_xent(z, z, validate=True)
 
@@ -450,9 +446,6 @@ def test_the_smallest_problems_there_are():
     one = torch.ones(1, 1, dtype=torch.float64)
     assert float(info_nce(one, one, -one)) == pytest.approx(math.log(1 + math.exp(-4)))
     assert float(info_nce(one, one, -one)) == float(info_nce(one, one, -one, temperature=0.5))
-    pair = torch.tensor([[1.0], [2.0]], dtype=torch.float64)  # a_i . p_j: 1, 2; 2, 4
-    expected = (math.log(1 + math.exp(1)) + math.log(1 + math.exp(-2))) / 2
-    assert float(n_pair_loss(pair, pair)) == pytest.approx(expected)
 
 
 def test_shared_negatives_are_own_negatives_repeated():
@@ -486,19 +479,14 @@ def test_at_low_temperature_info_nce_sees_the_hardest_negative_only():
     assert torch.equal(pull[active].argmax(1), hardest[active].argmax(1))
 
 
-def test_n_pair_loss_is_info_nce_with_the_other_positives():
-    a, p = draw(6, 4, seed=37), draw(6, 4, seed=38)
-    others = torch.stack([torch.cat([p[:i], p[i + 1 :]]) for i in range(6)])
-    expected = info_nce(a, p, others, 1.0, normalize=False)
-    torch.testing.assert_close(n_pair_loss(a, p), expected)
-
-
-def test_n_pair_loss_agrees_with_pytorch_metric_learning():
+def test_with_the_other_positives_info_nce_is_the_n_pair_loss_of_pytorch_metric_learning():
     a, p = draw(6, 4, seed=39), draw(6, 4, seed=40)
     peer = NPairsLoss(distance=DotProductSimilarity(normalize_embeddings=False))
     labels = torch.arange(6).repeat(2)
     pairs = (torch.arange(6), torch.arange(6) + 6, torch.arange(0), torch.arange(0))
-    torch.testing.assert_close(n_pair_loss(a, p), peer(torch.cat([a, p]), labels, pairs))
+    others = torch.stack([torch.cat([p[:i], p[i + 1 :]]) for i in range(6)])
+    found = info_nce(a, p, others, 1.0, normalize=False)
+    torch.testing.assert_close(found, peer(torch.cat([a, p]), labels, pairs))
 
 
 def test_nt_xent_is_info_nce_with_both_views_of_the_others():
@@ -517,7 +505,6 @@ def test_bridge_gradcheck(normalize):
     assert torch.autograd.gradcheck(
         lambda *x: info_nce(*x, temperature=0.4, normalize=normalize), (a, p, n)
     )
-    assert torch.autograd.gradcheck(n_pair_loss, (a, p))
 
 
 # Bad input
@@ -557,11 +544,6 @@ GOOD = torch.ones(4, 3)
         (lambda: info_nce(GOOD, GOOD.tolist(), GOOD), "positive"),
         (lambda: info_nce(GOOD, GOOD[:2], GOOD), "positive"),
         (lambda: info_nce(GOOD, GOOD, GOOD, 0.0), "temperature"),
-        (lambda: n_pair_loss(GOOD[:1], GOOD[:1]), "anchor"),
-        (lambda: n_pair_loss(GOOD[:, :0], GOOD[:, :0]), "anchor"),
-        (lambda: n_pair_loss(GOOD.tolist(), GOOD), "anchor"),
-        (lambda: n_pair_loss(GOOD, GOOD.tolist()), "positive"),
-        (lambda: n_pair_loss(GOOD, GOOD[:2]), "positive"),
     ],
 )
 def test_bad_arguments_are_named(call, named):
@@ -594,8 +576,3 @@ def test_the_bridge_refuses_nan_unless_told_not_to_look(name):
     with pytest.raises(InputError, match=rf"^{name}: expected finite"):
         info_nce(**three)
     assert not torch.isfinite(info_nce(**three, validate=False))
-    del three["negatives"]
-    if name in three:
-        with pytest.raises(InputError, match=rf"^{name}: expected finite"):
-            n_pair_loss(**three)
-        assert not torch.isfinite(n_pair_loss(**three, validate=False))

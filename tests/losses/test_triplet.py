@@ -26,16 +26,10 @@ from contrastive_tutorial.losses import (
 )
 from contrastive_tutorial.losses.triplet import DISTANCES
 
-
-def closest_semi_hard(*args, **kwargs):
-    return semi_hard_triplet_loss(*args, negatives="closest", **kwargs)
-
-
 MINED = {
     "all": batch_all_triplet_loss,
     "hard": batch_hard_triplet_loss,
     "semi-hard": semi_hard_triplet_loss,
-    "closest semi-hard": closest_semi_hard,
 }
 
 
@@ -84,10 +78,6 @@ def mined_by_hand(embeddings, labels, margin, distance, mining):
                 for i in negatives
                 if d(a, p) < d(a, i) < d(a, p) + margin
             ]
-        elif mining == "closest semi-hard":
-            for p in positives:
-                farther = [d(a, i) for i in negatives if d(a, p) < d(a, i) < d(a, p) + margin]
-                losses += [d(a, p) - min(farther) + margin] if farther else []
     active = [loss for loss in losses if loss > 0]
     return torch.stack(active).mean() if active else embeddings.sum() * 0
 
@@ -258,11 +248,10 @@ def test_a_collapsed_embedding_costs_exactly_the_margin(mining, dtype):
 
 def test_a_collapsed_embedding_has_no_semi_hard_triplet():
     embeddings = torch.full((12, 5), 0.3, requires_grad=True)
-    for loss in (semi_hard_triplet_loss, closest_semi_hard):
-        value = loss(embeddings, torch.arange(12) % 3, 0.25)
-        (gradient,) = torch.autograd.grad(value, embeddings)
-        assert float(value.detach()) == 0
-        assert torch.equal(gradient, torch.zeros_like(gradient))
+    value = semi_hard_triplet_loss(embeddings, torch.arange(12) % 3, 0.25)
+    (gradient,) = torch.autograd.grad(value, embeddings)
+    assert float(value.detach()) == 0
+    assert torch.equal(gradient, torch.zeros_like(gradient))
 
 
 @pytest.mark.parametrize("mining", MINED)
@@ -505,7 +494,6 @@ NAN = torch.full((6, 4), math.nan)
         (lambda: triplet_loss(GOOD, GOOD, GOOD, -1), "margin"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, distance="l1"), "distance"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, reduction="sum"), "reduction"),
-        (lambda: semi_hard_triplet_loss(GOOD, LABELS, negatives="random"), "negatives"),
         (lambda: triplet_kind(-1.0, 0.5, 0.3), "d_ap"),
         (lambda: triplet_kind(1.0, math.nan, 0.3), "d_an"),
         (lambda: triplet_kind(1.0, 0.5, -0.3), "margin"),
@@ -525,8 +513,6 @@ def test_what_is_not_said():
     for mine in (batch_all_triplet_loss, batch_hard_triplet_loss, semi_hard_triplet_loss):
         said = mine(embeddings, labels, 0.2, distance="euclidean")
         assert torch.equal(mine(embeddings, labels), said)
-    said = semi_hard_triplet_loss(embeddings, labels, negatives="all")
-    assert torch.equal(semi_hard_triplet_loss(embeddings, labels), said)
 
 
 def test_a_single_active_triplet_is_its_own_mean():
