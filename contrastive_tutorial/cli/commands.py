@@ -132,6 +132,15 @@ def _preset(options: argparse.Namespace) -> str:
     return changed(options.preset, **values).name
 
 
+def _canonical(preset: str) -> str:
+    """The name that records of a preset carry; one that is not registered stays as it is."""
+    from contrastive_tutorial.study import Request
+
+    with suppress(InputError):
+        return Request("", preset).preset_name
+    return preset
+
+
 def _images(options: argparse.Namespace) -> Any:
     """What --data names, read as --size and --skip-broken say: a name or path, or the sets."""
     from contrastive_tutorial import data
@@ -218,18 +227,18 @@ def _carry_out(
         )
     named = images is options.data
     train_set = data.load(images, "train") if named else images[0]
-    missing = runner.missing(planned, train_set)
-    print(f"{len(planned)} runs, {len(missing)} of them not recorded yet", flush=True)
+    # Shares of the whole plan, not of what is missing now: hosts that start late agree on them.
+    part = planned[shard[0] :: shard[1]]
+    missing = runner.missing(part, train_set)
+    print(f"{len(part)} runs, {len(missing)} of them not recorded yet", flush=True)
     if options.dry_run:
         for request in missing:
             print(request)
         return 0
     workers = ray.cluster(options.data, address, options.device) if address else None
-    # Shares of the whole plan, not of what is missing now: hosts that start late agree on them.
-    part = planned[shard[0] :: shard[1]]
     for record in runner.study(part, images, budget, workers):
         print(_one_line(record), flush=True)
-    left = runner.missing(planned, train_set)
+    left = runner.missing(part, train_set)
     print(f"{len(left)} runs left" + (": run the same command again" if left else ""))
     return 0
 
@@ -255,9 +264,8 @@ def _reproduce(options: argparse.Namespace) -> int:
     from contrastive_tutorial.records import find_record
     from contrastive_tutorial.study import reproduce
 
-    record = find_record(
-        options.results, _preset(options), options.cell, options.subsets, options.seed
-    )
+    preset = _canonical(_preset(options))
+    record = find_record(options.results, preset, options.cell, options.subsets, options.seed)
     found = reproduce(record, _images(options), options.device, not options.quiet)
     print(found)
     return 0 if found.holds else 1
@@ -277,6 +285,8 @@ def _report(options: argparse.Namespace) -> int:
     from contrastive_tutorial.study import CELLS
 
     wanted = {name: getattr(options, name) for name in ("data", "preset") if getattr(options, name)}
+    if "preset" in wanted:
+        wanted["preset"] = _canonical(wanted["preset"])
     records = load_records(options.results, **wanted)
     if not records:
         raise InputError(f"{options.results}: no records match; run a cell first")

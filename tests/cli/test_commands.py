@@ -247,6 +247,14 @@ def test_a_list_takes_commas_spaces_or_both(tmp_path, capsys):
         ]  # fmt: skip
 
 
+def test_a_share_of_a_study_counts_and_lists_its_own_runs(tmp_path, capsys):
+    command = ["study", "--cells", "B0,S-P1,M-P1", "--seeds", "0", "--subsets", "5", "--dry-run"]
+    assert call(*command, "--preset", "tiny", "--shard", "1/2", folder=tmp_path) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 runs, 1 of them not recorded yet", "S-P1 K=5 seed 0",
+    ]  # fmt: skip
+
+
 def test_data_says_what_was_understood(capsys):
     assert cli.main(["data", "shapes"]) == 0
     out = capsys.readouterr().out
@@ -301,6 +309,10 @@ def test_sugar_for_the_preset_gives_its_canonical_name(tmp_path, capsys):
     again = ["reproduce", "B0", "--preset", "tiny", "--subsets", "5", "--lr", "5"]
     assert call(*again, folder=tmp_path) == 2  # the changed preset is looked for
     assert "tiny+lr=5.0" in capsys.readouterr().err
+    changes = "tiny+steps=4+lr=2e-3+batch_size=30"  # in another order, and another form
+    assert call("report", "--preset", changes, folder=tmp_path) == 0
+    assert call("reproduce", "B0", "--preset", changes, "--seed", "7", folder=tmp_path) == 2
+    assert "tiny+batch_size=30+lr=0.002+steps=4" in capsys.readouterr().err
     assert call("run", "B0", "--preset", "tiny+steps=2", "--lr", "1", folder=tmp_path) == 2
     assert "--preset" in capsys.readouterr().err
 
