@@ -75,26 +75,6 @@ def test_features_that_are_all_zero_say_nothing_whatever_comes_later():
     assert train.abs().max() == test.abs().max() == 0
 
 
-def test_of_equally_good_penalties_the_strongest_is_taken(monkeypatch):
-    tried, used = [], []
-
-    def fit(features, classes, num_classes, c, start):
-        tried.append((c, float(start[0, 0])))
-        return torch.full_like(start, c)
-
-    def predict(parameters, features):
-        used.append(float(parameters[0, 0]))
-        return torch.zeros(len(features), dtype=torch.int64)
-
-    monkeypatch.setattr(probes, "_logistic_regression", fit)
-    monkeypatch.setattr(probes, "_predict", predict)
-    train, labels, test, test_labels = problem()
-    linear_probe(train, labels, test, test_labels, test, test_labels)
-    # Each fit starts where the one before it ended; all are equally good, and the first counts.
-    assert tried == [(0.001, 0), (0.01, 0.001), (0.1, 0.01), (1, 0.1)]
-    assert used == pytest.approx([0.001, 0.01, 0.1, 1, 0.001])
-
-
 def test_dead_and_collapsed_columns_are_harmless():
     train, labels, test, test_labels = problem(noise=0.3)
     base = linear_probe(train, labels, test, test_labels)
