@@ -43,7 +43,6 @@ _SLACK = 1e-3
 def apply(
     images: Tensor,
     params: Params,
-    out: Tensor | None = None,
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Tensor:
     """Turn images into views.
@@ -51,25 +50,19 @@ def apply(
     Args:
         images: uint8 in 0..255 or floating point in [0, 1], (B, 3, S, S), S = params.size.
         params: one set per image, on the device of the images.
-        out: where to put the views: float32, contiguous, not the memory of the images. A loop that
-            always gives the same tensor spares a CPU the first touch of fresh memory.
         memory_format: of the views; `torch.channels_last` costs nothing here, and a copy later.
 
     Returns:
-        float32 (B, 3, S, S) in [0, 1], in `memory_format`; `out` if given. No gradient flows
-        through it.
+        float32 (B, 3, S, S) in [0, 1], in `memory_format`. No gradient flows through it.
 
     Raises:
         InputError: wrong type, shape, or device, another number of images than of parameters, or,
             on a CPU, floating point values that are not finite or outside [0, 1].
     """
     _check_images(images, params)
-    if out is None:
-        out = torch.empty(
-            images.shape, dtype=torch.float32, device=images.device, memory_format=memory_format
-        )
-    else:
-        _check_out(out, images, memory_format)
+    out = torch.empty(
+        images.shape, dtype=torch.float32, device=images.device, memory_format=memory_format
+    )
     images = images.contiguous()
     if _readable(images):
         return _apply_in_groups(images, params, out)
@@ -123,24 +116,6 @@ def _write(views: Tensor, rows: Tensor, out: Tensor) -> None:
     piece = views.new_empty(shape)
     torch.clamp(views, 0, 1, out=piece.transpose(0, 1))
     out.index_copy_(0, rows, piece)
-
-
-def _check_out(out: Tensor, images: Tensor, memory_format: torch.memory_format) -> None:
-    wanted = images.shape, torch.float32, images.device
-    in_order = out.is_contiguous(memory_format=memory_format)
-    if (out.shape, out.dtype, out.device) != wanted or not in_order:
-        order = "contiguous" if memory_format == torch.contiguous_format else str(memory_format)
-        raise InputError(
-            f"out must be {order} float32 {tuple(images.shape)} on {images.device}, "
-            f"got {out.dtype} {tuple(out.shape)} on {out.device}"
-        )
-    same = images.dtype == out.dtype and not torch.compiler.is_compiling()
-    if (
-        same
-        and len(out)
-        and out.untyped_storage().data_ptr() == images.untyped_storage().data_ptr()
-    ):
-        raise InputError("out must not share memory with images: give another tensor, or none")
 
 
 def _check_images(images: Tensor, params: Params) -> None:

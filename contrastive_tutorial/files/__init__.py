@@ -18,7 +18,15 @@ from contrastive_tutorial.files.decoding import (
 from contrastive_tutorial.files.lock import exclusive
 from contrastive_tutorial.files.names import clean, safe_name, shown
 from contrastive_tutorial.files.progress import bar, in_book
-from contrastive_tutorial.files.storage import atomic_write, load_arrays, require_file, save_arrays
+from contrastive_tutorial.files.storage import (
+    atomic_write,
+    load_arrays,
+    load_tensors,
+    on_host,
+    require_file,
+    save_arrays,
+    save_tensors,
+)
 
 __all__ = [
     "SIDE",
@@ -35,10 +43,13 @@ __all__ = [
     "in_book",
     "is_image_name",
     "load_arrays",
+    "load_tensors",
     "members",
+    "on_host",
     "require_file",
     "safe_name",
     "save_arrays",
+    "save_tensors",
     "shown",
     "suffix_of",
 ]

@@ -14,12 +14,17 @@ import secrets
 import stat
 import time
 import zipfile
+from collections.abc import Mapping
 from glob import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_ARRAY_BYTES = 1 << 28
 _ABANDONED = 86_400  # seconds after which no process can still be writing a temporary file
@@ -120,6 +125,36 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damage
         raise InputError(f"{path}: damaged arrays ({type(error).__name__}: {error})") from error
+
+
+def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors (of :func:`on_host`) and words about them as one safetensors file, atomically.
+
+    Raises:
+        InputError: as :func:`atomic_write`.
+    """
+    from safetensors.torch import save
+
+    atomic_write(path, save(dict(tensors), metadata))
+
+
+def on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU. safetensors refuses what shares memory or is not contiguous."""
+    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, on the CPU, and the words about them.
+
+    Raises:
+        OSError, SafetensorError, RuntimeError: whatever is wrong; the caller knows what it is of.
+    """
+    from safetensors import safe_open
+
+    require_file(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, file.metadata() or {}
 
 
 def _is_array(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:

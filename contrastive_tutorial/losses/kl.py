@@ -68,8 +68,8 @@ def kl_normal(
     >>> round(float(kl_normal(0, 1, 0, 2)), 4), round(float(kl_normal(0, 2, 0, 1)), 4)
     (0.3181, 0.8069)
     """
-    mean_p, std_p, mean_q, std_q = _univariate(mean_p, std_p, mean_q, std_q, validate)
-    return _kl_normal(mean_p, std_p, mean_q, std_q)
+    named = {"mean_p": mean_p, "std_p": std_p, "mean_q": mean_q, "std_q": std_q}
+    return _kl_normal(**parameters(validate, named))
 
 
 def kl_normal_terms(
@@ -85,7 +85,8 @@ def kl_normal_terms(
     >>> [round(float(term), 3) for term in kl_normal_terms(0, 1, 2, 1)]
     [0.0, 0.5, 2.0, -0.5]
     """
-    mean_p, std_p, mean_q, std_q = _univariate(mean_p, std_p, mean_q, std_q, validate)
+    named = {"mean_p": mean_p, "std_p": std_p, "mean_q": mean_q, "std_q": std_q}
+    mean_p, std_p, mean_q, std_q = parameters(validate, named).values()
     trace = (std_p / std_q).square() / 2
     mahalanobis = ((mean_q - mean_p) / std_q).square() / 2
     return KLTerms(
@@ -179,13 +180,14 @@ def kl_multivariate_normal_terms(
     if look:
         _require_finite_parameters(mean_p=mean_p, cov_p=cov_p, mean_q=mean_q, cov_q=cov_q)
     chol_p, chol_q = _cholesky("cov_p", cov_p, look), _cholesky("cov_q", cov_q, look)
+    log_p, log_q = (c.diagonal(dim1=-2, dim2=-1).log().sum(-1) for c in (chol_p, chol_q))
     # With S = L L^T everything is a triangular solve: |L_q^-1 L_p|_F^2 is the trace and
     # |L_q^-1 (m_q - m_p)|^2 the Mahalanobis term, so neither can come out negative.
     try:
         whitened = torch.linalg.solve_triangular(chol_q, chol_p, upper=False)
         shift = (mean_q - mean_p).unsqueeze(-1)
         shift = torch.linalg.solve_triangular(chol_q, shift, upper=False)
-        log_det = _log_diagonal_sum(chol_q) - _log_diagonal_sum(chol_p)
+        log_det = log_q - log_p
         trace = whitened.square().sum((-2, -1)) / 2
         mahalanobis = shift.square().sum((-2, -1)) / 2
         terms = torch.broadcast_tensors(log_det, trace, mahalanobis, trace.new_full((), -d / 2))
@@ -267,19 +269,6 @@ def _not_below_zero(value: Tensor) -> Tensor:
     return value - value.detach().clamp_max(0)
 
 
-def _univariate(
-    mean_p: Tensor | float,
-    std_p: Tensor | float,
-    mean_q: Tensor | float,
-    std_q: Tensor | float,
-    validate: bool | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    tensors = parameters(
-        validate, {"mean_p": mean_p, "std_p": std_p, "mean_q": mean_q, "std_q": std_q}
-    )
-    return tensors["mean_p"], tensors["std_p"], tensors["mean_q"], tensors["std_q"]
-
-
 def parameters(
     validate: bool | None, named: dict[str, Tensor | float], like: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -348,10 +337,6 @@ def _cholesky(name: str, cov: Tensor, look: bool) -> Tensor:
             f"{smallest:g}; add a small multiple of the identity"
         )
     return factor
-
-
-def _log_diagonal_sum(factor: Tensor) -> Tensor:
-    return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
 def _require_probabilities(name: str, values: Tensor) -> None:

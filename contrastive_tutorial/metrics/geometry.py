@@ -104,7 +104,7 @@ def uniformity(z: Array, t: float = 2.0, image_ids: Array | None = None) -> floa
     return float(torch.logsumexp(torch.stack(logs), dim=0)) - math.log(pairs)
 
 
-def rankme(features: Array, epsilon: float = 1e-7) -> float:
+def rankme(features: Array) -> float:
     """RankMe: the exponential of the entropy of the normalised singular values.
 
     A smooth rank, between 1 and D. Garrido, Balestriero, Najman, LeCun 2023, arXiv 2210.02885;
@@ -112,7 +112,6 @@ def rankme(features: Array, epsilon: float = 1e-7) -> float:
 
     Args:
         features: ``(N, D)``; features that are all zero have rank 1.
-        epsilon: added to every normalised singular value.
 
     Raises:
         InputError: for bad features.
@@ -120,11 +119,11 @@ def rankme(features: Array, epsilon: float = 1e-7) -> float:
     x = check_features("features", features).double()
     # A power of two, which costs no bit, so that no square overflows or vanishes.
     x = torch.ldexp(x, -torch.frexp(x.abs().max()).exponent)
-    # Singular values from the smaller Gram matrix: exact enough (relative 1e-8, below epsilon)
+    # Singular values from the smaller Gram matrix: exact enough (relative 1e-8)
     # and much cheaper than an SVD of the tall matrix.
     gram = x.T @ x if x.shape[0] >= x.shape[1] else x @ x.T
     singular = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
-    p = singular / singular.sum().clamp_min(torch.finfo(x.dtype).tiny) + epsilon
+    p = singular / singular.sum().clamp_min(torch.finfo(x.dtype).tiny) + 1e-7  # the paper's
     return float(torch.exp(-(p * p.log()).sum()))
 
 

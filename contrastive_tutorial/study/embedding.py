@@ -17,7 +17,7 @@ import numpy as np
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics.checks import as_tensor
 
-METRICS = ("euclidean", "cosine", "manhattan", "correlation")
+_NEIGHBOURS, _MIN_DIST = 15, 0.1  # UMAP's own
 
 
 def reduce(features: np.ndarray, dims: int = 32) -> np.ndarray:
@@ -52,13 +52,7 @@ def _principal(x: np.ndarray, dims: int) -> np.ndarray:
     return (x - mean) @ axes.T
 
 
-def umap_embed(
-    features: np.ndarray | Sequence[np.ndarray],
-    seed: int = 0,
-    n_neighbors: int = 15,
-    min_dist: float = 0.1,
-    metric: str = "euclidean",
-) -> Any:
+def umap_embed(features: np.ndarray | Sequence[np.ndarray], seed: int = 0) -> Any:
     """Two-dimensional UMAP of one run, or of several runs of the same points, aligned.
 
     Several runs are embedded one after the other. Each is initialised with the one before and
@@ -67,22 +61,21 @@ def umap_embed(
     first starts from its two leading principal components, which cannot fail as the spectral
     start does on disconnected neighbour graphs. 2,000 points take a few seconds.
 
+    Neighbours are Euclidean. The features that a record keeps were l2-normalised before
+    :func:`reduce` centred them: these are the cosine neighbours of the original features.
+
     Args:
         features: array or tensor ``(n, d)``, or a sequence of them with the same ``n`` points in
             the same order.
         seed: of UMAP; on one machine the same seed gives the same picture.
-        n_neighbors, min_dist: see ``umap.UMAP``.
-        metric: of the neighbours, one of :data:`METRICS`. The features that a record keeps were
-            l2-normalised before :func:`reduce` centred them: their Euclidean neighbours are the
-            cosine neighbours of the original features.
 
     Returns:
         float32 ``(n, 2)``, centred and scaled to unit root-mean-square radius; a list of them for
         a sequence.
 
     Raises:
-        InputError: for NaN, fewer than 4 or ``n_neighbors + 1`` points, runs of unequal length,
-            an unknown metric, ``min_dist`` outside [0, 1], or a seed that numpy does not take.
+        InputError: for NaN, fewer than 16 points, runs of unequal length, or a seed that numpy
+            does not take.
     """
     single = getattr(features, "ndim", 0) == 2
     listed: Sequence[Any] = [features] if single else list(features)
@@ -93,19 +86,12 @@ def umap_embed(
         raise InputError(
             f"features: aligned runs need the same points, got {[len(run) for run in runs]}"
         )
-    if len(runs[0]) < 4:
-        raise InputError(f"features: expected at least 4 points to embed, got {len(runs[0])}")
-    if metric not in METRICS:
-        raise InputError(f"metric: expected one of {', '.join(METRICS)}, got {metric!r}")
+    if len(runs[0]) <= _NEIGHBOURS:
+        raise InputError(
+            f"features: expected at least {_NEIGHBOURS + 1} points to embed, got {len(runs[0])}"
+        )
     if not 0 <= seed < 1 << 32:
         raise InputError(f"seed: expected 0 to 4,294,967,295, got {seed}")
-    if not 0 <= min_dist <= 1:
-        raise InputError(f"min_dist: expected 0 to 1, got {min_dist}")
-    if not 2 <= n_neighbors < len(runs[0]):
-        raise InputError(
-            f"n_neighbors: expected 2 to {len(runs[0]) - 1} for {len(runs[0])} points, got "
-            f"{n_neighbors}"
-        )
     # UMAP goes through the rows in order, and shows that order where distances are equal or
     # nearly so: image sets are stored by class, and noise would look like classes.
     order = np.random.default_rng(seed).permutation(len(runs[0]))
@@ -116,7 +102,7 @@ def umap_embed(
         # A smaller learning rate lets a later run move where its features moved, and settle there
         # as well: full steps first throw the points about, and parts land mirrored.
         rate = 0.3 if placed else 1.0
-        found = _normalized(_umap(run, start, seed, n_neighbors, min_dist, metric, rate))
+        found = _normalized(_umap(run, start, seed, rate))
         placed.append(_turned(found, placed[0]) if placed else found)
     placed = [points[back] for points in placed]
     return placed[0] if single else placed
@@ -127,21 +113,13 @@ def _two_columns(scores: np.ndarray) -> np.ndarray:
     return np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
 
 
-def _umap(
-    run: np.ndarray,
-    start: np.ndarray,
-    seed: int,
-    n_neighbors: int,
-    min_dist: float,
-    metric: str,
-    learning_rate: float,
-) -> np.ndarray:
+def _umap(run: np.ndarray, start: np.ndarray, seed: int, learning_rate: float) -> np.ndarray:
     import umap
     from sklearn.neighbors import NearestNeighbors
 
     # Exact neighbours, given to UMAP: below 4,096 points it would fill the whole distance matrix
     # through a Python call for every pair, two thirds of its time at 2,000 points.
-    search = NearestNeighbors(n_neighbors=n_neighbors, metric=metric, algorithm="brute").fit(run)
+    search = NearestNeighbors(n_neighbors=_NEIGHBOURS, algorithm="brute").fit(run)
     distances, indices = search.kneighbors(run)
     # UMAP expects initial coordinates of its own scale, with no two points in one place.
     start = 10 * start + np.random.default_rng(seed).normal(0, 1e-3, start.shape)
@@ -150,9 +128,8 @@ def _umap(
         warnings.filterwarnings("ignore", message="precomputed_knn")
         warnings.filterwarnings("ignore", message=".*force_all_finite.*")
         model = umap.UMAP(
-            n_neighbors=n_neighbors,
-            min_dist=min_dist,
-            metric=metric,
+            n_neighbors=_NEIGHBOURS,
+            min_dist=_MIN_DIST,
             init=start.astype(np.float32),
             learning_rate=learning_rate,
             random_state=seed,

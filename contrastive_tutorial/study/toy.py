@@ -132,10 +132,10 @@ def normalize_groups(rows: Tensor, norm: str, num_subsets: int) -> Tensor:
     return ((grouped - mean) / (variance + _EPS).sqrt()).flatten(1, 2)
 
 
-def embed(drawn: ToyViews, norm: str, width: int = 256, seed: int = 0) -> Tensor:
-    """Unit vectors float32 ``(2, N, width)``: views through a random two-layer ReLU network."""
+def embed(drawn: ToyViews, norm: str, seed: int = 0) -> Tensor:
+    """Unit vectors float32 ``(2, N, 256)``: views through a random two-layer ReLU network."""
     num_subsets = int(drawn.subsets[-1]) + 1
-    dim = drawn.views.shape[-1]
+    dim, width = drawn.views.shape[-1], 256
     generator = torch.Generator().manual_seed(seed + 1)
     first = torch.randn(dim, width, generator=generator) * (2 / dim) ** 0.5
     second = torch.randn(width, width, generator=generator) * (2 / width) ** 0.5

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write, require_file
+from contrastive_tutorial.files import load_tensors, on_host, save_tensors
 
 
 @dataclass
@@ -57,23 +57,20 @@ def save(
     Raises:
         InputError: if the disk is full or the folder cannot be written.
     """
-    from safetensors.torch import save as to_bytes
-
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         for name, value in values.items():
             if isinstance(value, Tensor):
                 tensors[f"optimizer.{index}.{name}"] = value
     tensors["losses"] = losses
-    # safetensors refuses tensors that share memory or are not contiguous (channels_last).
-    copies = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    copies = on_host(tensors)
     metadata = {
         "step": str(progress.step),
         "identity": identity,
         "seconds": repr(progress.seconds),
         "points": json.dumps(progress.points),
     }
-    atomic_write(path, to_bytes(copies, metadata={**metadata, "digest": _digest(copies, metadata)}))
+    save_tensors(path, copies, {**metadata, "digest": _digest(copies, metadata)})
 
 
 def read(path: Path, identity: str) -> Loaded:
@@ -82,13 +79,8 @@ def read(path: Path, identity: str) -> Loaded:
     Raises:
         InputError: if the file is damaged, or belongs to a run with another identity.
     """
-    from safetensors import safe_open
-
     try:
-        require_file(path)
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors, metadata = load_tensors(path)
     except InputError:
         raise
     except OSError as error:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write, require_file
+from contrastive_tutorial.files import load_tensors, on_host, save_tensors
 from contrastive_tutorial.norm import convert_norm
 
 
@@ -208,11 +208,6 @@ def with_head(encoder: nn.Module, size: int = 32) -> ContrastiveModel:
     return ContrastiveModel(encoder, ProjectionHead(h.shape[1]).to(device))
 
 
-def count_parameters(module: nn.Module) -> int:
-    """Number of trainable parameters."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
-
-
 def seeded(
     seed: int, encoder: str | nn.Module | Callable[[], nn.Module], size: int = 32
 ) -> ContrastiveModel:
@@ -248,11 +243,8 @@ def save_encoder(path: Path, network: nn.Module, **made: object) -> None:
     Raises:
         InputError: if the file cannot be written.
     """
-    from safetensors.torch import save
-
-    tensors = {name: value.detach().cpu().contiguous().clone()
-               for name, value in network.state_dict().items()}  # fmt: skip
-    atomic_write(path, save(tensors, {name: str(value) for name, value in made.items()}))
+    words = {name: str(value) for name, value in made.items()}
+    save_tensors(path, on_host(network.state_dict()), words)
 
 
 def load_encoder(path: str | Path, encoder: nn.Module | None = None) -> nn.Module:
@@ -269,13 +261,10 @@ def load_encoder(path: str | Path, encoder: nn.Module | None = None) -> nn.Modul
     Raises:
         InputError: for a file that is none of these, or that belongs to another network.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        require_file(path)
-        with safe_open(path, framework="pt") as file:
-            made = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors, made = load_tensors(path)
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"{path}: no weights of an encoder ({' '.join(str(error).split()):.120}); make them "

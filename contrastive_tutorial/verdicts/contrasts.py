@@ -130,36 +130,30 @@ def measure(
     return found
 
 
-def seeds_for(
-    deltas: Sequence[float], bound: float = 0.0, power: float = 0.8, most: int = 10_000
-) -> int | None:
-    """Seeds a two-sided paired t test at 5% would need to tell the mean from ``bound``.
+def seeds_for(deltas: Sequence[float], bound: float = 0.0) -> int | None:
+    """Seeds a two-sided paired t test at 5% would need to tell the mean from ``bound``, with a
+    chance of 80%; ``None`` for more than 10,000.
 
     An extrapolation: it takes the mean and the spread of ``deltas`` for the truth.
 
     Args:
         deltas: at least two differences, one per seed.
         bound: what the mean is compared with.
-        power: chance of finding the difference.
-        most: more than this is ``None``: out of reach.
 
     Raises:
-        InputError: for fewer than two differences, or a power outside (0.05, 1).
+        InputError: for fewer than two differences.
     """
     from statsmodels.stats.power import TTestPower
 
-    if len(deltas) < 2 or not 0.05 < power < 1:
-        raise InputError(
-            f"seeds_for: expected two differences or more and 0.05 < power < 1, got {len(deltas)} "
-            f"and {power}"
-        )
+    if len(deltas) < 2:
+        raise InputError(f"seeds_for: expected two differences or more, got {len(deltas)}")
     distance = abs(statistics.fmean(deltas) - bound)
     spread = statistics.stdev(deltas)
     if spread == 0:
         return 2 if distance > 0 else None
     test = TTestPower()
-    if test.power(distance / spread, most, 0.05) < power:
+    if test.power(distance / spread, 10_000, 0.05) < 0.8:
         return None
-    if test.power(distance / spread, 2, 0.05) >= power:
+    if test.power(distance / spread, 2, 0.05) >= 0.8:
         return 2  # where the solver, which starts above it, finds nothing
-    return math.ceil(float(test.solve_power(distance / spread, alpha=0.05, power=power)))
+    return math.ceil(float(test.solve_power(distance / spread, alpha=0.05, power=0.8)))

@@ -326,16 +326,6 @@ def test_identity_policy_returns_the_image():
 
 
 @pytest.mark.parametrize("way", [arithmetic._apply_in_groups, arithmetic._apply_masked])
-def test_out_is_filled_and_returned(way, monkeypatch):
-    images, params = pictures(30), sample(POLICIES, torch.arange(30) % 10, seeded())
-    views = apply(images, params)
-    monkeypatch.setattr(arithmetic, "_apply_in_groups", way)
-    out = torch.full((30, 3, 32, 32), torch.nan)
-    assert apply(images, params, out) is out
-    torch.testing.assert_close(out, views, atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("way", [arithmetic._apply_in_groups, arithmetic._apply_masked])
 def test_channels_last_is_another_order_of_the_same_values(way, monkeypatch):
     images, params = (
         pictures(300),
@@ -346,11 +336,6 @@ def test_channels_last_is_another_order_of_the_same_values(way, monkeypatch):
     views = apply(images, params, memory_format=order)
     assert views.is_contiguous(memory_format=order)
     assert torch.equal(views, apply(images, params))
-    out = torch.empty_like(views)
-    assert apply(images, params, out, order) is out
-    assert torch.equal(out, views)
-    with pytest.raises(InputError, match=r"^out must be torch\.channels_last"):
-        apply(images, params, out.contiguous(), order)
 
 
 def test_noncontiguous_images():
@@ -412,23 +397,3 @@ def test_no_image_at_all():
     none = sample(POLICIES, IDS[:0])
     for dtype in (torch.uint8, torch.float32):
         assert apply(torch.empty(0, 3, 32, 32, dtype=dtype), none).shape == (0, 3, 32, 32)
-
-
-@pytest.mark.parametrize(
-    ("out", "message"),
-    [
-        (torch.empty(4, 3, 32, 32, dtype=torch.float64), "got torch.float64"),
-        (torch.empty(3, 3, 32, 32), r"got torch.float32 \(3, 3, 32, 32\)"),
-        (torch.empty(4, 3, 32, 32, device="meta"), "on cpu, got .* on meta"),
-        (torch.empty(4, 32, 32, 3).permute(0, 3, 1, 2), "out must be contiguous"),
-    ],
-)
-def test_bad_out(out, message):
-    with pytest.raises(InputError, match=message):
-        apply(torch.zeros(4, 3, 32, 32), sample(POLICIES, IDS), out)
-
-
-def test_out_must_not_be_the_images():
-    images = torch.rand(4, 3, 32, 32)
-    with pytest.raises(InputError, match="must not share memory"):
-        apply(images, sample(POLICIES, IDS), images)
