@@ -182,7 +182,7 @@ def metric_dots(
     names: Sequence[str] | Mapping[str, str],
     references: Sequence[Record] = (),
 ) -> Figure:
-    """Every seed as a dot, with mean and 95% t interval: one panel a metric, one row a cell.
+    """Every seed as a dot, with mean and 95% interval: one panel a metric, one row a cell.
 
     ``names`` are metrics as in :func:`contrastive_tutorial.records.value`, or metrics and labels.
     ``references`` (raw pixels, PCA, untrained) are vertical lines, each with a stroke of its own,
@@ -218,7 +218,7 @@ def metric_dots(
     if lines:
         fig.legend(lines.values(), lines, loc="outside lower center", ncols=4, handlelength=3)
     fig.suptitle(
-        f"{setting}, {_seeds(records, cells)}; dots: seeds; bar: mean and 95% t interval",
+        f"{setting}, {_seeds(records, cells)}; dots: seeds; bar: mean and 95% interval",
         fontsize=10 if len(names) > 1 else 8,
     )
     return fig
@@ -234,7 +234,7 @@ def metric_by_subsets(records: Sequence[Record], name: str) -> Figure:
     handles = mean_and_seeds(ax, table, "K", sorted(table.K.unique()), "cell", cells)
     ax.set(xlabel="number of subsets K", ylabel=plain(metric(name).label))
     n = seeds_of(table.groupby(["cell", "K"]).size())
-    fig.suptitle(f"{setting}, {n} a point; dots: seeds; bars: 95% t intervals", fontsize=10)
+    fig.suptitle(f"{setting}, {n} a point; dots: seeds; bars: 95% intervals", fontsize=10)
     fig.legend(
         handles, map(cell_label, cells), fontsize=9, loc="outside lower center", ncols=3
     )  # fmt: skip

@@ -154,7 +154,7 @@ def batch_sizes(found: Sequence[Record]) -> list[int]:
 
 
 def comparison(found: Sequence[Record], chance: float | None = None) -> Figure:
-    """Test accuracy against batch size, a panel a condition: every seed, mean, 95% t interval.
+    """Test accuracy against batch size, a panel a condition: every seed, mean, 95% interval.
 
     ``chance``: what guessing scores, as a dotted line.
 
@@ -191,7 +191,7 @@ def comparison(found: Sequence[Record], chance: float | None = None) -> Figure:
             handles.append(ax.axhline(chance, color=INK, ls=":", lw=1))
         ax.set(xlabel="batch size (4 subsets)", title=f"{condition} subsets", ylabel="")
     axes[0].set_ylabel("test accuracy")
-    bars = "; dots: seeds; bars: 95% t interval" if counts.max() > 1 else ""
+    bars = "; dots: seeds; bars: 95% interval" if counts.max() > 1 else ""
     fig.suptitle(f"{one_setting(found)}; {seeds_of(counts)}{bars}", fontsize=10)
     labels += ["chance"] * (chance is not None)
     fig.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)

@@ -183,7 +183,7 @@ def _square(x: Any) -> Any:
 
 
 def statistics_dots(records: Sequence[Record], name: str = "cluster_accuracy") -> Figure:
-    """One cell's checkpoints under every evaluation statistic: seeds, mean, 95% t interval.
+    """One cell's checkpoints under every evaluation statistic: seeds, mean, 95% interval.
 
     Args:
         records: of one cell, preset and number of subsets; one per seed.
@@ -217,7 +217,7 @@ def statistics_dots(records: Sequence[Record], name: str = "cluster_accuracy") -
     ax.set_xlabel(f"{metric(name).label}, small bank")
     fig.suptitle(
         f"{cell_label(records[0].cell)}, {one_setting(records)}, K = {records[0].num_subsets}\n"
-        f"n = {len(records)} seeds (dots); bar: mean and 95% t interval",
+        f"n = {len(records)} seeds (dots); bar: mean and 95% interval",
         fontsize=10,
     )
     return fig
@@ -261,7 +261,7 @@ LEAK_SIZES = (5, 10, 25, 50)
 
 
 def leak(records: Sequence[Record]) -> Figure:
-    """The grouping leak: four metrics against the size of random groups; mean and 95% t interval.
+    """The grouping leak: four metrics against the size of random groups; mean and 95% interval.
 
     Args:
         records: of one data set, preset and number of subsets.
@@ -302,7 +302,7 @@ def leak(records: Sequence[Record]) -> Figure:
         ax.set_xlabel("images per group m")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     n = seeds_of(table[table.metric == "knn200"].groupby("cell").size())
-    fig.suptitle(f"{one_setting(runs)}, {n} a point; bars: 95% t intervals", fontsize=9)
+    fig.suptitle(f"{one_setting(runs)}, {n} a point; bars: 95% intervals", fontsize=9)
     return fig
 
 
@@ -345,7 +345,7 @@ def shift_against_gain(
     )
     n = len(next(iter(falls.values())))
     where = f"{setting}; " if setting else ""
-    ax.set_title(f"{where}S-P1 against W-bn, n = {n} seeds, 95% t intervals", fontsize=9)
+    ax.set_title(f"{where}S-P1 against W-bn, n = {n} seeds, 95% intervals", fontsize=9)
     fig.legend(
         title="the policy", fontsize=8, title_fontsize=8, loc="outside lower center", ncols=2
     )

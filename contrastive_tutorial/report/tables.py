@@ -49,7 +49,7 @@ def having(records: Sequence[Record], metrics: Iterable[str]) -> list[Record]:
 
 
 def summary(records: Sequence[Record], cell: str, metric: str) -> Summary | None:
-    """Mean and 95% t interval over the seeds of ``cell`` that have ``metric``; ``None`` for none.
+    """Mean and 95% interval over the seeds of ``cell`` that have ``metric``; ``None`` for none.
 
     The records must be of one data set, preset and number of subsets.
     """
@@ -60,7 +60,7 @@ def summary(records: Sequence[Record], cell: str, metric: str) -> Summary | None
 def cell_table(
     records: Sequence[Record], cells: Sequence[str], metrics: Mapping[str, str]
 ) -> DataFrame:
-    """One row a cell, one column a metric: mean, half width of the 95% t interval, seeds.
+    """One row a cell, one column a metric: mean, half width of the 95% interval, seeds.
 
     Args:
         records: of one data set, preset and number of subsets.

@@ -27,9 +27,9 @@ class Claim:
         verdict: one of ``VERDICTS``.
         correct: what holds instead, or how the claim has to be read.
         sources: for ``correct``.
-        check: ``test`` the name of a function in ``tests/test_claims.py``; ``records`` the id of a
-            registered hypothesis; ``contrast`` two cells, with ``metric``; or ``none``: why nothing
-            can be computed.
+        check: ``test`` the name of a function in ``tests/verdicts/test_claims.py``; ``records`` the
+            id of a registered hypothesis; ``contrast`` two cells, with ``metric``; or ``none``: why
+            nothing can be computed.
         contradicts: ids of claims that cannot hold together with this one; its own id if the claim
             contradicts itself.
     """

@@ -47,7 +47,7 @@ class EmbeddingExplorer(fragment.Piece):
 
     The last line of a cell shows it: HTML in notebooks and in the book, a picture in the PDF and
     in GitHub's preview, a sentence elsewhere. Every panel shows the same test images; metrics
-    are means over all records of a cell and K, with 95% t intervals.
+    are means over all records of a cell and K, with 95% intervals.
 
     Args:
         records: of :func:`contrastive_tutorial.records.load_records`, of one data set and preset;

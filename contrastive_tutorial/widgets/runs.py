@@ -199,7 +199,7 @@ def check_same_points(runs: Mapping[Any, Run]) -> int:
 def summaries(
     runs: Sequence[Run], metrics: Mapping[str, str]
 ) -> dict[tuple[str, int], dict[str, Summary]]:
-    """Mean and 95% t interval over seeds of every metric, by cell and K."""
+    """Mean and 95% interval over seeds of every metric, by cell and K."""
     groups: dict[tuple[str, int], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.cell, run.num_subsets), []).append(run)

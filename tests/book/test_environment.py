@@ -72,3 +72,25 @@ def test_the_address_of_the_project_stands_in_one_place():
         if path.is_file() and address in path.read_text(encoding="utf-8", errors="ignore"):
             holders.append("/".join(parts))
     assert holders == ["pyproject.toml"]
+
+
+def test_files_that_comments_and_workflows_name_are_there():
+    named = re.compile(r"\b(?:tests|findings|examples)/[\w./-]+\.(?:py|sh|js)\b")
+    files = [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("*.yml"), *ROOT.glob("*.toml")]
+    files += [*ROOT.glob("contrastive_tutorial/**/*.py"), *ROOT.glob("contrastive_tutorial/**/*.yml")]
+    files += [ROOT / "Makefile", ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    found = {(path.name, name) for path in files for name in named.findall(path.read_text())}
+    assert ("versions.yml", "tests/faults/fuzz_atheris.py") in found
+    absent = {(where, name) for where, name in found if not (ROOT / name).exists()}
+    assert absent == {("Makefile", "findings/NAME.sh")}
+
+
+def test_workflows_make_what_there_is_to_make():
+    (line,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    for workflow in ROOT.glob(".github/workflows/*.yml"):
+        wanted = re.findall(r"^ *- run: make ([\w-]+)", workflow.read_text(), re.M)
+        assert set(wanted) <= set(line.split()), workflow.name
+
+
+def test_the_fuzzer_gets_what_the_readers_of_records_need():
+    assert {"atheris", "scipy", "statsmodels"} <= {need.name for need in requirements("fuzz")}

@@ -105,7 +105,7 @@ def test_the_figure_shows_every_series_and_n(found):
     fig = norm_figures.comparison(found)
     texts = [t.get_text() for legend in fig.legends for t in legend.get_texts()]
     assert texts == [label for label, _, _ in norm_figures.SERIES]
-    assert fig.get_suptitle().endswith("n = 3 seeds; dots: seeds; bars: 95% t interval")
+    assert fig.get_suptitle().endswith("n = 3 seeds; dots: seeds; bars: 95% interval")
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["4", "32"]
     plt.close(fig)
     fig = norm_figures.comparison([r for r in found if r.seed == 0], chance=0.1)

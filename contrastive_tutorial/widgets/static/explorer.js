@@ -271,7 +271,7 @@ function render({ model, el }) {
   const readoutText = element("span");
   readout.append(thumb, readoutText);
   const marked = (what) => data.metrics.some((metric) => metric.range && metric[what] !== null);
-  const note = [data.note, "Numbers: mean ± half of the 95% t interval over seeds.",
+  const note = [data.note, "Numbers: mean ± half of the 95% interval over seeds.",
     marked("chance") ? "Dashed mark: guessing." : "",
     marked("untrained") ? "Pink mark: the untrained network." : ""].filter(Boolean).join(" ");
   root.append(element("p", { class: "intro" }, data.intro), controls, legend, grid, readout,
@@ -717,7 +717,7 @@ function render({ model, el }) {
       ...data.metrics.map(({ label }) => label)].map((text) => element("th", { scope: "col" }, text)));
     const scroll = element("div", { class: "scroll", tabindex: 0, role: "region",
       "aria-label": "Recorded metrics" }, element("table", {},
-      element("caption", {}, "Mean over seeds ± half of the 95% t interval; no interval for n = 1."),
+      element("caption", {}, "Mean over seeds ± half of the 95% interval; no interval for n = 1."),
       element("thead", {}, head), body));
     return element("details", {}, element("summary", {}, "All numbers as a table"), scroll);
   }
