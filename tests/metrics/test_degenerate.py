@@ -17,7 +17,6 @@ OF_FEATURES = {
     "knn": (lambda x, y: metrics.knn_accuracy(x, y, x, y, k=5), 0, 1),
     "knn, plain": (lambda x, y: metrics.knn_accuracy(x, y, x, y, 5, None), 0, 1),
     "probe": (lambda x, y: metrics.linear_probe(x, y, x, y), 0, 1),
-    "probe, validated": (lambda x, y: metrics.linear_probe(x, y, x, y, x, y), 0, 1),
     "policy probe": (lambda x, y: metrics.policy_probe(x, y, np.arange(len(y)) // CLASSES), 0, 1),
     "cluster": (lambda x, y: metrics.cluster_accuracy(y, metrics.cluster(x, x, 3, n_init=1)), 0, 1),
     "alignment": (lambda x, y: metrics.alignment(x, x), 0, 4),
@@ -39,7 +38,7 @@ OF_LABELS = {
     "raw": metrics.raw_accuracy,
 }
 #: Those that do not look at directions alone.
-LENGTHS_COUNT = {"probe", "probe, validated", "policy probe", "rankme"}
+LENGTHS_COUNT = {"probe", "policy probe", "rankme"}
 
 
 def features(seed=0, dtype=torch.float32):
