@@ -32,6 +32,7 @@ from contrastive_tutorial.metrics.geometry import (
     contrastive_accuracy,
     dot_product_similarity,
     nearest_negative_same_subset,
+    own_subset_share,
     rankme,
     uniformity,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "nearest_negative_same_subset",
     "nearest_neighbours",
     "nmi",
+    "own_subset_share",
     "pixel_features",
     "policy_probe",
     "policy_probe_recalls",

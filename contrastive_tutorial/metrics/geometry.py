@@ -190,6 +190,25 @@ def nearest_negative_same_subset(z0: Array, z1: Array, subset_ids: Array) -> flo
     return same / (2 * n)
 
 
+def own_subset_share(features: Array, subset_ids: Array) -> float:
+    """Of the ten nearest neighbours of each point, the share from its own subset.
+
+    Euclidean, which is cosine of the features before a record centred them. Chance with K equal
+    subsets of N points is ``(N/K - 1) / (N - 1)``.
+
+    Args:
+        features: ``(N, D)``, N at least 11.
+        subset_ids: integer ``(N,)``.
+
+    Raises:
+        InputError: for bad features or ids.
+    """
+    h = check_features("features", features, min_rows=11)
+    subsets = check_ids("subset_ids", subset_ids, len(h), "rows of features").to(h.device)
+    near = torch.cdist(h, h).fill_diagonal_(torch.inf).topk(10, largest=False).indices
+    return float((subsets[near] == subsets[:, None]).double().mean())
+
+
 def _require_positive(name: str, value: float) -> None:
     if not 0 < value < math.inf:
         raise InputError(f"{name}: expected a positive number, got {value}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -53,38 +53,34 @@ class Evaluator:
 
     Args:
         cell, preset: what was trained.
-        train, test: image sets; nothing is fitted on ``test``.
-        val: held-out training images, for the policy probe.
+        sets: train, validation (for the policy probe) and test images; nothing is fitted on the
+            last.
         subset_ids: int64 ``(N,)`` subset of every training image.
         num_subsets: K.
-        batches, order: as in training.
-        seed: of k-means, probes and augmentation draws.
+        batches, order: as in training; k-means, probes and augmentation draw by their seed.
     """
 
     def __init__(
         self,
         cell: Cell,
         preset: Preset,
-        train: ImageSet,
-        val: ImageSet,
-        test: ImageSet,
+        sets: Sequence[ImageSet],
         subset_ids: Tensor,
         num_subsets: int,
         batches: SubsetBatches,
         order: Layout,
-        seed: int,
     ):
-        self.cell, self.preset, self.seed = cell, preset, seed
-        self.train, self.val, self.test = train, val, test
+        self.cell, self.preset, self.seed = cell, preset, batches.seed
+        self.train, self.val, self.test = sets
         self.subset_ids, self.num_subsets = subset_ids, num_subsets
         self.batches, self.order = batches, order
-        self.labelled = train.labelled and test.labelled
+        self.labelled = self.train.labelled and self.test.labelled
         self.headline = headline_statistics(cell, preset)
         # A fixed, class-balanced sample: the archive and the generator store images by class.
-        stride = sample(len(train), preset.bank)
-        some = len(stride) < len(train)  # all of them need no copy
-        self.bank_images = train.images[stride] if some else train.images
-        self.bank_labels = train.labels[stride] if some else train.labels
+        stride = sample(len(self.train), preset.bank)
+        some = len(stride) < len(self.train)  # all of them need no copy
+        self.bank_images = self.train.images[stride] if some else self.train.images
+        self.bank_labels = self.train.labels[stride] if some else self.train.labels
 
     def __call__(self, model: ContrastiveModel, with_arrays: bool = False) -> Scores:
         """Score ``model``, whose running statistics are first recomputed (precise BN)."""

@@ -13,16 +13,22 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from contrastive_tutorial import __version__, augment, norm
+from contrastive_tutorial import augment, norm
 from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, partition
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import shown
-from contrastive_tutorial.records import Record, git_commit, versions
+from contrastive_tutorial.records import Record
 from contrastive_tutorial.study.cells import DEFINITION, Cell, Preset, resolved
 from contrastive_tutorial.study.diagnostics import along_training
 from contrastive_tutorial.study.evaluator import Evaluator
 from contrastive_tutorial.study.request import Request
-from contrastive_tutorial.study.scoring import Scores, features, headline_statistics, shuffled
+from contrastive_tutorial.study.scoring import (
+    Scores,
+    circumstances,
+    features,
+    headline_statistics,
+    images_used,
+    shuffled,
+)
 from contrastive_tutorial.study.views import (
     Layout,
     contrastive_loss,
@@ -39,7 +45,6 @@ from contrastive_tutorial.train import (
     TrainConfig,
     adapt_norms,
     compiled,
-    device_name,
     memory,
     resolve_device,
     save_encoder,
@@ -106,11 +111,7 @@ class Experiment:
         require_one_pass(self.cell, self.preset.passes)
         self.order: Layout = layout(self.cell, self.preset.batch_size, num_subsets)
         self.batches = SubsetBatches(
-            subset_ids,
-            self.preset.batch_size,
-            seed,
-            balanced=self.cell.balanced,
-            only_subset=self.cell.only_subset,
+            subset_ids, self.preset.batch_size, seed, self.cell.balanced, self.cell.only_subset
         )
         self.subset_ids = subset_ids.to(self.device)
         self.model: ContrastiveModel = self._build_model()
@@ -339,17 +340,15 @@ class Experiment:
         return scores
 
     def _evaluator(self) -> Evaluator:
+        sets = self.train_set, self.val_set, self.test_set
         return Evaluator(
             self.cell,
             self.preset,
-            self.train_set,
-            self.val_set,
-            self.test_set,
+            sets,
             self.subset_ids,
             self.num_subsets,
             self.batches,
             self.order,
-            self.seed,
         )
 
     def record(self, history: History, scores: Scores, evaluate_seconds: float = 0.0) -> Record:
@@ -359,31 +358,19 @@ class Experiment:
             preset=self.preset.name,
             seed=self.seed,
             num_subsets=self.num_subsets,
-            data=self.train_set.name,
-            data_hash=self.train_set.content_hash,
             evaluation=scores.evaluation,
             metrics=scores.metrics,
             evaluations=scores.evaluations,
             hyperparameters={
                 **definition(self.cell, self.preset),
                 **self._own_encoder(),
-                "train_images": len(self.train_set),
-                "test_images": len(self.test_set),
-                "test_hash": self.test_set.content_hash,
-                **({"skipped_images": skipped} if (skipped := self.train_set.skipped) else {}),
+                **images_used(self.train_set, self.test_set),
                 **self._processes(),
             },
             loss_curve=history.curve(),
             knn_curve=history.points,
-            train_seconds=round(history.seconds, 3),
-            evaluate_seconds=round(evaluate_seconds, 3),
-            images_per_second=round(history.images_per_second, 1),
-            class_names=[shown(name) for name in self.train_set.class_names],
-            device=device_name(self.device),
-            versions=versions(),
-            package_version=__version__,
-            git_commit=git_commit(),
             extra=scores.extra,
+            **circumstances(self.train_set, history, evaluate_seconds),
         )
 
 

@@ -28,18 +28,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contrastive_tutorial import __version__
 from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import shown
 from contrastive_tutorial.norm import convert_norm, evaluation_statistics, precise_bn
-from contrastive_tutorial.records import Record, git_commit, versions
+from contrastive_tutorial.records import Record
 from contrastive_tutorial.study.cells import DEFINITION
 from contrastive_tutorial.study.request import NORM_PRESET, Request
+from contrastive_tutorial.study.scoring import circumstances, images_used
 from contrastive_tutorial.train import (
     History,
     TrainConfig,
-    device_name,
     resolve_device,
     step_seed,
     train,
@@ -288,8 +286,6 @@ class Trial:
             preset=NORM_PRESET,
             seed=setting.seed,
             num_subsets=NUM_SUBSETS,
-            data=self.train_set.name,
-            data_hash=self.train_set.content_hash,
             evaluation=setting.evaluation,
             metrics={**scores, "loss_final": self._final_loss()},
             evaluations=evaluations,
@@ -303,20 +299,12 @@ class Trial:
                 "optimizer": "sgd, momentum 0.9, cosine decay",
                 "warmup": self.config.warmup,
                 "weight_decay": self.config.weight_decay,
+                **images_used(self.train_set, self.test_set),
                 "train_images": self.steps * setting.batch_size,
                 "test_images": min(len(self.test_set), _TEST_IMAGES),
-                "test_hash": self.test_set.content_hash,
-                **({"skipped_images": skipped} if (skipped := self.train_set.skipped) else {}),
             },
             loss_curve=history.curve(50),
-            train_seconds=round(history.seconds, 3),
-            evaluate_seconds=round(time.perf_counter() - started, 3),
-            images_per_second=round(history.images_per_second, 1),
-            class_names=[shown(name) for name in self.train_set.class_names],
-            device=device_name(self.device),
-            versions=versions(),
-            package_version=__version__,
-            git_commit=git_commit(),
+            **circumstances(self.train_set, history, time.perf_counter() - started),
         )
 
 

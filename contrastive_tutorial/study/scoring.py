@@ -17,15 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contrastive_tutorial import metrics, norm
+from contrastive_tutorial import __version__, metrics, norm
 from contrastive_tutorial.data import ImageSet, SubsetBatches
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import shown
+from contrastive_tutorial.records import git_commit, versions
 from contrastive_tutorial.study.cells import Cell, Preset
-from contrastive_tutorial.study.views import (
-    Layout,
-    make_views,
-)
-from contrastive_tutorial.train import step_seed
+from contrastive_tutorial.study.views import Layout, make_views
+from contrastive_tutorial.train import History, device_name, step_seed
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -43,6 +42,30 @@ class Scores:
     evaluations: dict[str, dict[str, float]]
     extra: dict[str, float]
     arrays: dict[str, np.ndarray]
+
+
+def images_used(train: ImageSet, test: ImageSet) -> dict[str, Any]:
+    """What the hyper-parameters of a record say of its images."""
+    skipped = {"skipped_images": train.skipped} if train.skipped else {}
+    return {
+        "train_images": len(train), "test_images": len(test), "test_hash": test.content_hash
+    } | skipped  # fmt: skip
+
+
+def circumstances(train: ImageSet, history: History, evaluate_seconds: float) -> dict[str, Any]:
+    """The fields of a record that no setting decides: data, times, machine and code."""
+    return {
+        "data": train.name,
+        "data_hash": train.content_hash,
+        "class_names": [shown(name) for name in train.class_names],
+        "train_seconds": round(history.seconds, 3),
+        "evaluate_seconds": round(evaluate_seconds, 3),
+        "images_per_second": round(history.images_per_second, 1),
+        "device": device_name(train.device),
+        "versions": versions(),
+        "package_version": __version__,
+        "git_commit": git_commit(),
+    }
 
 
 def require_scorable(

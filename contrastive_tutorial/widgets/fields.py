@@ -59,11 +59,12 @@ def settle(name: str, *letters: str, because: str = "") -> None:
 
 
 def show(what: Any, raw: bool = False) -> None:
+    """Display ``what`` below the cell; ``raw``: it is a dictionary from MIME type to content."""
     from IPython.display import display
 
     display(what, raw=raw)
 
 
 def sealed(number: float) -> float | str:
-    """JSON has no infinity."""
+    """``number`` as JSON can hold it: as text (``"inf"``, ``"nan"``) where it is not finite."""
     return number if math.isfinite(number) else str(number)

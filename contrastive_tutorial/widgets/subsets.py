@@ -12,11 +12,12 @@ import torch
 from contrastive_tutorial import augment
 from contrastive_tutorial.augment import Policy
 from contrastive_tutorial.data import SHAPES, load
+from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.metrics import own_subset_share
 from contrastive_tutorial.study import CELLS, Cell, policies
 from contrastive_tutorial.widgets.packing import atlas
 
 _SHOWN = "star"
-_NEAR = 10
 
 
 def table_of(cells: Sequence[str]) -> tuple[Policy, ...]:
@@ -53,19 +54,16 @@ def pictured(cell: Cell, definition: int) -> str:
 
 
 def own_share(arrays: Mapping[str, np.ndarray]) -> float | None:
-    """Of the ten nearest neighbours of each shown image, the share from its own subset.
+    """:func:`~contrastive_tutorial.metrics.own_subset_share` of recorded features.
 
-    Euclidean, which is cosine of the features before a record centred them. ``None`` where a run
-    kept no features of images under their subset's policy, or too few.
+    ``None`` where a run kept no features of images under their subset's policy, or too few.
     """
     if "features_subset" not in arrays or "subsets" not in arrays:
         return None
-    h = torch.from_numpy(arrays["features_subset"].astype(np.float32))
-    dealt = torch.from_numpy(arrays["subsets"].astype(np.int64))
-    if len(h) != len(dealt) or len(h) <= _NEAR or not torch.isfinite(h).all():
+    try:
+        return own_subset_share(arrays["features_subset"].astype(np.float32), arrays["subsets"])
+    except InputError:
         return None
-    near = torch.cdist(h, h).fill_diagonal_(torch.inf).topk(_NEAR, largest=False).indices
-    return float((dealt[near] == dealt[:, None]).double().mean())
 
 
 def pictures(table: Sequence[Policy]) -> dict[str, Any]:

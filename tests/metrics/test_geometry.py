@@ -15,6 +15,7 @@ from contrastive_tutorial.metrics.geometry import (
     contrastive_accuracy,
     dot_product_similarity,
     nearest_negative_same_subset,
+    own_subset_share,
     rankme,
     uniformity,
 )
@@ -249,17 +250,22 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     assert everything() == pytest.approx(whole)
 
 
-def test_torch_and_numpy_give_equal_floats():
-    z0, z1 = views()
-    for metric in (alignment, contrastive_accuracy):
-        assert metric(torch.tensor(z0), torch.tensor(z1)) == metric(z0, z1)
-        assert isinstance(metric(z0, z1), float)
-    assert isinstance(uniformity(z0), float)
-    assert isinstance(rankme(z0), float)
-
-
 def test_a_single_pair_has_an_alignment():
     assert alignment(np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]])) == pytest.approx(2.0)
+
+
+def test_own_subset_share_with_a_mark_without_one_and_along_a_line():
+    rng = np.random.default_rng(0)
+    marked = np.repeat(np.eye(4), 30, axis=0) + rng.normal(0, 0.01, (120, 4))
+    dealt = np.repeat(np.arange(4), 30)
+    assert own_subset_share(marked, dealt) == 1
+    assert 0.1 < own_subset_share(rng.normal(size=(120, 4)), dealt) < 0.4
+    # Neighbours of features that were centred are those of a distance, not of an angle.
+    line = np.linspace(-1, 1, 40)[:, None] * np.ones(3)
+    assert own_subset_share(line, np.arange(40) // 20) > 0.85
+    for features, ids in ((marked[:10], dealt[:10]), (marked, dealt[:5])):
+        with pytest.raises(InputError):
+            own_subset_share(features, ids)
 
 
 def test_bad_input():
