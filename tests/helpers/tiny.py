@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from contrastive_tutorial import data
 from contrastive_tutorial.metrics import probes
 from contrastive_tutorial.study import CELLS, Request, runner
 from contrastive_tutorial.train import Preset
@@ -10,6 +11,12 @@ TINY = Preset(
     "tiny", "two_conv_strided", steps=3, batch_size=40, bank=300, kmeans_restarts=1, menu_bank=300,
     checkpoint_every=2,
 )  # fmt: skip
+
+
+def shapes(train=600, val=60, test=200):
+    """Train, validation and test images, drawn on the spot."""
+    sizes = {"train": train, "val": val, "test": test}
+    return tuple(data.load("shapes", split, num_images=n) for split, n in sizes.items())
 
 
 def run(cell, images, preset, seed, num_subsets, results, device=None, **how):
