@@ -67,6 +67,7 @@ def draw_cover(width: float, height: float) -> Figure:
         "normalised apart": normalise_apart(*raw),
     }
     fig, axes = plt.subplots(1, 3, figsize=(width, height))
+    narrow = width < 5
     for ax, (title, (means, stds)) in zip(axes, panels.items(), strict=True):
         reach = float(np.max(np.abs(means) + 3 * stds))
         x = np.linspace(-reach, reach, 81)
@@ -78,7 +79,10 @@ def draw_cover(width: float, height: float) -> Figure:
                 x, base, base + density, color=PALETTE[k], alpha=0.55, lw=0, zorder=order
             )
             ax.plot(x, base + density, color=PALETTE[k], lw=1.4, zorder=order + 1)
-        ax.set_title(title, loc="center", fontweight="normal")
+        ax.set_title(
+            title.replace("normalised ", "normalised\n") if narrow else title,
+            loc="center", fontweight="normal", fontsize=9 if narrow else None,
+        )  # fmt: skip
         ax.set_axis_off()
     return fig
 
@@ -93,7 +97,9 @@ class Cover(SphinxDirective):
 
         with matplotlib.rc_context():
             style.use()
-            picture = style.picture(draw_cover(7.2, 3.0), COVER_ALT)
+            picture = style.twice(
+                draw_cover(7.2, 3.0), COVER_ALT, narrow=draw_cover(style.NARROW, 2.2)
+            )
         return [nodes.raw("", f'<div class="book-cover">{picture.svg}</div>', format="html")]
 
 

@@ -24,6 +24,7 @@ from contrastive_tutorial.report.figures import (
     t_interval,
 )
 from contrastive_tutorial.report.glyphs import GLYPHS, glyph
+from contrastive_tutorial.report.narrow import WIDTH_PX
 from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
 from contrastive_tutorial.study import CELLS
 from contrastive_tutorial.verdicts import Effect, Measured, by_seed
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
 PHOTOMETRIC = (2, 3, 4, 5, 6, 7)
 
 
-def forest(measured: Sequence[Measured], name: str) -> Figure:
+def forest(measured: Sequence[Measured], name: str, narrow: bool = False) -> Figure:
     """Differences between cells: every seed a dot, mean and 95% interval a bar.
 
     Args:
         measured: from :func:`contrastive_tutorial.verdicts.measure`; unrecorded ones are left out.
         name: of the metric, for the axis.
+        narrow: for a phone: a line for the words of a row, and one for its cells.
 
     Raises:
         NotRecordedError: if none is recorded.
@@ -52,8 +54,11 @@ def forest(measured: Sequence[Measured], name: str) -> Figure:
     if not shown:
         raise NotRecordedError("forest: none of these contrasts is recorded yet")
     deltas = [(effect.name, delta) for effect, found in shown for delta in found.deltas]
-    # Words stand above their row and not beside it, so that a phone has its whole width for both.
-    fig, ax = plt.subplots(figsize=(4.6, 0.44 * len(shown) + 1.3))
+    # Words stand above their row and not beside it, so that both have the whole width.
+    lines = 2 if narrow else 1
+    height = (0.27 + 0.17 * lines) * len(shown) + (1.6 if narrow else 1.3)
+    fig, ax = plt.subplots(figsize=(WIDTH_PX / 96 if narrow else 4.6, height))
+    small = 8.25 if narrow else 7.5
     seeds_and_mean(
         ax, pd.DataFrame(deltas, columns=["effect", "value"]), "effect",
         [effect.name for effect, _ in shown],
@@ -63,18 +68,19 @@ def forest(measured: Sequence[Measured], name: str) -> Figure:
     squares = {effect.name: _squares(effect) for effect, _ in shown}
     for row, (effect, found) in enumerate(shown):
         ax.text(
-            0, row - 0.25, f"{'★ ' if effect.primary else ''}{effect.asks}", transform=across,
-            fontsize=8, va="bottom", weight="bold" if effect.primary else "normal",
+            0, row - 0.25 * lines, f"{'★ ' if effect.primary else ''}{effect.asks}",
+            transform=across, fontsize=max(8, small), va="bottom",
+            weight="bold" if effect.primary else "normal",
         )  # fmt: skip
         ax.text(
             1, row - 0.25, f"{effect.name}{squares[effect.name]}, n = {found.n}",
-            transform=across, fontsize=7.5, va="bottom", ha="right",
+            transform=across, fontsize=small, va="bottom", ha="right",
         )  # fmt: skip
         ax.plot([0, 0], [row - 0.22, row + 0.35], color=INK, lw=1, zorder=0)
         if row:
-            ax.axhline(row - 0.6, color=INK, lw=0.5, alpha=0.3)
+            ax.axhline(row - (0.78 if narrow else 0.6), color=INK, lw=0.5, alpha=0.3)
     ax.set_yticks([])
-    ax.set_ylim(len(shown) - 0.5, -0.8)
+    ax.set_ylim(len(shown) - (0.6 if narrow else 0.5), -0.8)
     ax.grid(axis="y", visible=False)
     ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel(f"difference in {metric(name).label}")
@@ -86,7 +92,7 @@ def forest(measured: Sequence[Measured], name: str) -> Figure:
         parse_math=False,
     )
     if any(squares.values()):
-        fig.supxlabel(textwrap.fill(GLYPHS, 74), fontsize=7, ha="center")
+        fig.supxlabel(textwrap.fill(GLYPHS, 48 if narrow else 74), fontsize=small if narrow else 7)
     return fig
 
 

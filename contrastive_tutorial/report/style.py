@@ -13,14 +13,14 @@ still reads on both.
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import io
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.report import vector
+from contrastive_tutorial.report.narrow import WIDTH_PX, relayout
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -48,8 +48,17 @@ PALETTE: tuple[str, ...] = (
 #: One marker per colour: no figure may depend on colour alone.
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">")
 
+#: Inches across of a figure that is drawn for a phone.
+NARROW = WIDTH_PX / 96
+
 _PX_PER_INCH = 96
 _MAX_VECTOR_POINTS = 500
+# In the figure itself and not in the book's style sheet: Colab and Jupyter have phones as well.
+_SWITCH = (
+    "<style>.ct-narrow{display:none!important}@media screen and (max-width:600px){"
+    ".ct-wide{display:none!important}.ct-narrow{display:block!important;width:100%;"
+    "max-width:440px!important;margin:0 auto}}</style>"
+)
 
 
 def use() -> None:
@@ -96,7 +105,7 @@ def use() -> None:
             "lines.linewidth": 1.8,
             "lines.markersize": 5,
             "image.cmap": "cividis",
-            "image.interpolation": "nearest",
+            "image.interpolation": "none",  # SVG keeps the pixels that were given
             "patch.edgecolor": INK,
             "boxplot.flierprops.markeredgecolor": INK,
             "svg.fonttype": "path",
@@ -155,8 +164,58 @@ def picture(fig: Figure, alt: str) -> Picture:
     InputError
         If ``alt`` is empty, or ``fig`` is not a matplotlib figure.
     """
-    import matplotlib
-    import matplotlib.pyplot as plt
+    alt = _checked(fig, alt)
+    drawn = Picture(_drawn(fig, alt), fig, alt)
+    fig.set_layout_engine("none")  # it is laid out: the pixels need not be laid out again
+    return drawn
+
+
+def twice(fig: Figure, alt: str, narrow: Figure | None = None) -> Picture:
+    """As :func:`picture`, with a second drawing for windows of at most 600 pixels.
+
+    The second drawing is ``fig`` in the layout of :mod:`~contrastive_tutorial.report.narrow`, or
+    ``narrow`` for a figure that needs to be another one on a phone. Print, the PDF and whatever
+    shows no HTML have the first. ``fig`` itself is left in the narrow layout.
+
+    Raises
+    ------
+    InputError
+        As :func:`picture`, for either figure.
+    """
+    alt = _checked(fig, alt)
+    engine = fig.get_layout_engine()
+    wide = _drawn(fig, "", "ct-wide")
+    fig.set_layout_engine("none")
+    drawn = Picture("", fig, alt)
+    _ = drawn.png  # as long as the figure is wide
+    if narrow is None:
+        narrow = fig
+        fig.set_layout_engine(engine or "none")
+        relayout(fig)
+    else:
+        _checked(narrow, alt)
+    both = vector.pictures_once(wide + _drawn(narrow, "", "ct-narrow"))
+    label = html.escape(alt, quote=True)
+    drawn.svg = f'<div role="img" aria-label="{label}">{_SWITCH}{both}</div>'
+    return drawn
+
+
+def show(fig: Figure, alt: str, narrow: Figure | None = None) -> None:
+    """Display a figure in the notebook or the book with its alternative text, and close it.
+
+    Arguments and errors are those of :func:`twice`, which returns the same thing.
+    """
+    from IPython.display import display
+
+    display(twice(fig, alt, narrow))
+
+
+def _checked(fig: Figure, alt: str) -> str:
+    """The words in one line.
+
+    Raises:
+        InputError: as :func:`picture`.
+    """
     from matplotlib.figure import Figure
 
     if not isinstance(fig, Figure):
@@ -167,25 +226,21 @@ def picture(fig: Figure, alt: str) -> Picture:
     alt = " ".join(alt.split())
     if not alt:
         raise InputError("alt: expected a sentence that describes the figure, got an empty string")
+    return alt
+
+
+def _drawn(fig: Figure, alt: str, kind: str = "") -> str:
+    """A figure as a piece of a page; pyplot forgets it."""
+    import matplotlib
+    import matplotlib.pyplot as plt
+
     _rasterize_dense(fig)
     svg = io.StringIO()
     # A fixed salt makes the ids, and with them the built page, the same in every build.
-    with matplotlib.rc_context({"svg.hashsalt": "contrastive-tutorial"}):
+    with matplotlib.rc_context({"svg.hashsalt": "contrastive-tutorial", "svg.fonttype": "none"}):
         fig.savefig(svg, format="svg", dpi=2 * _PX_PER_INCH, metadata={"Date": None})
-    fig.set_layout_engine("none")  # it is laid out: the pixels need not be laid out again
-    width = fig.get_figwidth() * _PX_PER_INCH
     plt.close(fig)
-    return Picture(_inline_svg(svg.getvalue(), alt, width), fig, alt)
-
-
-def show(fig: Figure, alt: str) -> None:
-    """Display a figure in the notebook or the book with its alternative text, and close it.
-
-    ``picture`` returns the same thing instead of displaying it, for a function that a widget calls.
-    """
-    from IPython.display import display
-
-    display(picture(fig, alt))
+    return vector.inline(svg.getvalue(), alt, fig.get_figwidth() * _PX_PER_INCH, INK, kind)
 
 
 def _rasterize_dense(fig: Figure) -> None:
@@ -206,28 +261,3 @@ def _rasterize_dense(fig: Figure) -> None:
         if sum(clouds.values()) > _MAX_VECTOR_POINTS:
             for artist in clouds:
                 artist.set_rasterized(True)
-
-
-def _inline_svg(source: str, alt: str, width_px: float) -> str:
-    """Make matplotlib's stand-alone SVG file fit to sit inside a page, beside others like it."""
-    body = source[source.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
-    # matplotlib's style sheet has the selector *, which would apply to the whole page.
-    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", body, count=1, flags=re.DOTALL)
-    body = body.replace(INK, "currentColor")
-    # Ids are global to a page: two figures with the same clip path would share one definition.
-    prefix = "f" + hashlib.sha256(body.encode()).hexdigest()[:8] + "-"
-    body = re.sub(r'\bid="', f'id="{prefix}', body)
-    body = re.sub(r'href="#', f'href="#{prefix}', body)
-    body = body.replace("url(#", f"url(#{prefix}")
-    match = re.match(r'<svg[^>]*viewBox="([^"]+)"[^>]*>', body)
-    assert match is not None, "matplotlib wrote an SVG without a viewBox"
-    opening = (
-        f'<svg class="ct-figure" role="img" aria-label="{html.escape(alt, quote=True)}" '
-        f'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="{match[1]}" width="{width_px:.0f}" '
-        'stroke-linejoin="round" stroke-linecap="butt" '
-        'style="max-width:100%;height:auto;background:transparent;color:inherit">'
-    )
-    # Blank lines would end an HTML block in Markdown-based renderers.
-    return re.sub(r"\n\s*\n", "\n", opening + body[match.end() :]).strip()

@@ -221,6 +221,60 @@ def test_foreign_requests_are_seen(browser: Any, address: str) -> None:
         page.evaluate("fetch('http://example.org/x.js').catch(() => 0)")
 
 
+#: Labels of the drawings that show: CSS pixels, and what is cut off or lies over another label.
+LABELS = """() => [...document.querySelectorAll("article svg.ct-narrow, article svg.ct-wide")]
+  .filter((drawing) => drawing.getBoundingClientRect().width > 0)
+  .map((drawing) => {
+    const frame = drawing.getBoundingClientRect();
+    const scale = frame.width / drawing.viewBox.baseVal.width;
+    const labels = [...drawing.querySelectorAll("text")].filter((text) => text.textContent.trim());
+    const slanted = (text) => /rotate\\(-?(?!90\\b)/.test(text.getAttribute("transform"));
+    const boxes = labels.filter((text) => !slanted(text))
+      .map((text) => [text.textContent, text.getBoundingClientRect()]);
+    const cut = boxes.filter(([, b]) => b.left < frame.left - 2 || b.right > frame.right + 2
+      || b.top < frame.top - 3 || b.bottom > frame.bottom + 3);
+    const over = boxes.filter(([, a], i) => boxes.slice(i + 1).some(([, b]) =>
+      Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4));
+    return {
+      kind: drawing.classList[1],
+      said: drawing.parentElement.getAttribute("aria-label").slice(0, 60),
+      least: Math.min(...labels.map((t) => parseFloat(getComputedStyle(t).fontSize) * scale)),
+      cut: cut.map(([words]) => words),
+      over: over.map(([words]) => words),
+    };
+  })"""
+
+
+@pytest.mark.parametrize("name", [f"book/{page}" for page in ("intro", *RUNNING)])
+def test_figures_are_drawn_for_the_window_that_shows_them(
+    browser: Any, address: str, name: str
+) -> None:
+    """On a phone the narrow drawings show, with labels of eleven pixels; on a desktop the others;
+    on paper the others too. In both, nothing is cut off and no label lies over another."""
+    with visit(browser, f"{address}{name}.html", "light", "phone") as page:
+        phone = page.evaluate(LABELS)
+        page.emulate_media(media="print")
+        paper = page.evaluate(LABELS)
+        page.emulate_media(media="screen")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        desktop = page.evaluate(LABELS)
+    assert len(phone) == len(desktop) == len(paper)
+    assert {each["kind"] for each in phone} <= {"ct-narrow"}
+    assert {each["kind"] for each in (*desktop, *paper)} <= {"ct-wide"}
+    small = {each["said"]: each["least"] for each in phone if (each["least"] or 99) < 11}
+    assert small == {}
+    for drawings in (phone, desktop):
+        wrong = [(e["said"], e["cut"], e["over"]) for e in drawings if e["cut"] or e["over"]]
+        assert wrong == []
+
+
+@pytest.mark.parametrize("page", RUNNING)
+def test_pages_stay_light(page: str) -> None:
+    """1.2 MB each, everything drawn twice and recorded included."""
+    assert (BUILT / "book" / f"{page}.html").stat().st_size <= 1_200_000
+
+
 # -- what a reader does -------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 #: What matplotlib draws of axes that hold nothing: a background, two axes with ticks, four spines.
 _FURNITURE = re.compile(r"matplotlib\.axis_\d+$|text_\d+$")
-_LINE = re.compile(r"\s*M\s*\S+\s+\S+\s+L\s*\S+\s+\S+\s*$")
+_LINE = re.compile(r"\s*M\s*\S+\s+[^\sL]+\s*L\s*\S+\s+\S+\s*$")
 
 
 def empty_pixels(content: bytes) -> bool:
@@ -41,9 +41,10 @@ def _is_spine(group: Any) -> bool:
 
 def _shows(axes: Any) -> bool:
     """Whether axes hold more than their furniture; those that are switched off need not."""
-    groups = [group for group in axes.find_all("g", recursive=False) if _name(group)]
+    groups = axes.find_all("g", recursive=False)
     ticks = [group for group in groups if _name(group).startswith("matplotlib.axis_")]
-    held = [group for group in groups if not _FURNITURE.search(_name(group))]
+    drawn = [group for group in groups if group.find(["path", "use", "image"])]
+    held = [group for group in drawn if not _FURNITURE.search(_name(group))]
     background = 1 if held and _name(held[0]).startswith("patch_") else 0
     own = [group for group in held[background:] if not _is_spine(group)]
     images = axes.find_all("image")
@@ -71,7 +72,8 @@ def blank_figures(article: Any, read: Callable[[str], bytes]) -> list[str]:
     blank = []
     for drawing in article.select("div.cell_output svg.ct-figure"):
         if empty_drawing(drawing):
-            blank.append(drawing.get("aria-label", "")[:80])
+            spoken = drawing if drawing.get("aria-label") else drawing.parent
+            blank.append(spoken.get("aria-label", "")[:80])
     for image in article.select("div.cell_output img[src]"):
         source = image["src"]
         kind, _, body = source.partition(",")

@@ -115,7 +115,7 @@ def test_large_point_clouds_are_stored_as_pixels():
     fig, ax = plt.subplots()
     ax.scatter(*np.random.default_rng(0).normal(size=(2, 2000)), s=4)
     svg = style.picture(fig, "a cloud").svg
-    assert "data:image/png;base64" in svg
+    assert "data:image/webp;base64" in svg
     assert len(svg) < 200_000
 
 
@@ -125,6 +125,7 @@ def test_bundle_carries_html_png_and_words_and_the_figure_is_closed():
     bundle = style.picture(fig, "three points")._repr_mimebundle_()
     assert not plt.fignum_exists(fig.number)
     assert bundle["text/html"].startswith("<svg")
+    assert ">A &lt; B &amp; C</text>" in bundle["text/html"], "text can be searched and copied"
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert bundle["text/plain"] == "three points"
     json.dumps(bundle)
@@ -162,3 +163,118 @@ def test_a_cloud_drawn_in_parts_is_stored_as_pixels():
     assert not line.get_rasterized()
     assert not any(a.get_rasterized() for a in few.lines)
     assert len(svg) < 150_000
+
+
+def drawings(shown):
+    """The drawings of a figure that was drawn twice: wide and narrow."""
+    root = ET.fromstring(shown.svg)
+    svgs = [child for child in root if child.tag.endswith("svg")]
+    return root, {svg.get("class").rpartition(" ")[2]: svg for svg in svgs}
+
+
+def texts(svg):
+    return [e for e in svg.iter() if e.tag.endswith("}text") and e.text]
+
+
+def size(text):
+    """CSS pixels of a label in a drawing at its own width: 96 for 72 units."""
+    return float(re.search(r"font(?:-size)?:(?:\w+ )*?([\d.]+)px", text.get("style"))[1]) / 0.75
+
+
+@pytest.mark.usefixtures("book_style")
+def test_a_figure_drawn_twice_is_said_once_and_keeps_its_wide_pixels():
+    shown = style.twice(line_figure(), "three points")
+    root, two = drawings(shown)
+    assert (root.get("role"), root.get("aria-label")) == ("img", "three points")
+    assert list(two) == ["ct-wide", "ct-narrow"]
+    assert {svg.get("aria-hidden") for svg in two.values()} == {"true"}
+    assert not [svg for svg in two.values() if svg.get("aria-label")]
+    assert [float(svg.get("width")) for svg in two.values()] == [614, 345]
+    assert shown.png == style.picture(line_figure(), "three points").png
+    ids = re.findall(r'\bid="([^"]+)"', shown.svg)
+    assert len(ids) == len(set(ids))
+
+
+def grid_figure():
+    fig, axes = plt.subplots(2, 2, figsize=(6.4, 4), sharex=True, sharey="row")
+    for number, ax in enumerate(axes.flat):
+        ax.plot([0, 1], [0, number], label="a series of a long name")
+        ax.plot([0, 1], [0, 1], label="another series of a long name")
+    axes[0, 0].set(title="left", ylabel="height")
+    axes[0, 1].set(title="right")
+    axes[1, 1].set_xlabel("a label that is longer than the panel that it belongs to, by far")
+    axes[0, 0].legend(fontsize=7)
+    fig.suptitle(
+        "cifar10-jpeg75, preset cpu, n = 8 seeds; dots: seeds; bars: intervals", fontsize=8
+    )
+    return fig
+
+
+@pytest.mark.usefixtures("book_style")
+def test_panels_of_a_narrow_figure_stand_below_one_another_with_all_their_words():
+    _, two = drawings(style.twice(fig := grid_figure(), "four panels"))
+    left = {round(ax.get_position().x0, 2) for ax in fig.axes}
+    assert len(left) == 1
+    said = [text.text for text in texts(two["ct-narrow"])]
+    assert (said.count("left"), said.count("right"), said.count("height")) == (2, 2, 2)
+    assert said.count("a series of a long name") == 1, "one legend below"
+    assert min(map(size, texts(two["ct-narrow"]))) >= 11
+    assert min(map(size, texts(two["ct-wide"]))) < 11
+
+
+@pytest.mark.usefixtures("book_style")
+def test_nothing_of_a_narrow_figure_is_cut_off_or_lies_over_something_else():
+    _, two = drawings(style.twice(fig := grid_figure(), "four panels"))
+    drawn = {text.text for text in texts(two["ct-narrow"])}  # ticks outside the limits are not
+    width, height = fig.get_size_inches() * fig.dpi
+    boxes = [
+        (text.get_text(), text.get_window_extent())
+        for text in fig.findobj(matplotlib.text.Text)
+        if text.get_visible() and drawn.intersection(text.get_text().split("\n"))
+    ]
+    for name, box in boxes:
+        assert box.x0 >= -1, name
+        assert box.x1 <= width + 1, name
+        assert box.y0 >= -1, name
+        assert box.y1 <= height + 1, name
+    for number, (name, box) in enumerate(boxes):
+        for other, besides in boxes[number + 1 :]:
+            assert not box.padded(-1).overlaps(besides.padded(-1)), (name, other)
+
+
+@pytest.mark.usefixtures("book_style")
+def test_pictures_stay_in_rows_and_their_pixels_are_kept_once():
+    fig, axes = plt.subplots(2, 5, figsize=(6.4, 3))
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    for ax in axes.flat:
+        ax.imshow(pixels)
+        ax.set(xticks=[], yticks=[])
+    _, two = drawings(style.twice(fig, "ten pictures"))
+    assert len({round(ax.get_position().x0, 2) for ax in fig.axes}) == 5
+    drawn = [e for svg in two.values() for e in svg.iter()]
+    assert len([e for e in drawn if e.tag.endswith("}image")]) == 1
+    assert len([e for e in drawn if e.tag.endswith("}use")]) == 20
+
+
+@pytest.mark.usefixtures("book_style")
+def test_a_figure_may_bring_its_own_narrow_one():
+    other, ax = plt.subplots(figsize=(style.NARROW, 2))
+    ax.plot([0, 1], label="for the phone")
+    ax.legend()
+    _, two = drawings(style.twice(line_figure(), "three points", narrow=other))
+    assert "for the phone" in [text.text for text in texts(two["ct-narrow"])]
+    assert "for the phone" not in [text.text for text in texts(two["ct-wide"])]
+    assert plt.get_fignums() == []
+
+
+def test_a_narrow_thing_that_is_no_figure_is_refused():
+    with pytest.raises(InputError, match="fig: expected a matplotlib Figure, got Axes"):
+        style.twice(line_figure(), "words", narrow=plt.subplots()[1])
+    plt.close("all")
+
+
+@pytest.mark.usefixtures("book_style")
+def test_numbers_in_words_are_left_alone():
+    fig, ax = plt.subplots()
+    ax.set_title("0.123456 and M 1.987654 z")
+    assert "0.123456 and M 1.987654 z" in style.picture(fig, "words").svg
