@@ -79,6 +79,8 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
             (sample,), np.mean, confidence_level=confidence, method="BCa", n_resamples=9_999,
             random_state=np.random.default_rng(0),
         ).confidence_interval  # fmt: skip
+        if not math.isfinite(low):  # no spread but that of rounding
+            low = high = center
     return Interval(float(low), float(high), confidence, method)
 
 

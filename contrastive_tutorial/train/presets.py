@@ -295,6 +295,8 @@ def _read(field: str, kind: str, value: object) -> object:
         return None
     convert = {"int": int, "float": float, "str": str}[kind.removesuffix(" | None")]
     try:
+        if convert is int and isinstance(value, float) and not value.is_integer():
+            raise ValueError
         return convert(value)
     except (TypeError, ValueError):
         raise InputError(f"preset: {field}: expected {kind}, got {value!r}") from None

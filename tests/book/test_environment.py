@@ -76,13 +76,16 @@ def test_the_address_of_the_project_stands_in_one_place():
 
 def test_files_that_comments_and_workflows_name_are_there():
     named = re.compile(r"\b(?:tests|findings|examples)/[\w./-]+\.(?:py|sh|js)\b")
-    files = [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("*.yml"), *ROOT.glob("*.toml")]
-    files += [*ROOT.glob("contrastive_tutorial/**/*.py"), *ROOT.glob("contrastive_tutorial/**/*.yml")]
-    files += [ROOT / "Makefile", ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    kinds = ["*.yml", "*.toml", "Makefile", "README.md", "CONTRIBUTING.md"]
+    kinds += [".github/workflows/*.yml", "contrastive_tutorial/**/*.py"]
+    kinds += ["contrastive_tutorial/**/*.yml"]
+    files = [path for kind in kinds for path in ROOT.glob(kind)]
     found = {(path.name, name) for path in files for name in named.findall(path.read_text())}
     assert ("versions.yml", "tests/faults/fuzz_atheris.py") in found
     absent = {(where, name) for where, name in found if not (ROOT / name).exists()}
     assert absent == {("Makefile", "findings/NAME.sh")}
+    there = {path.name for path in ROOT.glob("tests/**/*.py")}
+    assert set(re.findall(r"\btest_\w+\.py", (ROOT / "SECURITY.md").read_text())) <= there
 
 
 def test_workflows_make_what_there_is_to_make():

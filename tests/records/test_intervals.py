@@ -89,6 +89,13 @@ def test_bca_takes_over_from_twenty_seeds_and_follows_the_skew():
     assert mean_interval(skewed) == interval
 
 
+def test_a_spread_of_rounding_alone_is_no_spread():
+    values = [0.5] * (BCA_FROM + 4) + [0.5 + 2**-53 * 2]
+    assert values[-1] > 0.5
+    interval = mean_interval(values)
+    assert (interval.low, interval.high) == pytest.approx((0.5, 0.5), abs=1e-15)
+
+
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=25), st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None)
 def test_the_order_of_seeds_never_matters(values, random):

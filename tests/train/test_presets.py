@@ -87,6 +87,13 @@ def test_bad_names(name, message):
         preset(name)
 
 
+@pytest.mark.parametrize("value", [2.7, float("inf"), float("nan")])
+def test_a_part_of_a_step_is_refused_and_not_cut_off(value):
+    with pytest.raises(InputError, match=f"steps: expected int, got {value}"):
+        changed("cpu", steps=value)
+    assert changed("cpu", steps=2.0).name == "cpu+steps=2"
+
+
 @pytest.mark.parametrize(
     "name",
     [
