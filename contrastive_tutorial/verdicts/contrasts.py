@@ -7,8 +7,8 @@ corrects them for their number.
 
 from __future__ import annotations
 
-import math
 import statistics
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -151,9 +151,12 @@ def seeds_for(deltas: Sequence[float], bound: float = 0.0) -> int | None:
     spread = statistics.stdev(deltas)
     if spread == 0:
         return 2 if distance > 0 else None
-    test = TTestPower()
-    if test.power(distance / spread, 10_000, 0.05) < 0.8:
-        return None
-    if test.power(distance / spread, 2, 0.05) >= 0.8:
-        return 2  # where the solver, which starts above it, finds nothing
-    return math.ceil(float(test.solve_power(distance / spread, alpha=0.05, power=0.8)))
+    effect, sizes = min(distance / spread, 100.0), range(2, 10_001)
+
+    def suffice(n: int) -> bool:
+        # The tail on the mean's side: the other adds nothing that counts, and may be nan. For large
+        # effects the library's solver finds nothing, and this power is nan where it is one.
+        return not TTestPower().power(effect, n, 0.025, alternative="larger") < 0.8
+
+    first = bisect_left(sizes, True, key=suffice)
+    return sizes[first] if first < len(sizes) else None

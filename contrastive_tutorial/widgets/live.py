@@ -77,8 +77,9 @@ def _checked(kind: Kind, start: dict[str, Any]) -> dict[str, Any]:
     for name, value in start.items():
         if name not in values:
             raise unknown("control", name, list(values))
-        expected = next(c for c in kind.controls if c.name == name).refusal(value)
-        if expected:
+        control = next(c for c in kind.controls if c.name == name)
+        if expected := control.refusal(value):
             raise InputError(f"{name}: expected {expected}, got {value!r}")
-        values[name] = value
+        # One of few is that very one: 5.0 counts nothing.
+        values[name] = control.among[control.position(value)] if control.among else value
     return values

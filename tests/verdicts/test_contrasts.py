@@ -61,6 +61,14 @@ def test_seeds_for_agrees_with_statsmodels():
         assert seeds_for(deltas) == int(np.ceil(exact))
 
 
+@pytest.mark.parametrize(
+    ("effect", "seeds"), [(3, 4), (5, 3), (7, 3), (8, 3), (11, 3), (12, 2), (1e6, 2), (1e15, 2)]
+)
+def test_seeds_for_an_effect_that_few_seeds_show(effect, seeds):
+    # By a numerical integral: two pairs show effect 11 with chance 0.778, and effect 12 with 0.817.
+    assert seeds_for([effect - 0.5**0.5, effect + 0.5**0.5]) == seeds
+
+
 def test_seeds_for_at_its_limits():
     assert seeds_for([0.1, 0.1]) == 2
     assert seeds_for([0.0, 0.0]) is None

@@ -114,6 +114,12 @@ def test_what_cannot_be_shown_is_refused_by_name(kind, start, named):
         Formula(kind, **start)
 
 
+@pytest.mark.parametrize(("kind", "start"), [("flips", {"seeds": 5}), ("sheet", {"norm": 2})])
+def test_a_whole_number_may_be_written_with_a_point(kind, start):
+    pointed = {name: float(value) for name, value in start.items()}
+    assert Formula(kind, **pointed).numbers == Formula(kind, **start).numbers
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_one_piece_of_html_that_asks_no_one(name):
     html = Formula(name).html
