@@ -191,12 +191,12 @@ def _drop_finished(target: Path) -> None:
 
 
 def _sweep(target: Path) -> None:
-    """Remove the checkpoint of a process that was killed right after it wrote its record."""
-    checkpoint = target.with_suffix(".checkpoint")
-    if checkpoint.exists():
+    """Remove the checkpoint of a process that was killed right after it wrote its record; a younger
+    one is that of ``--again``, which the same command continues."""
+    if target.with_suffix(".checkpoint").exists():
         with suppress(InputError), exclusive(target) as ours:  # or somebody runs it again
             if ours:
-                checkpoint.unlink(missing_ok=True)
+                _drop_finished(target)
 
 
 def require_definition(record: Record, remedy: str) -> None:

@@ -96,6 +96,17 @@ def test_a_recorded_run_is_loaded_not_repeated(sets, tmp_path):
     assert first.path.stat().st_mtime_ns > stamp
 
 
+def test_what_an_interrupted_second_run_has_done_outlives_a_look_at_the_record(sets, tmp_path):
+    record = run("pca", sets, "tiny", 0, 5, tmp_path)
+    checkpoint = record.path.with_suffix(".checkpoint")
+    checkpoint.write_bytes(b"hours of work")
+    written = record.path.stat().st_mtime_ns
+    for younger, kept in ((1_000_000, True), (-1_000_000, False)):
+        os.utime(checkpoint, ns=(written + younger, written + younger))
+        assert run("pca", sets, "tiny", 0, 5, tmp_path) == record
+        assert checkpoint.exists() == kept
+
+
 def test_an_outcome_says_whether_the_record_is_new(sets, tmp_path):
     request = Request("pca", "tiny", results=tmp_path, progress=False)
     first, second = runner.run(request, sets), runner.run(request, sets)
