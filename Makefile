@@ -139,11 +139,11 @@ constraints: $(VENV)/.test
 	  | grep -v -E '^(nvidia-|cuda-|triton|pip=|wheel=)|@') > constraints.new
 	mv constraints.new constraints.txt
 
-# One recorded run again, compared with its record: make reproduce CELL=S-P1 SEED=0 DATA=PATH
-CELL ?= S-P1
+# One recorded run again, compared with its record: make reproduce SEED=1 DATA=PATH
+CELL ?= same-bn-cross
 SEED ?= 0
 SUBSETS ?= 10
-PRESET ?= cpu
+PRESET ?= cpu-long
 DATA ?= $(CONTRASTIVE_TUTORIAL_CIFAR10)
 
 reproduce: $(VENV)/.book

@@ -11,8 +11,9 @@ from torch import nn
 
 import contrastive_tutorial
 from contrastive_tutorial import augment, norm
-from contrastive_tutorial.records import load_record
+from contrastive_tutorial.records import find_record, load_record
 from contrastive_tutorial.study.cells import CELLS
+from contrastive_tutorial.study.runner import require_definition
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -166,3 +167,12 @@ def test_commands_that_are_named_are_there():
     assert named <= targets
     assert named >= {"book", "test", "test-lowest", "test-latest", "faults", "reproduce"}
     assert "contrastive-tutorial doctor" in TEXT
+
+
+def test_the_record_to_reproduce_is_one_that_this_package_computes():
+    row = re.search(r"`make reproduce (.*?) DATA=PATH`", TEXT)[1]
+    makefile = (ROOT / "Makefile").read_text()
+    given = dict(re.findall(r"^([A-Z]+) \?= (\S+)$", makefile, re.MULTILINE))
+    given |= dict(pair.split("=") for pair in row.split())
+    asked = given["PRESET"], given["CELL"], int(given["SUBSETS"]), int(given["SEED"])
+    require_definition(load_record(find_record(ROOT / "results", *asked)), "choose another one")
