@@ -7,7 +7,7 @@ Never: trains, augments, or decides anything from test images.
 
 from contrastive_tutorial.data.cache import cache_folder
 from contrastive_tutorial.data.imageset import ImageSet, from_torchvision
-from contrastive_tutorial.data.loading import load, load_splits
+from contrastive_tutorial.data.loading import known_set, load, load_splits
 from contrastive_tutorial.data.published import CIFAR10
 from contrastive_tutorial.data.shapes import SHAPES
 from contrastive_tutorial.data.subsets import SubsetBatches, partition
@@ -19,6 +19,7 @@ __all__ = [
     "SubsetBatches",
     "cache_folder",
     "from_torchvision",
+    "known_set",
     "load",
     "load_splits",
     "partition",

@@ -89,7 +89,7 @@ def load(
     """
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
-    known = _known(name_or_path)
+    known = known_set(name_or_path)
     if size not in _SIZES or (known == "shapes" and size != SIDE):
         raise InputError(f"size: expected 8 to 256 (shapes: 32 only), got {size}")
     if known == "shapes":
@@ -127,7 +127,7 @@ def load_splits(
         return _of_one(source, device)
     if not isinstance(source, (str, Path)):
         return _of_three(source, device)
-    if (known := _known(source)) == "shapes":
+    if (known := known_set(source)) == "shapes":
         train, val, test = (load(source, split, device, size=size) for split in SPLITS)
         return train, val, test
     how = _How(size, limits or Limits(), skip_broken)
@@ -163,8 +163,12 @@ def _of_three(
     return train, val, test
 
 
-def _known(name: object) -> str | None:
-    """Which of the known sets a name means; None for a path."""
+def known_set(name: object) -> str | None:
+    """Which of the known sets :func:`load` understands by a name; ``None`` for a path.
+
+    Raises:
+        InputError: for what is neither text nor a path.
+    """
     if not isinstance(name, (str, Path)):
         raise InputError(
             f"data: expected a name or a path, got {type(name).__name__}; make a set of tensors "

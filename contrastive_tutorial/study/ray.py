@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from contrastive_tutorial.data import known_set
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import atomic_write
 from contrastive_tutorial.records import load_record
@@ -56,14 +57,19 @@ def cluster(
                 f"ray: no cluster at {address!r} ({error}); start one with `ray start --head`, "
                 "or use `--ray` alone"
             ) from error
-    workers = Cluster(ray, str(Path(images).resolve()) if Path(images).exists() else str(images),
-                      device)  # fmt: skip
+    workers = Cluster(ray, _everywhere(images), device)
     try:
         yield workers
     finally:
         workers.cancel()
         if owner:
             ray.shutdown()
+
+
+def _everywhere(images: str | Path) -> str:
+    """The images for a process in another folder: a known set by its name, else a whole path."""
+    path = Path(images)
+    return str(path.resolve() if known_set(images) is None and path.exists() else images)
 
 
 def _require_listener(address: str) -> None:

@@ -45,6 +45,18 @@ def two_workers():
         ray.shutdown()
 
 
+def test_a_task_reads_what_the_driver_reads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cifar10").mkdir()  # of the reader's own: the name means the known set all the same
+    for given, sent in (
+        ("cifar10", "cifar10"),
+        ("./cifar10", str(tmp_path / "cifar10")),
+        (tmp_path / "cifar10", str(tmp_path / "cifar10")),
+        ("nowhere", "nowhere"),
+    ):
+        assert ray._everywhere(given) == sent
+
+
 def asked(results, cells=("B0",)):
     return runner.plan(cells, [0], [5], preset=TINY, results=results, device="cpu", progress=False)
 
