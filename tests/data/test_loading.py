@@ -394,8 +394,8 @@ def test_known_names_in_any_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in ("shapes", "Shapes", "SHAPES"):
         assert data.load(name).name == "shapes"
     for name in ("CIFAR-10", "cifar_100", "STL10", "svhn"):
-        assert loading._known(name) == name.lower().replace("-", "").replace("_", "")
-    assert loading._known("cifar") is None
+        assert loading.known_set(name) == name.lower().replace("-", "").replace("_", "")
+    assert loading.known_set("cifar") is None
 
 
 def test_a_folder_called_like_a_known_set(
