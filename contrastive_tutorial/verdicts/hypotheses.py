@@ -173,7 +173,7 @@ def load_hypotheses(study: str | Path = "hypotheses") -> Registry:
     """Read and check registered hypotheses.
 
     Args:
-        study: a name in ``STUDIES`` (``"hypotheses"``, the first one, or ``"amendment-a"``), or the
+        study: a name in ``STUDIES`` (``"hypotheses"``, the first one), or the
             path of a file of the same form.
 
     Raises:
