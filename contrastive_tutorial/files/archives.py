@@ -86,12 +86,8 @@ def stem(path: Path) -> str:
     return path.name
 
 
-def _all(_: Name) -> bool:
-    return False
-
-
 def members(
-    path: Path, limits: Limits, skip: Skip = _all, say: Callable[[str], object] = str
+    path: Path, limits: Limits, skip: Skip = lambda _: False, say: Callable[[str], object] = str
 ) -> Iterator[Member]:
     """Every file and folder below a folder or in an archive, except hidden ones.
 

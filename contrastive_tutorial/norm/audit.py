@@ -34,6 +34,7 @@ _TORCH = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
     *(nn.LazyBatchNorm1d, nn.LazyBatchNorm2d, nn.LazyBatchNorm3d),
 )
+_TORCH_NAMES = {kind.__name__ for kind in _TORCH}
 
 _SYNC_REFUSED = "SyncBatchNorm conversion, timm's and lightly's converters: refused with an error"
 _UPDATE_BN_SKIPS = "update_bn does not re-measure its running statistics"
@@ -270,7 +271,7 @@ def _statistics(
     if has_activation_inside(layer) or _from(layer, "timm", "SyncBatchNormAct"):
         training, evaluation, notes = _plain(layer)
         return training, evaluation, [*notes, *_inside(layer)]
-    if type(layer) in _TORCH or (_scripted(layer) and _original(layer) in _torch_names()):
+    if type(layer) in _TORCH or (_scripted(layer) and _original(layer) in _TORCH_NAMES):
         training, evaluation, notes = _plain(layer)
         return training, evaluation, [*notes, *_lost(layer)]
     if _original(layer).startswith("FrozenBatchNorm"):
@@ -286,10 +287,6 @@ def _statistics(
         if "running_mean" in dict(layer.named_buffers(recurse=False)):
             notes.append(_UPDATE_BN_SKIPS)
     return "unknown", "unknown", notes
-
-
-def _torch_names() -> set[str]:
-    return {kind.__name__ for kind in _TORCH}
 
 
 def _divides(batch_size: int | None, groups: int) -> list[str]:

@@ -74,18 +74,11 @@ def interact(
     controls = read_choices(fn, choices, labels)
     marks = read_drag(drag, controls)
     name = str(name or getattr(fn, "__name__", type(fn).__name__))
-    if static is None:
-        static = not is_live()
-    if static:
+    if static or (static is None and not is_live()):
         return record(
-            fn,
-            controls,
-            name=name,
-            describe=describe,
-            marks=marks,
-            max_frames=max_frames,
-            max_bytes=max_bytes,
-        )
+            fn, controls, name=name, describe=describe, marks=marks,
+            max_frames=max_frames, max_bytes=max_bytes,
+        )  # fmt: skip
     return _live(fn, controls, describe, name)
 
 

@@ -162,12 +162,7 @@ def record(
             if part not in parts:
                 parts[part] = len(parts)
                 size += _cost(part.data)
-        if size > max_bytes:
-            raise InputError(
-                f"widget {name!r}: {size / 1e6:.1f} MB after {number + 1} of {combinations} "
-                f"frames, more than {max_bytes / 1e6:.1f} MB; draw smaller or simpler figures, "
-                "offer fewer values, or raise max_bytes"
-            )
+        _require_room(name, size, f"{number + 1} of {combinations}", max_bytes)
         frame = Frame(
             tuple(parts[part] for part in shown.parts),
             _spoken(shown.parts, describe, arguments),
@@ -187,6 +182,15 @@ def record(
             f"{max_bytes / 1e6:.2f} MB; draw smaller figures or offer fewer values"
         )
     return player
+
+
+def _require_room(name: str, size: int, done: str, most: int) -> None:
+    if size > most:
+        raise InputError(
+            f"widget {name!r}: {size / 1e6:.1f} MB after {done} frames, more than "
+            f"{most / 1e6:.1f} MB; draw smaller or simpler figures, offer fewer values, or raise "
+            "max_bytes"
+        )
 
 
 def _count(name: str, controls: Sequence[Control], max_frames: int) -> int:

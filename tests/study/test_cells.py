@@ -19,27 +19,6 @@ def test_every_cell_of_the_design_is_registered():
     assert set(cells.THREE) == {"B0", "S-P1", "M-P1"}
 
 
-@pytest.mark.parametrize(
-    ("name", "policy", "negatives", "norm"),
-    [
-        ("B0", "P0", "cross", "bn"),
-        ("B2", "P-rand", "cross", "bn"),
-        ("S-P1", "P1", "within", "split"),
-        ("S-P0", "P0", "within", "split"),
-        ("M-P1", "P1", "cross", "dsbn"),
-        ("M-P0", "P0", "cross", "dsbn"),
-        ("W-bn", "P1", "within", "bn"),
-        ("M-bn", "P1", "cross", "bn"),
-        ("M-split", "P1", "cross", "split"),
-        ("M-aff", "P1", "cross", "affine"),
-        ("X-bn", "P-img", "cross", "bn"),
-    ],
-)
-def test_factors(name, policy, negatives, norm):
-    cell = cells.cell(name)
-    assert (cell.policy, cell.negatives, cell.norm) == (policy, negatives, norm)
-
-
 def test_pairs_that_isolate_one_cause_differ_in_one_factor():
     def factors(name):
         cell = cells.cell(name)

@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 import torch
+from tiny import shapes
 from torch import nn
 
-from contrastive_tutorial import data, metrics
+from contrastive_tutorial import metrics
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import kl_normal
 from contrastive_tutorial.study import evaluator
@@ -27,8 +28,7 @@ TINY = Preset(
 
 @pytest.fixture(scope="module")
 def sets():
-    sizes = {"train": 600, "val": 60, "test": 200}
-    return tuple(data.load("shapes", split, num_images=n) for split, n in sizes.items())
+    return shapes()
 
 
 def blobs():

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 from pretended import accelerator, values
-from tiny import TINY, covering, score_quickly
+from tiny import TINY, covering, score_quickly, shapes
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from contrastive_tutorial import data
 from contrastive_tutorial.augment import params
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import nt_xent
@@ -30,8 +29,7 @@ from contrastive_tutorial.train.optimizers import make_optimizer
 
 @pytest.fixture(scope="module")
 def sets():
-    sizes = {"train": 600, "val": 60, "test": 200}
-    return tuple(data.load("shapes", split, num_images=n) for split, n in sizes.items())
+    return shapes()
 
 
 @pytest.fixture(autouse=True)

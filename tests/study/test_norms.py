@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import shapes
 
-from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm import BatchRenorm2d, SplitBatchNorm2d
 from contrastive_tutorial.records import load_records
@@ -31,8 +31,7 @@ from contrastive_tutorial.study.runner import missing, study
 
 @pytest.fixture(scope="module")
 def images():
-    sizes = {"train": 400, "val": 40, "test": 120}
-    return tuple(data.load("shapes", split, num_images=n) for split, n in sizes.items())
+    return shapes(400, 40, 120)
 
 
 def trial(images, norm="bn", condition="shifted", batch_size=16, seed=0, num_images=96):

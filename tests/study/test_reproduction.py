@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import run
+from tiny import run, shapes
 
 from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
@@ -22,8 +22,7 @@ TINY = Preset(
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", TINY)
-    sizes = {"train": 600, "val": 60, "test": 200}
-    sets = tuple(data.load("shapes", split, num_images=n) for split, n in sizes.items())
+    sets = shapes()
     monkeypatch.setattr(reproduction, "load_splits", lambda images: sets)
     return sets
 
@@ -34,13 +33,12 @@ _RERUN = """
 import sys, torch
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[2])
-from tiny import TINY, run
+from tiny import TINY, run, shapes
 from contrastive_tutorial import data
 from contrastive_tutorial.study import reproduction
 from contrastive_tutorial.study.cells import PRESETS
 PRESETS["tiny"] = TINY
-sizes = {"train": 600, "val": 60, "test": 200}
-sets = tuple(data.load("shapes", s, num_images=n) for s, n in sizes.items())
+sets = shapes()
 reproduction.load_splits = lambda images: sets
 record = run("S-P1", sets, "tiny", 1, 5, sys.argv[1])
 again = reproduction.reproduce(record.path, "shapes", progress=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import TINY, covering, files_in, run, score_quickly
+from tiny import TINY, covering, files_in, run, score_quickly, shapes
 
 from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
@@ -30,8 +30,7 @@ HELPERS = Path(__file__).parents[1] / "helpers"
 
 @pytest.fixture(scope="module")
 def sets():
-    sizes = {"train": 600, "val": 60, "test": 200}
-    return tuple(data.load("shapes", split, num_images=n) for split, n in sizes.items())
+    return shapes()
 
 
 @pytest.fixture(autouse=True)
@@ -194,10 +193,9 @@ from contrastive_tutorial import data
 from contrastive_tutorial.study.cells import PRESETS
 from contrastive_tutorial.study.runner import run
 sys.path.insert(0, sys.argv[2])
-from tiny import TINY, files_in, run
+from tiny import TINY, files_in, run, shapes
 PRESETS["tiny"] = TINY
-sizes = {"train": 600, "val": 60, "test": 200}
-sets = tuple(data.load("shapes", s, num_images=n) for s, n in sizes.items())
+sets = shapes()
 print("ready", flush=True)
 for cell in ("B0", "S-P1"):
     run(cell, sets, "tiny", 0, 5, sys.argv[1], arrays=False)
