@@ -282,7 +282,7 @@ def _checked(side: str, given: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(f"{where}: expected one of {', '.join(known)}")
         field = known[name]
         if "choices" in field:
-            if value not in field["choices"]:
+            if value not in list(field["choices"]):  # a list of them: a value may have no hash
                 expected = ", ".join(field["choices"])
                 raise InputError(f"{where}: expected one of {expected}, got {value!r}")
             continue

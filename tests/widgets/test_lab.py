@@ -77,6 +77,7 @@ def test_where_no_script_runs_a_sentence_has_the_question_and_its_answer():
         ({"question": "nope"}, "question: expected one of .* got 'nope'"),
         ({"a": {"K": 4}}, r"a\['K'\]: expected one of k, policy"),
         ({"b": {"norm": "gn"}}, r"b\['norm'\]: expected one of bn, split"),
+        ({"b": {"norm": ["bn"]}}, r"b\['norm'\]: expected one of bn, split, .* got \['bn'\]"),
         ({"a": {"k": 2.5}}, r"a\['k'\]: expected a whole number from 1 to 128"),
         ({"a": {"n": True}}, r"a\['n'\]: expected a whole number"),
         ({"a": {"temperature": 0}}, r"a\['temperature'\]: expected a number from 0.01"),
@@ -345,9 +346,11 @@ def test_nonsense_in_a_link_is_named_and_left_out(whole):
     with opened(whole) as tab:
         ready(tab)
         tab.evaluate(
-            "location.hash = '#lab?question=nope&A.k=seven&A.norm=x&C.n=8&B.lr=0.01&A.seed=7'"
+            "location.hash = '#lab?question=nope&A.k=seven&A.norm=toString&__proto__.n=8"
+            "&B.lr=0.01&A.seed=7'"
         )
-        said(tab, "question=nope, A.k=seven, A.norm=x, C.n=8")
+        said(tab, "question=nope, A.k=seven, A.norm=toString, __proto__.n=8")
+        assert tab.evaluate("({}).n === undefined")
         assert field(tab, "B", "lr").input_value() == "0.01"
         assert field(tab, "A", "seed").input_value() == "7"
         ready(tab)

@@ -450,18 +450,20 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
       for (const [key, value] of new URLSearchParams(text.slice(5))) {
         const [side, name] = key.split(".");
         const field = fields.find((one) => one.name === name);
-        const number = value.trim() === "" ? NaN : Number(value);
+        const number = value.trim() ? Number(value) : NaN;
         const found = questions.find((one) => one.id === value);
         if (key === "question" && found) wanted = found;
-        else if (changes[side] && field && (field.choices ? value in field.choices
-          : Number.isFinite(number))) changes[side][name] = field.choices ? value : number;
+        else if (SIDES.includes(side) && field && (field.choices
+          ? Object.keys(field.choices).includes(value) : Number.isFinite(number))) {
+          changes[side][name] = field.choices ? value : number;
+        }
         else notes.push(`${key}=${value}`.slice(0, 40));
       }
     }
     ask(wanted, text.startsWith("#lab?") ? changes : model.get("settings"));
     if (missing) return;
     say(notes.length
-      ? `Left out of the link, as it makes no sense: ${notes.join(", ")}.`
+      ? `Left out of the link: ${notes.join(", ")}.`
       : "Make a guess, then press Train. Both networks learn here, on your machine.");
   }
 
