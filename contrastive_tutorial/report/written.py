@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,7 +156,8 @@ def write_report(records: Sequence[Record], folder: str | Path) -> list[Path]:
 
     Args:
         records: any; every data set and preset gets files of its own.
-        folder: created if need be; files of an earlier report are replaced.
+        folder: created if need be; files of an earlier report are replaced, and figures that it
+            has and this one has not are removed.
 
     Raises:
         InputError: for a folder that cannot be written.
@@ -203,6 +206,16 @@ def write_report(records: Sequence[Record], folder: str | Path) -> list[Path]:
                 for title, reason in left_out.items()
             ]
         path = Path(folder) / f"{name}.md"
+        _drop_stale(path, {figure.name for figure in written})
         atomic_write(path, ("\n".join(lines) + "\n").encode())
         written.append(path)
     return written
+
+
+def _drop_stale(report: Path, kept: Collection[str]) -> None:
+    """Remove the figures that an earlier report at this path shows, but for those to keep."""
+    with suppress(OSError):
+        before = report.read_text(encoding="utf-8", errors="replace")
+        for name in re.findall(r"^!\[.*\]\(<([^/\\<>]+\.svg)>\)$", before, re.M):
+            if name.startswith(f"{report.stem}-") and name not in kept:
+                (report.parent / name).unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from recorded import make
 
@@ -36,6 +37,21 @@ def test_a_report_holds_table_verdicts_and_figures(tmp_path):
     before = {path: path.read_bytes() for path in written}
     write_report(records(), tmp_path / "new")
     assert {path: path.read_bytes() for path in written} == before
+
+
+def test_a_figure_that_is_no_longer_drawn_does_not_stay(tmp_path, monkeypatch):
+    drawn = ["metrics", "leak"]
+    monkeypatch.setattr(
+        "contrastive_tutorial.report.written.all_figures",
+        lambda records, left_out: {name: plt.figure(figsize=(1, 1)) for name in drawn},
+    )
+    before = set(write_report(records(("B0",)), tmp_path))
+    own = tmp_path / "shapes-cpu-mine.svg"
+    own.write_text("a reader's")
+    drawn.remove("leak")
+    after = set(write_report(records(("B0",)), tmp_path))
+    assert before - after == {tmp_path / "shapes-cpu-leak.svg"}
+    assert set(tmp_path.iterdir()) == after | {own}
 
 
 def test_figures_that_records_do_not_allow_are_left_out():
