@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,9 @@ def relayout(fig: Figure) -> None:
 
     Panels stand below one another; rows of three or more pictures stay rows.
     """
-    panels = [ax for ax in fig.axes if ax.get_subplotspec() and not hasattr(ax, "_colorbar")]
+    panels: list[Any] = [  # matplotlib's stubs know no axes that surely stand in a grid
+        ax for ax in fig.axes if ax.get_subplotspec() and not hasattr(ax, "_colorbar")
+    ]
     height = _stack(fig, panels)
     fig.set_size_inches(WIDTH_PX / _INCH, height)
     for text in _texts(fig):
@@ -37,7 +39,7 @@ def relayout(fig: Figure) -> None:
     for _ in range(2):  # wrapped lines make panels narrower, and other lines too long for them
         fig.draw_without_rendering()
         for ax in fig.axes:
-            _thin(ax)
+            _thin(fig, ax)
         grown: dict[int, float] = {}  # texts of one row need their room once
         for text, room in _lines(fig, panels):
             row = round(text.get_window_extent().y0 / 10)
@@ -46,7 +48,7 @@ def relayout(fig: Figure) -> None:
         fig.set_figheight(height + added / _INCH)
 
 
-def _stack(fig: Figure, panels: Sequence[Axes]) -> float:
+def _stack(fig: Figure, panels: Sequence[Any]) -> float:
     """Move panels below one another; returns the height of the figure in inches."""
     height = float(fig.get_figheight())
     rows, across = panels[0].get_gridspec().get_geometry() if panels else (1, 1)
@@ -82,7 +84,8 @@ def _legends_below(fig: Figure) -> float:
     """One legend below the panels instead of all; returns the pixels that it needs besides."""
     from matplotlib.legend import Legend
 
-    before, entries, title = 0.0, {}, ""
+    before, title = 0.0, ""
+    entries: dict[str, Any] = {}
     for legend in fig.findobj(Legend):
         names = [text.get_text() for text in legend.get_texts()]
         axes = legend.axes
@@ -108,7 +111,7 @@ def _legends_below(fig: Figure) -> float:
     return box.height - before
 
 
-def _thin(ax: Axes) -> None:
+def _thin(fig: Figure, ax: Axes) -> None:
     """Leave out every other tick of an axis whose labels run into each other."""
     for _ in range(3):
         labels = [label for label in ax.get_xticklabels() if label.get_text()]
@@ -117,11 +120,12 @@ def _thin(ax: Axes) -> None:
         if not close or ax.get_xticklabels()[0].get_rotation():
             return
         ax.set_xticks(ax.get_xticks()[::2])
-        ax.figure.draw_without_rendering()
+        fig.draw_without_rendering()
 
 
-def _lines(fig: Figure, panels: Sequence[Axes]) -> list[tuple[Text, float]]:
+def _lines(fig: Any, panels: Sequence[Axes]) -> list[tuple[Text, float]]:
     """Titles and labels, each with the pixels that it has."""
+    found: list[tuple[Text, float]]
     found = [(text, WIDTH_PX) for text in (fig._suptitle, fig._supxlabel) if text]
     boxes = [ax.get_window_extent() for ax in panels]
     for ax in fig.axes:
