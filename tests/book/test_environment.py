@@ -1,5 +1,6 @@
 """One list of versions: pyproject.toml asks, constraints.txt pins, environment.yml points there."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import book_index
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,3 +99,21 @@ def test_workflows_make_what_there_is_to_make():
 
 def test_the_fuzzer_gets_what_the_readers_of_records_need():
     assert {"atheris", "scipy", "statsmodels"} <= {need.name for need in requirements("fuzz")}
+
+
+def test_containers_install_what_the_project_asks_for():
+    """Neither Docker nor Binder runs in a test: what they are told is held to what is there."""
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    recipe = (ROOT / ".devcontainer" / container["build"]["dockerfile"]).read_text()
+    system = re.search(r"apt-get install -y -qq ([a-z ]+)", (ROOT / ".ci/run").read_text())
+    assert set(system[1].split()) <= set(recipe.split())
+    for text in (recipe, (ROOT / ".binder/runtime.txt").read_text()):
+        version = Version(re.search(r"python[:-](\d+\.\d+)", text)[1])
+        assert version in SpecifierSet(project()["requires-python"])
+    target = container["postCreateCommand"].removeprefix("make ")
+    assert f"\n$(VENV)/{Path(target).name}:" in (ROOT / "Makefile").read_text()
+    build = ROOT / ".binder/postBuild"
+    assert build.stat().st_mode & 0o111
+    asked = re.search(r"-c (\S+) -e '\.\[(\w+)\]'", build.read_text())
+    assert (ROOT / asked[1]).is_file()
+    assert asked[2] in project()["optional-dependencies"]
