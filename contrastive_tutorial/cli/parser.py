@@ -101,6 +101,9 @@ def _study(command: argparse.ArgumentParser) -> None:
         "--shard", default="0/1", metavar="I/N", help="take every N-th run, from the I-th"
     )
     command.add_argument(
+        "--missing", action="store_true", help="only what is not recorded yet (always so)"
+    )
+    command.add_argument(
         "--ray", metavar="ADDRESS", nargs="?", const="local",
         help="one task per run on a Ray cluster (default: this machine; auto: the one there is)",
     )  # fmt: skip

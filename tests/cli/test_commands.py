@@ -248,7 +248,8 @@ def test_a_list_takes_commas_spaces_or_both(tmp_path, capsys):
 
 
 def test_a_share_of_a_study_counts_and_lists_its_own_runs(tmp_path, capsys):
-    command = ["study", "--cells", "B0,S-P1,M-P1", "--seeds", "0", "--subsets", "5", "--dry-run"]
+    command = ["study", "--cells", "B0,S-P1,M-P1", "--seeds", "0", "--subsets", "5", "--missing",
+               "--dry-run"]  # fmt: skip
     assert call(*command, "--preset", "tiny", "--shard", "1/2", folder=tmp_path) == 0
     assert capsys.readouterr().out.splitlines() == [
         "1 runs, 1 of them not recorded yet", "S-P1 K=5 seed 0",
