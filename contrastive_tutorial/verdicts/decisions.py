@@ -354,7 +354,11 @@ def _decide_part(
     reason = f"mean {center:+.4f}, {interval}, n = {len(values)}"
     if adjusted is not None:
         reason += f", Holm-adjusted p = {adjusted:.3g}"
-    reason += f"; {_expectation(part, outcome)}"
+    either = part.supported_if, part.contradicted_if
+    if outcome == UNDECIDED and any(holds(condition, values) for condition in either):
+        reason += "; the family's test finds no difference"
+    else:
+        reason += f"; {_expectation(part, outcome)}"
     remark = mixed(table[cell][seed] for cell in table for seed in seeds)
     reason += f"; {remark}" if remark else ""
     return PartVerdict(part.name, outcome, reason, values, seeds, center, interval, adjusted)

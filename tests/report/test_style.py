@@ -226,6 +226,7 @@ def test_panels_of_a_narrow_figure_stand_below_one_another_with_all_their_words(
 def test_nothing_of_a_narrow_figure_is_cut_off_or_lies_over_something_else():
     _, two = drawings(style.twice(fig := grid_figure(), "four panels"))
     drawn = {text.text for text in texts(two["ct-narrow"])}  # ticks outside the limits are not
+    fig.draw_without_rendering()  # places in the units of the screen, and not in those of the SVG
     width, height = fig.get_size_inches() * fig.dpi
     boxes = [
         (text.get_text(), text.get_window_extent())
