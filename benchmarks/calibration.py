@@ -27,6 +27,7 @@ from torch import nn
 
 from contrastive_tutorial import metrics
 from contrastive_tutorial.data import load_splits
+from contrastive_tutorial.records import git_commit
 from contrastive_tutorial.study import Experiment
 from contrastive_tutorial.train import (
     ENCODERS,
@@ -222,7 +223,7 @@ def _keep(path: Path, name: str, found: dict[str, Any], options: argparse.Namesp
     network, temperature, lr, optimizer = recipes[name]
     curve = found.pop("curve")
     row = {"candidate": name, "network": network, "temperature": temperature, "lr": lr,
-           "optimizer": optimizer, **found}  # fmt: skip
+           "optimizer": optimizer, **found, "commit": (git_commit() or "")[:10]}  # fmt: skip
     others = [r for r in content["rows"] if (r["candidate"], r["seed"]) != (name, found["seed"])]
     content["rows"] = [*others, row]
     content["curves"][f"{name}, seed {found['seed']}"] = curve
