@@ -559,3 +559,68 @@ def umap_transform_alone_or_together() -> Seen:
         "moved": int((np.linalg.norm(together - alone, axis=1) > 1).sum()),
         "width": float(np.ptp(model.embedding_[:150, 0])),
     }
+
+
+@row(
+    TABLE,
+    "SciPy's distance between two rows of bytes",
+    libraries="scipy",
+    expect="`euclidean(u, v)` is what `cdist` finds for the same two rows.",
+    happens="{alone:.0f} alone, {table:.0f} by `cdist`: differences of uint8 wrap at 256, so a "
+    "pixel of 10 is 246 away from one of 20, and 10 the other way round.",
+    cost="Neighbours of raw pixels, found pair by pair, are no neighbours.",
+    instead="Turn pixels into floats first, or use [[metrics.knn_accuracy]], which takes no bytes.",
+    holds=lambda seen: seen["alone"] > seen["table"] + 50,
+)
+def distances_of_bytes() -> Seen:
+    from scipy.spatial import distance
+
+    first, second = np.random.default_rng(0).integers(0, 256, (2, 10)).astype(np.uint8)
+    return {
+        "alone": float(distance.euclidean(first, second)),
+        "table": float(distance.cdist([first], [second])[0, 0]),
+    }
+
+
+@row(
+    TABLE,
+    "Accuracy in torchmetrics, by two names",
+    libraries="torchmetrics",
+    expect='`Accuracy(task="multiclass")` and `MulticlassAccuracy` are one number.',
+    happens="Always saying the first class scores {short:.2f} by the first name and {long:.2f} by "
+    "the second, on nine rows of it for one of another: one averages over rows, the other over "
+    "classes.",
+    cost="A probe on unequal classes gains or loses tens of points by the name that was imported.",
+    instead="Pass `average=`. [[metrics.linear_probe]] averages over rows.",
+    holds=lambda seen: seen["short"] > 0.85 and abs(seen["long"] - 0.5) < 1e-6,
+)
+def accuracy_by_two_names() -> Seen:
+    import torch
+    from torchmetrics import Accuracy
+    from torchmetrics.classification import MulticlassAccuracy
+
+    truth, said = torch.tensor([0] * 90 + [1] * 10), torch.zeros(100, dtype=torch.long)
+    return {
+        "short": float(Accuracy(task="multiclass", num_classes=2)(said, truth)),
+        "long": float(MulticlassAccuracy(num_classes=2)(said, truth)),
+    }
+
+
+@row(
+    TABLE,
+    "Fowlkes-Mallows score of a labelling with itself",
+    libraries="scikit-learn",
+    expect="1, as the adjusted Rand index and NMI have it.",
+    happens="{score:.0f} where each row is a cluster of its own; adjusted Rand index {rand:.0f}.",
+    cost="With many small clusters a perfect match scores as the worst.",
+    instead="[[metrics.nmi]], [[metrics.ari]] or [[metrics.cluster_accuracy]].",
+    holds=lambda seen: seen["score"] == 0 and seen["rand"] == 1,
+)
+def fowlkes_mallows_of_equal_labels() -> Seen:
+    from sklearn import metrics
+
+    alone = np.arange(6)
+    return {
+        "score": float(metrics.fowlkes_mallows_score(alone, alone)),
+        "rand": float(metrics.adjusted_rand_score(alone, alone)),
+    }

@@ -519,3 +519,30 @@ def hashes_of_equal_tensors() -> Seen:
         "tensors": len({joblib.hash(x) for x in pair}),
         "arrays": len({joblib.hash(x.numpy()) for x in pair}),
     }
+
+
+@row(
+    TABLE,
+    "LARS without weight decay",
+    libraries="timm",
+    expect="The step is scaled by the norm of the weight over that of its gradient, with a decay "
+    "of 0 as with one of 1e-9.",
+    happens="With 0 timm's `Lars` makes SGD's step, {plain:.4f}; with 1e-9 it makes {scaled:.4f}. "
+    "lightly's `LARS` does the same.",
+    cost="A learning rate that was chosen for LARS is used by SGD wherever decay is switched off, "
+    "as it is for norm layers and biases, or in an ablation of weight decay.",
+    instead="`always_adapt=True` in timm, a decay of 1e-9 in lightly. Leave norm layers and biases "
+    "out on purpose, and not by accident.",
+    holds=lambda seen: seen["plain"] > 30 * seen["scaled"],
+)
+def lars_without_weight_decay() -> Seen:
+    import torch
+    from timm.optim import Lars
+
+    def step(decay: float) -> float:
+        weight = torch.nn.Parameter(torch.full((4, 4), 2.0))
+        weight.grad = torch.full((4, 4), 0.1)
+        Lars([weight], lr=0.1, weight_decay=decay).step()
+        return 2 - float(weight.detach()[0, 0])
+
+    return {"plain": step(0.0), "scaled": step(1e-9)}

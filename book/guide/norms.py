@@ -550,3 +550,31 @@ def teacher_of_ema_pytorch() -> Seen:
         "before": before,
         "after": float(teacher.running_mean.mean()),
     }
+
+
+@row(
+    TABLE,
+    "A functional call with other weights (`torch.func.functional_call`)",
+    libraries="torch",
+    expect="It computes an output and leaves everything as it was.",
+    happens="A call with other parameters moves the model's own running mean, from 0 to {own:.2f}. "
+    "Given the buffers too, it writes into those tensors: they come back at {given:.2f}.",
+    cost="Trying weights (a line search, meta-learning, an ensemble) changes the statistics that "
+    "the model is evaluated with.",
+    instead="Hand in clones of the buffers, or call in `eval()`; measure statistics again with "
+    "[[norm.precise_bn]] before scoring.",
+    holds=lambda seen: seen["own"] > 0.4 and seen["given"] > 0.4 and seen["left"] == 0,
+)
+def functional_calls_of_batch_norm() -> Seen:
+    from torch.func import functional_call
+
+    images = torch.randn(64, 2) + 5
+    model, fresh = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    functional_call(model, {k: torch.zeros_like(p) for k, p in model.named_parameters()}, (images,))
+    state = {name: value.clone() for name, value in fresh.state_dict().items()}
+    functional_call(fresh, state, (images,))
+    return {
+        "own": float(model.running_mean.mean()),
+        "given": float(state["running_mean"].mean()),
+        "left": float(fresh.running_mean.mean()),
+    }
