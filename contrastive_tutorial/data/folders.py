@@ -51,6 +51,7 @@ _BESIDE = re.compile(r"[\W\d_]+|images?|imgs?|data|set", re.IGNORECASE)
 #: Tiny ImageNet says in this file which validation image has which class.
 _ANNOTATIONS = "val_annotations.txt"
 _SHOWN = 10  # of the images that cannot be used
+_DARK = 64  # of 255: a whole set below it was saved with other numbers than it holds
 _EXPECTED = "expected train/<class>/* and test/<class>/*, or <class>/*, or images alone"
 
 
@@ -180,6 +181,12 @@ def _stacked(decoded: list[np.ndarray], side: int, remarks: list[str]) -> np.nda
     shift = _excess_bits([pixels for pixels in decoded if pixels.ndim == 2], remarks)
     for row, pixels in enumerate(decoded):
         images[row] = pixels >> shift if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    if len(images) and (brightest := int(images.max())) < _DARK:
+        remarks.append(
+            f"no pixel of the whole set is brighter than {brightest} of 255: if these are 12-bit "
+            "numbers in colour files of 16 bits, or numbers from 0 to 1 saved as bytes, save them "
+            "again as 8-bit images that use the whole range"
+        )
     return images
 
 

@@ -295,6 +295,15 @@ def test_deep_images_are_scaled_by_one_rule_for_the_whole_set(
     assert any(f"{white:,}" in line for line in found.remarks) if white else not found.remarks
 
 
+@pytest.mark.parametrize(("white", "remarked"), [(1, True), (15, True), (63, True), (64, False)])
+def test_a_set_that_is_nearly_black_is_remarked(tmp_path: Path, white: int, remarked: bool) -> None:
+    """12-bit colours in files of 16 bits end at 15 of 255, fractions saved as bytes at 1."""
+    dark = images.encoded(Image.fromarray(np.full((32, 32, 3), white, np.uint8)))
+    black = images.encoded(Image.fromarray(np.zeros((32, 32, 3), np.uint8)))
+    found = _read(images.write(tmp_path / "pets.zip", [("a/1.png", dark), ("b/1.png", black)]))
+    assert any(f"{white} of 255" in line for line in found.remarks) == remarked
+
+
 def test_progress_counts_images_and_warnings_stay_as_they_were(tmp_path: Path) -> None:
     path, counted = images.write(tmp_path / "pets", images.files(4)), []
     before = list(warnings.filters)

@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 #: Report -> what makes it, to be repeated as it stands.
 COMMANDS = {
     "faults": "OMP_NUM_THREADS=1 python tests/faults/faults.py --moments 50",
-    "fuzz": "OMP_NUM_THREADS=1 python tests/faults/fuzz.py --cases 4000",
+    "fuzz": "OMP_NUM_THREADS=1 python tests/faults/fuzz.py --cases 10000",
     "atheris": "OMP_NUM_THREADS=1 python tests/faults/fuzz_atheris.py --seconds 60",
 }
 #: What an outcome of a report is called by.
