@@ -284,7 +284,7 @@ def test_accuracy_over_k_peaks_where_most_images_get_distorted_colours(cell):
 
 
 def test_small_costs_are_as_small_as_the_pages_say(found):
-    """Half a point and about one in chapter 9, a third of a point in chapter 10."""
+    """Half a point and about one in chapter 9, less than a point in chapter 10."""
     assert -0.0075 < found("S-P1", "W-bn", "knn10").mean < -0.0025
     assert -0.015 < found("M-split", "M-bn", "knn10").mean < -0.0075
     few = found("B0-few", "B0", "knn10")
