@@ -22,7 +22,9 @@ ATTACK = f'"><img src=x onerror={MARK}></td></script><script>{MARK}</script>'
 PAGES = sorted(
     path for path in (ROOT / "book").glob("*.md") if "find_results()" in path.read_text("utf-8")
 )
-_CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?::[^\n]*\n)*(.*?)^```", re.M | re.S)
+_CELL = re.compile(
+    r"^```\{code-cell\}[^\n]*\n(?:(?::[^\n]*\n)*|---\n.*?^---\n)(?!---$)(.*?)^```", re.M | re.S
+)
 _TRAINS = re.compile(r"Experiment\(|\.train\(|\bfit\(|backward\(")
 _WIDGET = re.compile(r'<script type="application/json">(.*?)</script>', re.S)
 
