@@ -104,7 +104,9 @@ def build(tmp_path_factory):
         with said.open("w") as warnings:
             src, out = str(root / "src"), str(root / "out")
             Sphinx(src, src, out, out, "html", warning=warnings, status=None).build()
-        return root / "out" / "index.html", said.read_text()
+        lines = said.read_text().splitlines()  # a second build in one process repeats itself
+        mine = [line for line in lines if "already registered" not in line]
+        return root / "out" / "index.html", "\n".join(mine)
 
     return run
 
