@@ -238,7 +238,7 @@ class Trial:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.folder.parent)
+        shutil.rmtree(self.folder.parent, ignore_errors=True)  # a killed one may still tidy up
 
     def verdict(self, clean: bool = True) -> str:
         """Empty if nothing was lost; ends with the study run again.
