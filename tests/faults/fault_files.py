@@ -272,9 +272,8 @@ def left_behind(plan: Plan) -> Outcome:
     def finished_checkpoint(folder: Path) -> None:
         """Killed after the record was written and before the checkpoint was removed."""
         shutil.copytree(plan.finished, folder, dirs_exist_ok=True)
-        put(f"{NAMES[1]}.checkpoint", (plan.begun / where / f"{NAMES[1]}.checkpoint").read_bytes())(
-            folder
-        )
+        written = (plan.begun / where / f"{NAMES[1]}.checkpoint").read_bytes()
+        put(f"{NAMES[1]}.checkpoint", written, 4e7)(folder)  # before the record
 
     # Locks and temporary files go by themselves; what somebody put there stays, and does no harm.
     gone: list[Damage] = [
