@@ -95,6 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return 0
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # a late import, too
+            print(
+                f"{PROGRAM}: {error.strerror}: close some, or allow more (ulimit -n)",
+                file=sys.stderr,
+            )
+            return 2
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
             raise
         _drop_output()

@@ -1,5 +1,6 @@
 """cli: every command works, and bad input is one line and exit status 2."""
 
+import errno
 import os
 import re
 import subprocess
@@ -272,6 +273,17 @@ def test_a_terminal_that_cannot_write_a_name_still_gets_its_line(encoding, tmp_p
     assert done.returncode == 2
     assert rb"\u56fe\u7247" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_too_many_open_files_are_one_line(monkeypatch, capsys):
+    def crowded(_options):
+        raise OSError(errno.EMFILE, "Too many open files", "late.py")
+
+    monkeypatch.setitem(commands._COMMANDS, "cells", crowded)
+    assert cli.main(["cells"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Too many open files" in line
+    assert "ulimit" in line
 
 
 def test_a_missing_extra_is_one_line(monkeypatch, capsys):
