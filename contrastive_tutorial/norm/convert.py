@@ -267,8 +267,9 @@ def convert_norm(
 ) -> nn.Module:
     """Replace every norm layer of ``model`` by ``kind``, in place, and return the model.
 
-    All of a model or nothing: a batch norm of another kind stops the conversion, as one that is
-    left goes on mixing the rows that the others separate. Layers converted before are converted
+    Converts ``nn.BatchNorm1d``, ``nn.BatchNorm2d`` and timm's ``BatchNormAct2d``, wherever they
+    are. All of a model or nothing: a batch norm of another kind stops the conversion, as one that
+    is left goes on mixing the rows that the others separate. Layers converted before are converted
     again: any kind leads back to any other. Kept: weight, bias, running statistics, eps, momentum,
     device, dtype, training mode; a missing bias becomes zeros that take no gradient. Going to K
     subsets copies them K times; coming back pools running statistics by the law of total variance
@@ -286,6 +287,7 @@ def convert_norm(
             random order ``"contiguous"`` is as random, and faster), ``"contiguous"`` for others.
         total_steps: for ``renorm`` alone, and needed there: the training forwards of the run (steps
             times forward passes a step), over which its bounds widen; 0 for full bounds at once.
+            A momentum of ``None`` becomes 0.1 there: the paper's rule has no cumulative average.
         views: views per image, which shuffled ``ghost`` groups keep together (1: single rows).
         partial: leave batch norms of other kinds as they are instead of raising.
         replaced: a dict that is filled with old layer -> new layer.
