@@ -96,12 +96,19 @@ def sign_flip_p(deltas: Sequence[float]) -> float:
     from scipy import stats
 
     _check(deltas, at_least=1)
-    if len(deltas) == 1:
-        return 1.0  # both signs are equally extreme; scipy wants two observations
+    sample = np.asarray(deltas, dtype=np.float64)
+    largest = np.abs(sample).max()
+    if len(sample) == 1 or largest == 0:
+        return 1.0  # all signs are equally extreme; scipy wants two observations
+
+    def center(values: np.ndarray, axis: int) -> np.ndarray:
+        # Rounded: sign patterns with the same mean must tie, also where that mean is zero.
+        return np.round(np.mean(values, axis), 12)
+
     # scipy flips the signs of a single sample under permutation_type="samples".
     result = stats.permutation_test(
-        (np.asarray(deltas, dtype=np.float64),), np.mean, permutation_type="samples",
-        vectorized=True, n_resamples=_EXACT_FLIPS, batch=2**14, alternative="two-sided",
+        (sample / largest,), center, permutation_type="samples", vectorized=True,
+        n_resamples=_EXACT_FLIPS, batch=2**14, alternative="two-sided",
         random_state=np.random.default_rng(0),
     )  # fmt: skip
     return float(result.pvalue)
@@ -126,20 +133,22 @@ def seeds_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's step-down adjusted p-values (statsmodels), by name.
+    """Holm's step-down adjusted p-values, by name.
+
+    Those of ``statsmodels``, whose function collects the garbage of the whole process at each call.
 
     Raises:
         InputError: for an empty family or p-values outside [0, 1].
     """
-    from statsmodels.stats.multitest import multipletests
-
     if not p_values:
         raise InputError("holm: expected at least one p-value, got none")
     for name, p in p_values.items():
         if not 0 <= p <= 1:
             raise InputError(f"holm: p of {name}: expected 0 to 1, got {p}")
-    adjusted = multipletests(list(p_values.values()), method="holm")[1]
-    return {name: float(p) for name, p in zip(p_values, adjusted, strict=True)}
+    raw = np.array(list(p_values.values()), dtype=np.float64)
+    order = raw.argsort()
+    adjusted = np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1)).clip(max=1)
+    return dict(zip(p_values, adjusted[order.argsort()].tolist(), strict=True))
 
 
 def _check(values: Sequence[float], at_least: int) -> None:
