@@ -123,9 +123,9 @@ def test_holm_by_hand():
     assert adjusted == pytest.approx({"d": 0.06, "a": 0.04, "c": 0.06, "b": 0.06})
 
 
-@given(st.lists(st.floats(0, 1) | st.sampled_from([0.0, 0.01, 1.0]), min_size=1, max_size=9))
-@settings(max_examples=30, deadline=None)
-def test_holm_is_that_of_statsmodels_to_the_bit(values):
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_holm_is_that_of_statsmodels_to_the_bit(count):
+    values = [0.0, 0.02, 0.02, 1.0, *np.random.default_rng(0).random(5)][-count:]
     adjusted = holm({str(place): p for place, p in enumerate(values)})
     assert list(adjusted.values()) == multipletests(values, method="holm")[1].tolist()
 
