@@ -4,7 +4,6 @@ Slow libraries stay outside: importing a module loads none of them.
 """
 
 import ast
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -81,42 +80,31 @@ def test_inside_a_room_there_are_elders(of):
         graph = {name: needs for name, needs in graph.items() if name not in elders}
 
 
-@pytest.fixture(scope="module")
-def loaded():
-    """Module -> which slow libraries importing it alone loads."""
-    code = (
-        "import importlib, json, os, sys\n"
-        "import torch, numpy\n"  # once, before the process splits
-        f"names, slow = {list(MODULES)!r}, {sorted(SLOW)!r}\n"
-        "for name in names:\n"
-        "    sys.stdout.flush()\n"
-        "    if os.fork() == 0:\n"
-        "        importlib.import_module('contrastive_tutorial.' + name)\n"
-        "        print(json.dumps([name, [s for s in slow if s in sys.modules]]), flush=True)\n"
-        "        os._exit(0)\n"
-        "    assert os.wait()[1] == 0, name\n"
+def in_a_process_of_its_own(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_any_module_loads_no_slow_library():
+    """All into one process: what all of them together do not load, none of them loads."""
+    in_a_process_of_its_own(
+        "import importlib, sys\n"
+        f"for name in {list(MODULES)!r}:\n"
+        "    importlib.import_module('contrastive_tutorial.' + name)\n"
+        f"    slow = {SLOW!r} & sys.modules.keys()\n"
+        "    assert not slow, (name, slow)"
     )
-    out = subprocess.check_output([sys.executable, "-c", code], text=True)
-    found = dict(map(json.loads, out.splitlines()))
-    assert sorted(found) == sorted(MODULES)
-    return found
-
-
-def test_importing_any_module_loads_no_slow_library(loaded):
-    assert {name: slow for name, slow in loaded.items() if slow} == {}
 
 
 def test_the_package_itself_and_the_command_line_do_not_even_load_torch():
-    for name in ("", ".cli", ".cli.doctor"):
-        code = (
-            f"import sys, contrastive_tutorial{name}\n"
-            "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
-        )
-        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, name
+    in_a_process_of_its_own(
+        "import sys, contrastive_tutorial, contrastive_tutorial.cli.doctor\n"
+        "assert not {'torch', 'numpy'} & sys.modules.keys()"
+    )
 
 
 def test_a_room_is_there_when_it_is_named():
-    code = (
+    in_a_process_of_its_own(
         "import sys, contrastive_tutorial as ct\n"
         "assert ct.losses.nt_xent and 'losses' in dir(ct)\n"
         "loaded = [m for m in sys.modules if m.startswith('contrastive_tutorial.')]\n"
@@ -125,7 +113,6 @@ def test_a_room_is_there_when_it_is_named():
         "except AttributeError as error:\n    assert 'nothing' in str(error)\n"
         "else:\n    sys.exit(1)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_every_room_says_what_it_is_for():
