@@ -112,13 +112,18 @@ def draw_vectors(ax: Axes, values: dict[str, Any], numbers: Numbers) -> None:
 def triplet(to_positive: float, to_negative: float, turn: float, margin: float) -> Numbers:
     import torch
 
+    for edge in (to_positive, to_positive + margin):
+        if math.isclose(to_negative, edge, abs_tol=1e-9):  # 0.3 is 0.1 + 0.2 to a reader
+            to_negative = edge
+    kind = losses.triplet_kind(to_positive, to_negative, margin)
     place = torch.stack([_turned(0, 0.0), _turned(0, to_positive), _turned(turn, to_negative)])
     points = place.requires_grad_()
     loss = losses.triplet_loss(points[:1], points[1:2], points[2:], margin)
+    loss = loss * (kind != losses.TripletKind.EASY)  # a turned length may be off by a rounding
     (gradient,) = torch.autograd.grad(loss, points)
     return {
         "loss": float(loss.detach()),
-        "kind": int(losses.triplet_kind(to_positive, to_negative, margin)),
+        "kind": int(kind),
         "points": points.tolist(),
         "moves": (-gradient).tolist(),
     }
@@ -164,10 +169,12 @@ def draw_weights(ax: Axes, values: dict[str, Any], numbers: Numbers) -> None:
     ax.legend()
 
 
-def floor(groups: int, angle: float, temperature: float) -> Numbers:
+def floor(groups: int, apart: float, temperature: float) -> Numbers:
+    """Codes stand ``apart`` percent of the widest angle that K vectors can have from each other."""
     simplex = -1 / (groups - 1)
     widest = math.degrees(math.acos(simplex))
-    between = math.cos(math.radians(angle)) if angle < widest else simplex
+    angle = apart / 100 * widest
+    between = math.cos(math.radians(angle)) if apart < 100 else simplex
     one = functools.partial(losses.nt_xent_floor, 500, groups, temperature)
     return {
         "loss": one(between) if angle > 0 else losses.nt_xent_floor(500),
@@ -175,21 +182,52 @@ def floor(groups: int, angle: float, temperature: float) -> Numbers:
         "orthogonal": one(0.0),
         "floor": one(simplex),
         "widest": widest,
+        "angle": angle,
     }
 
 
 def draw_floor(ax: Axes, values: dict[str, Any], numbers: Numbers) -> None:
     import numpy as np
 
-    angles = np.linspace(0, numbers["widest"], 60)
-    rest = values["groups"], values["temperature"]
-    ax.plot(angles, [floor(rest[0], angle, rest[1])["loss"] for angle in angles])
+    codes = [floor(values["groups"], share, values["temperature"]) for share in np.linspace(0, 100)]
+    ax.plot([code["angle"] for code in codes], [code["loss"] for code in codes])
     ax.plot(numbers["widest"], numbers["floor"], "s", label="floor")
     ax.set(xlabel="angle between codes (degrees)", ylabel="NT-Xent (nats)", ylim=(0, 8))
     ax.legend()
 
 
-# -- what a layer remembers, and what chance can do -----------------------------------------------
+# -- how noisy a mean is, what a layer remembers, and what chance can do --------------------------
+
+
+def noise(batch: float, parts: int, shift: float) -> Numbers:
+    """How far a mean is from the true mean of one of K equal parts of a batch, root mean square.
+
+    In units of the standard deviation of one image within its part. The true means of the parts
+    lie ``shift`` from their common one, root mean square; one part has no such distance.
+    """
+    images = math.floor(batch + 0.5)
+    whole = math.sqrt(1 / images)
+    return {
+        "images": images,
+        "each": images / parts,
+        "own": math.sqrt(parts / images),
+        "whole": whole,
+        "miss": math.hypot(whole, shift if parts > 1 else 0.0),
+        "even": math.sqrt((parts - 1) / images),
+    }
+
+
+def draw_noise(ax: Axes, values: dict[str, Any], numbers: Numbers) -> None:
+    import numpy as np
+
+    sizes = np.geomspace(10, 1000, 100)
+    both = [noise(float(size), values["parts"], values["shift"]) for size in sizes]
+    ax.loglog(sizes, [each["own"] for each in both], "--", label="a part's own mean")
+    ax.loglog(sizes, [each["miss"] for each in both], label="one mean for all")
+    ax.set(
+        xlabel="images in the batch N", ylabel="distance (σ)", title="from the true mean of a part"
+    )
+    ax.legend()
 
 
 def memory(fresh: float, steps: float, batch: float) -> Numbers:

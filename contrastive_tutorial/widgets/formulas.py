@@ -135,15 +135,30 @@ KINDS: dict[str, Kind] = {
             Control(
                 "groups", "groups K", 10, 0, step=1, digits=0, among=(2, 4, 5, 10, 20, 50, 100)
             ),
-            Control("angle", "angle between codes", 90.0, 0, 180, 0.5, 1),
+            Control("apart", "apart, % of the widest", 90.0, 0, 100, 0.5, 1),
             Control("temperature", "temperature τ", 0.5, -1.3, 0.3, 0.01, 3, log=True),
         ),
         computed.floor,
         lambda n: (
-            f"{n['loss']:.3f} nats at this angle, never below {n['floor']:.3f}, and "
+            f"{n['loss']:.3f} nats at {n['angle']:.1f} degrees, never below {n['floor']:.3f}, and "
             f"{n['same']:.3f} with one code for all"
         ),
         computed.draw_floor,
+    ),
+    "noise": Kind(
+        "How noisy a mean is",
+        "noise",
+        (
+            Control("batch", "images in the batch N", 100, 1, 3, 0.01, 0, log=True),
+            Control("parts", "parts K", 5, 0, step=1, digits=0, among=(1, 2, 4, 5, 10)),
+            Control("shift", "distance between parts (σ)", 0.3, 0, 1, 0.01),
+        ),
+        computed.noise,
+        lambda n: (
+            f"one mean of {n['images']} images is off by {n['miss']:.3f} sigma, a mean of "
+            f"{n['each']:g} of one part by {n['own']:.3f}"
+        ),
+        computed.draw_noise,
     ),
     "memory": Kind(
         "What running statistics remember",

@@ -22,7 +22,7 @@ class Formula(fragment.Piece):
 
     Args:
         kind: ``"normals"``, ``"sweep"``, ``"vectors"``, ``"triplet"``, ``"weights"``,
-            ``"floor"``, ``"memory"``, ``"flips"`` or ``"sheet"``.
+            ``"floor"``, ``"noise"``, ``"memory"``, ``"flips"`` or ``"sheet"``.
         start: where controls stand at first, by name; the others stand at their own default.
 
     Attributes:

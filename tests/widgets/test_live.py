@@ -14,7 +14,7 @@ import torch
 from headless import needs_chromium, opened
 
 import contrastive_tutorial
-from contrastive_tutorial import losses
+from contrastive_tutorial import losses, norm
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.widgets import Formula, fragment
 from contrastive_tutorial.widgets.formulas import KINDS
@@ -43,20 +43,23 @@ def corners_and_random(kind, count=60):
     return cases
 
 
-@needs_node
-@pytest.mark.parametrize("name", KINDS)
-def test_the_page_computes_what_the_package_computes(name):
-    kind = KINDS[name]
-    cases = corners_and_random(kind)
-    job = {"file": str(STATIC / "live" / f"{kind.file}.js"), "core": str(STATIC / "live.js"),
+def in_the_page(name, cases):
+    """Each case with what the page computes for it."""
+    job = {"file": str(STATIC / "live" / f"{KINDS[name].file}.js"), "core": str(STATIC / "live.js"),
            "kind": name, "cases": cases}  # fmt: skip
     script = Path(__file__).with_name("live_numbers.js")
     done = subprocess.run(
         ["node", script], input=json.dumps(job), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    for case, found in zip(cases, json.loads(done.stdout), strict=True):
-        expected = kind.numbers(**case)
+    return zip(cases, json.loads(done.stdout), strict=True)
+
+
+@needs_node
+@pytest.mark.parametrize("name", KINDS)
+def test_the_page_computes_what_the_package_computes(name):
+    for case, found in in_the_page(name, corners_and_random(KINDS[name])):
+        expected = KINDS[name].numbers(**case)
         assert found.keys() == expected.keys()
         for key, value in expected.items():
             np.testing.assert_allclose(
@@ -89,10 +92,60 @@ def test_the_share_of_a_negative_is_its_share_of_the_gradient():
     np.testing.assert_allclose(pushed / pushed.sum(), numbers["soft"], rtol=1e-9)
 
 
-def test_no_code_is_below_the_floor():
-    for angle in (0.0, 30.0, 90.0, 120.0, 180.0):
-        numbers = Formula("floor", groups=5, angle=angle).numbers
-        assert numbers["floor"] <= numbers["loss"] <= numbers["same"]
+@needs_node
+def test_codes_go_from_one_point_to_the_simplex_and_no_farther():
+    cases = [
+        {"groups": groups, "apart": apart, "temperature": 0.5}
+        for groups in KINDS["floor"].controls[0].among
+        for apart in (0.0, 30.0, 90.0, 100.0)
+    ]
+    for case, page in in_the_page("floor", cases):
+        for numbers in (Formula("floor", **case).numbers, page):
+            low, high = numbers["floor"] - 1e-12, numbers["same"] + 1e-12
+            assert low <= numbers["loss"] <= high
+            cosine = math.cos(math.radians(numbers["angle"]))
+            assert cosine >= -1 / (case["groups"] - 1) - 1e-12
+            if case["apart"] in (0, 100):
+                edge = numbers["floor" if case["apart"] else "same"]
+                assert numbers["loss"] == pytest.approx(edge, abs=1e-12)
+
+
+@needs_node
+def test_a_triplet_on_the_edge_is_easy_and_a_tie_is_hard():
+    """Whatever a sum of decimals is in binary: the loss shows 0.000 and no arrow is drawn."""
+    edges = [(p, round(p + m, 2), m, 0) for p in (0.1, 0.33, 0.6) for m in (0.02, 0.2, 0.3)]
+    ties = [(p, 0.05 + round((p - 0.05) / 0.01) * 0.01, 0.3, 2) for p in (0.3, 0.6, 0.7)]
+    assert any(far != near for near, far, *_ in ties)  # not to a computer
+    assert any(far < near + margin for near, far, margin, _ in edges)
+    cases = [
+        {"to_positive": near, "to_negative": far, "turn": 126.0, "margin": margin}
+        for near, far, margin, _ in edges + ties
+    ]
+    for (*_, kind), (case, page) in zip(edges + ties, in_the_page("triplet", cases), strict=True):
+        for numbers in (Formula("triplet", **case).numbers, page):
+            assert numbers["kind"] == kind
+            assert (numbers["loss"] == 0) == (kind == 0)
+            assert bool(np.any(numbers["moves"])) == (kind != 0)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.4])
+def test_the_noise_of_a_mean_is_that_of_the_layers(shift):
+    """Means that our norms take of many random batches, against the true mean of a part."""
+    batch, parts, draws = 20, 4, 20_000
+    numbers = Formula("noise", batch=batch, parts=parts, shift=shift).numbers
+    truth = torch.linspace(-1, 1, parts, dtype=torch.float64)
+    truth *= shift / truth.square().mean().sqrt()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(batch, draws, generator=generator, dtype=torch.float64)
+    x += truth.repeat_interleave(batch // parts)[:, None]
+    layers = {
+        "own": norm.SplitBatchNorm1d(draws, parts, momentum=1.0),  # it keeps the last mean alone
+        "miss": torch.nn.BatchNorm1d(draws, momentum=1.0),
+    }
+    for name, layer in layers.items():
+        layer.double().train()(x)
+        off = layer.running_mean.expand(parts, -1) - truth[:, None]
+        assert float(off.square().mean().sqrt()) == pytest.approx(numbers[name], rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +223,34 @@ def test_pictures_answer_keys_and_pointer(name, theme, tmp_path):
             assert picture.inner_html() != before
             assert "NaN" not in picture.inner_html()
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+_READ = """() => {
+  const root = [...document.querySelectorAll("*")].find((node) => node.shadowRoot).shadowRoot;
+  const frame = root.querySelector(".stage > svg").getBoundingClientRect();
+  return [...root.querySelectorAll(".stage > svg text")].map((node) => {
+    const box = node.getBoundingClientRect();
+    return [node.textContent, box.left - frame.left, frame.right - box.right,
+      box.top - frame.top, frame.bottom - box.bottom];
+  });
+}"""
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", KINDS)
+def test_at_the_ends_of_every_slider_words_make_sense_and_are_in_sight(name, width, tmp_path):
+    view = {"width": width, "height": 800}
+    with opened(Formula(name).save_html(tmp_path / "f.html"), viewport=view) as tab:
+        sliders = tab.locator(".player input[type=range]")
+        places = [(i, key) for i in range(sliders.count()) for key in ("Home", "End")]
+        for i, key in [*places, *((i, "Home") for i in range(sliders.count()))]:
+            sliders.nth(i).press(key)  # each end beside the others' last end, then all at theirs
+            tab.wait_for_timeout(50)
+            for words, *gaps in tab.evaluate(_READ):
+                assert not re.search(r"NaN|Infinity|undefined|-0\.0+(?!\d)", words), words
+                assert min(gaps) > -1, (words, gaps, key, i)
 
 
 @pytest.mark.browser

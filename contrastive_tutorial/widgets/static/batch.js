@@ -90,7 +90,7 @@ function draw(tag, attributes, ...children) {
 const MAPS = ["red", "green", "blue", "grey"];
 const MOST = 8;
 const level = (v) => Math.round(255 * Math.min(1, Math.max(0, v)));
-const signed = (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2);
+const signed = (v) => (v <= -0.005 ? "−" : "+") + Math.abs(v).toFixed(2); // zero is not negative
 
 function render({ model, el }) {
   const { patterns, tints, title } = model.get("content");

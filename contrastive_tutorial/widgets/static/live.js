@@ -142,7 +142,8 @@ function render({ model, el }) {
       if (typeof value === "boolean") values[c.name] = value;
       else if (Number.isFinite(value)) { // a pointer may be anywhere
         const whole = c.min + Math.round((value - c.min) / c.step) * c.step;
-        values[c.name] = Math.min(c.max, Math.max(c.min, whole));
+        // The decimal that is shown, not a sum of steps beside it.
+        values[c.name] = Number(Math.min(c.max, Math.max(c.min, whole)).toFixed(9));
       } else continue;
       show[c.name]();
     }

@@ -8,13 +8,15 @@ function flipped(deltas) {
   return sums.map((s) => s / deltas.length);
 }
 
+const asFar = (mean, seen) => Math.abs(mean) >= Math.abs(seen) - 1e-12;
+
 const kinds = {
   flips: {
     numbers({ seeds, mean, spread }) {
       const used = places.slice(0, seeds), centre = sum(used) / seeds;
       const deltas = used.map((at) => mean + spread * (at - centre));
       const means = flipped(deltas), seen = means[0];
-      const far = means.filter((m) => Math.abs(m) >= Math.abs(seen) - 1e-12).length;
+      const far = means.filter((m) => asFar(m, seen)).length;
       const p = seeds === 1 ? 1 : far / means.length;
       return { deltas, mean: sum(deltas) / seeds, p, of_four: Math.min(1, 4 * p),
         least: 2 ** (1 - seeds) };
@@ -27,16 +29,20 @@ const kinds = {
       top.curve([[0, -1], [0, 1]], FG, "2 3", 1.5);
       n.deltas.forEach((d, i) => top.dot(d, 0.5 - i % 3 * 0.5, Q));
       top.curve([[n.mean, -1], [n.mean, 1]], Q, "", 2);
-      const means = flipped(n.deltas), bins = new Array(80).fill(0);
-      for (const m of means) bins[Math.min(79, Math.max(0, Math.floor((m + 4) * 10)))] += 1;
-      const most = Math.max(...bins);
+      const means = flipped(n.deltas), bins = Array.from({ length: 80 }, () => [0, 0]);
+      for (const m of means) {
+        bins[Math.min(79, Math.max(0, Math.floor((m + 4) * 10)))][asFar(m, means[0]) ? 1 : 0] += 1;
+      }
+      const most = Math.max(...bins.map(sum));
       const low = to.axes({ top: 138, width: w, height: 130, x, y: [0, 1.1], ticks,
         label: "mean of the differences with flipped signs",
-        title: `${means.length} sign patterns: p = ${n.p.toFixed(4)}, ${verdict(n.p)}` });
-      bins.forEach((count, i) => {
-        const at = i / 10 - 4, outside = Math.abs(at + 0.05) >= Math.abs(n.mean) - 0.05;
-        if (count) low.area([[at, 0], [at, count / most], [at + 0.1, count / most], [at + 0.1, 0]],
-          outside ? Q : P, 0.9);
+        title: `${means.length} patterns: p = ${n.p.toFixed(4)}, ${verdict(n.p)}` });
+      bins.forEach(([nearer, far], i) => { // one on top of the other: a bar may hold both
+        const at = i / 10 - 4;
+        for (const [from, count, colour] of [[0, nearer, P], [nearer, far, Q]]) {
+          const [y, z] = [from / most, (from + count) / most];
+          if (count) low.area([[at, y], [at, z], [at + 0.1, z], [at + 0.1, y]], colour, 0.9);
+        }
       });
       for (const side of [-1, 1]) low.curve([[side * n.mean, 0], [side * n.mean, 2]], Q, "5 4", 1.5);
       to.text(44, 322, `as one of four (Holm): p = ${n.of_four.toFixed(4)}, `

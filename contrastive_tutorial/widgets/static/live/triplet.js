@@ -4,10 +4,10 @@ const kinds = {
   triplet: {
     numbers({ to_positive, to_negative, turn, margin }) {
       const n = [Math.cos, Math.sin].map((f) => f(turn * Math.PI / 180));
-      const loss = Math.max(0, to_positive - to_negative + margin);
-      const kind = to_negative < to_positive ? 2 : loss > 0 ? 1 : 0;
-      const on = loss > 0 ? 1 : 0;
-      return { loss, kind, points: [[0, 0], [to_positive, 0], n.map((c) => c * to_negative)],
+      const gap = to_positive - to_negative + margin;
+      const on = gap > 1e-9 ? 1 : 0; // decimals that only a rounding parts are equal
+      const kind = to_negative < to_positive + 1e-9 ? 2 : on;
+      return { loss: on * gap, kind, points: [[0, 0], [to_positive, 0], n.map((c) => c * to_negative)],
         moves: [[on * (1 - n[0]), -on * n[1]], [-on, 0], n.map((c) => on * c)] };
     },
     draw(to, width, v, n) {
@@ -18,12 +18,13 @@ const kinds = {
       plot.circle(0, 0, v.to_positive, Q, 0.15);
       n.points.forEach(([x, y], i) => {
         plot.dot(x, y, [P, GOOD, Q][i], i === 1 ? "rect" : "circle");
-        plot.say(x, y, ["anchor", "positive", "negative"][i], { dx: 8, dy: i ? -8 : 16 });
+        plot.say(x, y, ["anchor", "positive", "negative"][i], { dx: x > 1 ? -8 : 8, dy: i ? -8 : 16,
+          "text-anchor": x > 1 ? "end" : "start" });
         if (n.loss > 0) plot.arrow(x, y, ...n.moves[i].map((c) => 0.35 * c), FG);
       });
       plot.say(-1.75, 1.25, "outside the ring: easy");
-      plot.say(0, -v.to_positive + 0.1, "hard", { "text-anchor": "middle" });
-      if (v.margin > 0.14) plot.say(0, -v.to_positive - v.margin + 0.05, "semi-hard",
+      if (v.to_positive > 0.25) plot.say(0, -v.to_positive + 0.1, "hard", { "text-anchor": "middle" });
+      if (v.margin > 0.14) plot.say(0, Math.max(-1.4, -v.to_positive - v.margin + 0.05), "semi-hard",
         { "text-anchor": "middle" });
       const length = (px, py) => Math.hypot(...plot.inverse(px, py));
       return { height: size * 0.8 + 34, marks: [

@@ -27,7 +27,7 @@ const kinds = {
       const rows = [["to a:", "p", "q"], ["dot product", ...n.dots], ["cosine", ...n.cosines],
         ["sq. distance", ...n.squares], ["2 − 2 a·x", ...n.dots.map((d) => 2 - 2 * d)]];
       rows.forEach((row, i) => row.forEach((cell, j) => {
-        const won = j && wins[i] && wins[i][j - 1] > wins[i][2 - j];
+        const won = j && wins[i] && wins[i][j - 1] > wins[i][2 - j] + 1e-9;
         to.text([10, 130, 200][j], top + 19 * i, typeof cell === "number" ? two(cell)
           + (won ? " ✓" : "") : cell, { style: `font-weight:${won ? 700 : 400}` });
       }));
