@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Photometric policies shift the moments of the channels; the others move pixels or none.
 PHOTOMETRIC = (2, 3, 4, 5, 6, 7)
+#: Part of a run from which the registered rules look at contrasts along training.
+_LATE = 0.3
 
 
 def forest(measured: Sequence[Measured], name: str, narrow: bool = False) -> Figure:
@@ -139,21 +141,19 @@ def differences_along(
     return found
 
 
-def along_training(
-    records: Sequence[Record], baseline: str, metric_name: str = "knn10", late: float = 0.3
-) -> Figure:
-    """Contrasts over training: every cell minus ``baseline``, seeds thin, their mean thick.
+def along_training(records: Sequence[Record], baseline: str) -> Figure:
+    """kNN over training: every cell minus ``baseline``, seeds thin, their mean thick; a line where
+    the registered rules begin to look.
 
     Args:
-        records, baseline, metric_name: as in :func:`differences_along`.
-        late: part of the run from which a registered rule looks at them, marked by a line.
+        records, baseline: as in :func:`differences_along`.
 
     Raises:
         InputError, NotRecordedError: as :func:`differences_along`, and if there is no pair.
     """
     import matplotlib.pyplot as plt
 
-    found = differences_along(records, baseline, metric_name)
+    found = differences_along(records, baseline)
     if not found:
         raise NotRecordedError(f"along_training: nothing is recorded along {baseline} and another")
     fig, ax = plt.subplots(figsize=(6.4, 4.2))
@@ -166,12 +166,12 @@ def along_training(
         means = [Summary.of(curve[step] for curve in seeds.values()).mean for step in steps]
         ax.plot(steps, means, color=colour, marker=marker, ms=4.5, label=f"{cell} ({len(seeds)})")
     ax.axhline(0, color=INK, lw=1)
-    ax.axvline(late * steps[-1], color=INK, lw=0.8, ls=":")
+    ax.axvline(_LATE * steps[-1], color=INK, lw=0.8, ls=":")
     ax.set_xscale("function", functions=(_root, _square))  # measured at squares: even distances
     ax.set_xticks(steps)
     ax.set(
-        xlabel=f"step (dotted: {late:.0%} of the run)",
-        ylabel=f"{metric(metric_name).short}, minus {baseline}",
+        xlabel=f"step (dotted: {_LATE:.0%} of the run)",
+        ylabel=f"{metric('knn10').short}, minus {baseline}",
     )
     n = seeds_of(map(len, found.values()))
     several = " (thin: seeds, thick: mean)" if max(map(len, found.values())) > 1 else ""

@@ -17,6 +17,7 @@ from contrastive_tutorial.records import Record, as_markdown, markdown_table, re
 from contrastive_tutorial.report import figures, norm_figures, study_figures, tables
 from contrastive_tutorial.study import CELLS, NORM_PRESET, THREE
 from contrastive_tutorial.verdicts import (
+    EFFECTS,
     STUDIES,
     decide,
     effects_of,
@@ -78,20 +79,14 @@ def shown_k(records: Sequence[Record]) -> int:
     return REGISTERED_K if REGISTERED_K in counts else max(counts, key=lambda k: (counts[k], k))
 
 
-def all_figures(
-    records: Sequence[Record],
-    num_subsets: int | None = None,
-    left_out: dict[str, str] | None = None,
-) -> dict[str, Figure]:
+def all_figures(records: Sequence[Record], left_out: dict[str, str]) -> dict[str, Figure]:
     """The figures that these records allow, by name.
 
     Args:
-        records: of one data set and preset.
-        num_subsets: K, where a figure shows one; by default :func:`shown_k` of the records.
+        records: of one data set and preset; where a figure shows one K, it is :func:`shown_k`.
         left_out: filled with the name of each figure they do not allow, and why.
     """
-    if num_subsets is None:
-        num_subsets = shown_k(records)
+    num_subsets = shown_k(records)
     at_k = [r for r in records if r.num_subsets == num_subsets]
     three = [r for r in records if r.cell in THREE]
     references = [r for r in at_k if r.cell in ("raw-pixels", "pca", "untrained") and r.seed == 0]
@@ -109,13 +104,9 @@ def all_figures(
                 *study_figures.policy_shifts(at_k), figures.one_setting(at_k)
             ),
         }
-        presets = {r.preset for r in records}
-        studies = studies_of(presets.pop()) if len(presets) == 1 else ["hypotheses"]
-        for study, metric in itertools.product(studies, HEADLINE):
-            if study == "hypotheses":
-                wanted[f"effects-{metric}"] = partial(_effects, at_k, metric)
-            else:
-                wanted[f"{study}-{metric}"] = partial(_effects, at_k, metric, study)
+        for study, metric in itertools.product(studies_of(records[0].preset), HEADLINE):
+            name = "effects" if study == "hypotheses" else study
+            wanted[f"{name}-{metric}"] = partial(_effects, at_k, metric, study)
         for cell in sorted({r.cell for r in at_k if len(r.evaluations) > 3}):
             chosen = [r for r in at_k if r.cell == cell]
             wanted[f"statistics-{cell}"] = partial(study_figures.statistics_dots, chosen)
@@ -129,18 +120,13 @@ def all_figures(
         try:
             drawn[name] = draw()
         except InputError as error:  # what it shows is not recorded
-            if left_out is not None:
-                left_out[name] = str(error)
+            left_out[name] = str(error)
     return drawn
 
 
-def _effects(records: Sequence[Record], metric: str, study: str | None = None) -> Figure:
-    found = (
-        measure(records, metric, effects_of(load_hypotheses(study)))
-        if study
-        else measure(records, metric)
-    )
-    return study_figures.forest(found, metric)
+def _effects(records: Sequence[Record], metric: str, study: str) -> Figure:
+    effects = EFFECTS if study == "hypotheses" else effects_of(load_hypotheses(study))
+    return study_figures.forest(measure(records, metric, effects), metric)
 
 
 def _embedding(record: Record, colour: str) -> Figure:
@@ -191,7 +177,7 @@ def write_report(records: Sequence[Record], folder: str | Path) -> list[Path]:
         left_out: dict[str, str] = {}
         with plt.rc_context({"svg.hashsalt": name, "figure.max_open_warning": 0}):
             style.use()  # with the salt, equal figures are equal files
-            for title, figure in all_figures(chosen, left_out=left_out).items():
+            for title, figure in all_figures(chosen, left_out).items():
                 picture = io.BytesIO()
                 figure.savefig(picture, format="svg", metadata={"Date": None}, facecolor="white")
                 plt.close(figure)

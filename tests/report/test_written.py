@@ -10,7 +10,8 @@ from recorded import make
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records, result_table
-from contrastive_tutorial.report.written import all_figures, shown_k, write_report
+from contrastive_tutorial.report import figures, study_figures, written
+from contrastive_tutorial.report.written import shown_k, write_report
 
 
 def records(cells=("B0", "S-P1", "untrained")):
@@ -23,9 +24,19 @@ def records(cells=("B0", "S-P1", "untrained")):
     ]  # fmt: skip
 
 
+@pytest.fixture
+def blank(monkeypatch):
+    """All drawings but the first empty: most tests ask what a report says, and drawing is slow."""
+    for module, name in (
+        (figures, "loss_curves"), (figures, "metric_by_subsets"), (study_figures, "forest")
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, lambda *_: plt.figure(figsize=(1, 1)))
+
+
+@pytest.mark.usefixtures("blank")
 def test_a_report_holds_table_verdicts_and_figures(tmp_path):
-    written = write_report(records(), tmp_path / "new")
-    names = {path.name for path in written}
+    paths = write_report(records(), tmp_path / "new")
+    names = {path.name for path in paths}
     assert {"shapes-cpu.md", "shapes-cpu-metrics.svg", "shapes-cpu-effects-knn10.svg"} <= names
     text = (tmp_path / "new" / "shapes-cpu.md").read_text()
     assert "| B0 | 10 | 2 | running | 0.205" in text
@@ -34,16 +45,15 @@ def test_a_report_holds_table_verdicts_and_figures(tmp_path):
     assert "**HA1 " in text
     assert "undecided" in text
     assert all(f"](<{name}>)" in text for name in names if name.endswith(".svg"))
-    before = {path: path.read_bytes() for path in written}
+    before = {path: path.read_bytes() for path in paths}
     write_report(records(), tmp_path / "new")
-    assert {path: path.read_bytes() for path in written} == before
+    assert {path: path.read_bytes() for path in paths} == before
 
 
 def test_a_figure_that_is_no_longer_drawn_does_not_stay(tmp_path, monkeypatch):
     drawn = ["metrics", "leak"]
     monkeypatch.setattr(
-        "contrastive_tutorial.report.written.all_figures",
-        lambda records, left_out: {name: plt.figure(figsize=(1, 1)) for name in drawn},
+        written, "all_figures", lambda *_: {name: plt.figure(figsize=(1, 1)) for name in drawn}
     )
     before = set(write_report(records(("B0",)), tmp_path))
     own = tmp_path / "shapes-cpu-mine.svg"
@@ -54,14 +64,10 @@ def test_a_figure_that_is_no_longer_drawn_does_not_stay(tmp_path, monkeypatch):
     assert set(tmp_path.iterdir()) == after | {own}
 
 
-def test_figures_that_records_do_not_allow_are_left_out():
-    assert "effects-knn10" not in all_figures(records(("B0",)))
-
-
+@pytest.mark.usefixtures("blank")
 def test_records_of_another_k_are_shown_and_what_is_missing_is_said(tmp_path):
     found = [dataclasses.replace(r, num_subsets=5) for r in records()]
-    written = write_report(found, tmp_path)
-    assert "shapes-cpu-metrics.svg" in {path.name for path in written}
+    assert tmp_path / "shapes-cpu-metrics.svg" in write_report(found, tmp_path)
     text = (tmp_path / "shapes-cpu.md").read_text()
     assert "## Figures (K = 5" in text
     assert "- leak: " in text.split("Not drawn")[1]
@@ -71,6 +77,7 @@ def test_records_of_another_k_are_shown_and_what_is_missing_is_said(tmp_path):
         shown_k([])
 
 
+@pytest.mark.usefixtures("blank")
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError):
@@ -81,29 +88,23 @@ RESULTS = Path(__file__).resolve().parents[2] / "results"
 ATTACK = "<img src=x onerror=alert(1)> [a](javascript:alert(2)) `|` $x$ ![b](c)"
 
 
-@pytest.fixture(scope="module")
-def shipped(tmp_path_factory):
-    """The report of the repository's own records: its folder, and what was written."""
-    folder = tmp_path_factory.mktemp("report")
-    return folder, write_report(load_records(RESULTS), folder)
-
-
-def test_the_repositorys_own_records_make_a_whole_report(shipped):
-    folder, written = shipped
-    studies = {(r.data, r.preset) for r in load_records(RESULTS)}
-    for data, preset in studies:
-        text = (folder / f"{data}-{preset}.md").read_text()
+def test_the_repositorys_own_records_make_a_whole_report(tmp_path):
+    records = load_records(RESULTS)
+    paths = write_report(records, tmp_path)
+    for data, preset in {(r.data, r.preset) for r in records}:
+        text = (tmp_path / f"{data}-{preset}.md").read_text()
         assert "Not drawn" not in text or preset != "norm", text
-        figures = re.findall(r"\]\(<(.*?)>\)", text)
-        assert figures
-        assert {folder / name for name in figures} <= set(written)
-    assert folder / "cifar10-jpeg75-norm-norms.svg" in written
-    assert folder / "cifar10-jpeg75-cpu-leak.svg" in written
-    text = (folder / "cifar10-jpeg75-cpu.md").read_text()
+        shown = re.findall(r"\]\(<(.*?)>\)", text)
+        assert shown
+        assert {tmp_path / name for name in shown} <= set(paths)
+    for figure in ("norm-norms", "cpu-leak"):
+        assert tmp_path / f"cifar10-jpeg75-{figure}.svg" in paths
+    text = (tmp_path / "cifar10-jpeg75-cpu.md").read_text()
     assert text.count("## Verdicts") == 2
     assert "- **A1 The article's ordering**: contradicted" in text
 
 
+@pytest.mark.usefixtures("blank")
 def test_records_that_lack_a_metric_leave_out_the_figures_that_need_it(tmp_path):
     found = records()
     for record in found:
@@ -114,7 +115,8 @@ def test_records_that_lack_a_metric_leave_out_the_figures_that_need_it(tmp_path)
     assert "shapes-cpu-effects-knn10.svg" in text
 
 
-def test_text_of_a_record_stays_text(tmp_path):
+def test_text_of_a_record_stays_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(written, "HEADLINE", ("cluster_accuracy", "knn10"))
     found = [
         dataclasses.replace(
             r, data="$x_{$ (1)", preset="[a](b)", device=ATTACK, git_commit=ATTACK,
@@ -125,7 +127,7 @@ def test_text_of_a_record_stays_text(tmp_path):
     text = write_report(found, tmp_path)[-1].read_text()
     assert "alert(1)" in text
     assert not re.search(r"(?<!\\)[<\[]img|(?<!\\)\[a\](?!\()|(?<!\\)\]\(java", text)
-    for written in tmp_path.glob("*.svg"):
-        assert "<img" not in written.read_text()
+    for drawing in tmp_path.glob("*.svg"):
+        assert "<img" not in drawing.read_text()
     for markdown in (False, True):
         assert ATTACK not in result_table(found, markdown=markdown)
