@@ -287,12 +287,11 @@ function render({ model, el }) {
   const slider = element("input", { id: "k", type: "range", min: 0, max: data.ks.length - 1,
     step: 1 });
   const sliderValue = element("output", { for: "k" });
-  controls.append(element("div", { class: "field main" },
+  if (data.ks.length > 1) controls.append(element("div", { class: "field main" },
     element("label", { for: "k" }, "Subsets K"),
     element("div", { class: "range" }, slider, element("div", { class: "ticks", "aria-hidden": "true" },
       ...data.ks.map((k) => element("span", {}, String(k))))),
     sliderValue));
-  slider.disabled = data.ks.length < 2;
   slider.addEventListener("input", () => choose("k", data.ks[Number(slider.value)]));
 
   function selectField(id, text, options, call) {
