@@ -31,6 +31,8 @@ def relayout(fig: Figure) -> None:
     panels: list[Any] = [  # matplotlib's stubs know no axes that surely stand in a grid
         ax for ax in fig.axes if ax.get_subplotspec() and not hasattr(ax, "_colorbar")
     ]
+    for ax in fig.axes:
+        _exponents_on_the_line(ax)
     height = _stack(fig, panels)
     fig.set_size_inches(WIDTH_PX / _INCH, height)
     for text in _texts(fig):
@@ -46,6 +48,21 @@ def relayout(fig: Figure) -> None:
             grown[row] = max(grown.get(row, 0.0), _wrap(text, room))
         added += sum(grown.values())
         fig.set_figheight(height + added / _INCH)
+
+
+def _exponents_on_the_line(ax: Axes) -> None:
+    """Write 0.001 or 1e-20 on logarithmic axes: raised exponents are smaller than their base."""
+    from matplotlib.ticker import FuncFormatter, LogFormatterMathtext
+
+    def flat(raised: LogFormatterMathtext) -> FuncFormatter:
+        # The axis' own formatter still says which ticks have a label.
+        return FuncFormatter(lambda value, place: f"{value:g}" if raised(value, place) else "")
+
+    for axis in (ax.xaxis, ax.yaxis):
+        if isinstance(major := axis.get_major_formatter(), LogFormatterMathtext):
+            axis.set_major_formatter(flat(major))
+        if isinstance(minor := axis.get_minor_formatter(), LogFormatterMathtext):
+            axis.set_minor_formatter(flat(minor))
 
 
 def _stack(fig: Figure, panels: Sequence[Any]) -> float:

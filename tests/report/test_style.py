@@ -244,6 +244,26 @@ def test_nothing_of_a_narrow_figure_is_cut_off_or_lies_over_something_else():
 
 
 @pytest.mark.usefixtures("book_style")
+@pytest.mark.parametrize(("low", "high", "some"), [(1e-20, 1e20, "1e-20"), (0.02, 0.07, "0.03")])
+def test_no_digit_of_a_narrow_logarithmic_axis_is_small(low, high, some):
+    fig, ax = plt.subplots()
+    ax.loglog([1e-3, 1e4], [low, high], label="powers")
+    _, two = drawings(style.twice(fig, "powers"))
+    sizes = {
+        kind: [
+            float(number) / 0.75
+            for element in svg.iter()
+            for number in re.findall(r"([\d.]+)px", element.get("style") or "")
+        ]
+        for kind, svg in two.items()
+    }
+    assert min(sizes["ct-narrow"]) >= 11
+    assert min(sizes["ct-wide"]) < 11
+    said = [text.text for text in texts(two["ct-narrow"])]
+    assert {"1", some} <= set(said)
+
+
+@pytest.mark.usefixtures("book_style")
 def test_pictures_stay_in_rows_and_their_pixels_are_kept_once():
     fig, axes = plt.subplots(2, 5, figsize=(6.4, 3))
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.report import style
 from contrastive_tutorial.widgets.controls import read_choices
 from contrastive_tutorial.widgets.drag import read_drag
 from contrastive_tutorial.widgets.fragment import clean
@@ -376,6 +377,35 @@ def test_it_fits_a_phone_and_may_stand_twice(page, tmp_path):
         assert tab.evaluate(overflow) <= 0
         tab.get_by_role("slider").nth(1).press("ArrowRight")
         assert tab.locator("output").all_inner_texts() == ["1", "2"]
+
+
+_LEAST_LABEL = """node => Math.min(...[...node.querySelectorAll("text")].map((text) =>
+  parseFloat(getComputedStyle(text).fontSize) * node.getBoundingClientRect().width
+    / node.viewBox.baseVal.width))"""
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize(("inches", "scrolls"), [(6.4, True), (style.NARROW, False)])
+def test_labels_can_be_read_on_a_phone(tmp_path, inches, scrolls):
+    """As wide as a page of the book is there; a wide picture scrolls inside its own frame."""
+
+    def draw(k):
+        fig, ax = plt.subplots(figsize=(inches, 3))
+        ax.plot([0, k])
+        ax.set(xlabel="steps", title="a line")
+        return fig
+
+    with matplotlib.rc_context():
+        style.use()
+        saved = play(draw, name="lines", k=[1, 2]).save_html(tmp_path / "lines.html")
+    with opened(saved, viewport={"width": 390, "height": 800}) as tab:
+        picture = tab.locator(".stage svg")
+        picture.wait_for()
+        tab.wait_for_timeout(200)
+        assert picture.evaluate(_LEAST_LABEL) >= 11
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert tab.get_by_role("region", name="lines: scrolls sideways").count() == scrolls
 
 
 @pytest.mark.browser

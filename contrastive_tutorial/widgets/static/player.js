@@ -44,8 +44,15 @@ output { min-width: 3.2em; font-variant-numeric: tabular-nums; font-weight: 600;
 .note { color: var(--muted); font-size: 0.8rem; margin: 0.5rem 0 0; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
-@media (max-width: 30rem) { .controls { grid-template-columns: minmax(0, 1fr); gap: 0.1rem; } }
+@media (max-width: 30rem) {
+  .player { padding: 0.5rem 0.3rem; }
+  .controls { grid-template-columns: minmax(0, 1fr); gap: 0.1rem; }
+}
 `;
+
+// Never narrower than this share of its own width: labels of nine points stay at eleven pixels. On
+// a phone a wide picture then scrolls sideways, instead of becoming one that nobody can read.
+const LEAST = 0.92;
 
 const STEP_MS = 700;
 
@@ -105,12 +112,14 @@ function drawPart(part) {
   if (part.type === "error") {
     return element("p", { class: "error" }, "This combination fails: " + part.data);
   }
-  if (part.type === "image") {
-    return element("img", { src: part.data, alt: part.alt, width: part.width,
-      height: part.height });
-  }
   const holder = element("div");
-  holder.innerHTML = part.data; // HTML that the author's own Python returned
+  if (part.type === "image") {
+    holder.append(element("img", { src: part.data, alt: part.alt, width: part.width,
+      height: part.height }));
+  } else holder.innerHTML = part.data; // HTML that the author's own Python returned
+  for (const picture of holder.querySelectorAll(":is(svg, img)[width]")) {
+    picture.style.minWidth = `${LEAST * picture.getAttribute("width")}px`;
+  }
   return holder;
 }
 
@@ -206,9 +215,7 @@ function render({ model, el }) {
 
     // What shows a part of the current frame: where it lies in the stage, in pixels.
     function pictureOf(part) {
-      const shown = pieces.children[part];
-      const picture = (shown.matches("img") ? shown : shown.querySelector("svg, img"))
-        .getBoundingClientRect();
+      const picture = pieces.children[part].querySelector("svg, img").getBoundingClientRect();
       const outer = stage.getBoundingClientRect();
       return { left: picture.left - outer.left + stage.scrollLeft, top: picture.top - outer.top,
         width: picture.width, height: picture.height };
