@@ -73,7 +73,9 @@ def _run(func, args, kwargs):
     if kwargs.get("device") is not None:
         goes_there = torch.device(kwargs["device"]) == DEVICE
         kwargs = {**kwargs, "device": _HOST}
-    result = func(*tree_map(values, args), **tree_map(values, kwargs))
+    if there:
+        args, kwargs = tree_map(values, (args, kwargs))
+    result = func(*args, **kwargs)
     # What changed in place stays the tensor it was.
     same = {id(values(tensor)): tensor for tensor in tensors}
 
@@ -82,7 +84,7 @@ def _run(func, args, kwargs):
             return leaf
         return same.get(id(leaf), There(leaf) if goes_there else leaf)
 
-    return tree_map(wrap, result)
+    return wrap(result) if isinstance(result, torch.Tensor) else tree_map(wrap, result)
 
 
 class _Dispatch(TorchDispatchMode):

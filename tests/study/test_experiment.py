@@ -176,7 +176,7 @@ DRAWN = {"cluster_accuracy", "cluster_accuracy_mean", "raw_accuracy", "purity", 
 
 # torch warns that a tensor of the device "meta" has no values; here it has.
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
-@pytest.mark.parametrize("name", ["B0", "S-P1", "M-aff", "X-bn", "B0-ema", "ghost-shuffle-10"])
+@pytest.mark.parametrize("name", ["S-P1", "M-aff", "X-bn", "B0-ema", "ghost-shuffle-10"])
 def test_on_an_accelerator_the_same_weights_are_learned(name, sets, tmp_path):
     preset = replace(TINY, batch_size=100, steps=4, knn_every=2, optimizer="sgd")
     here = Experiment(name, sets, preset, device="cpu")
