@@ -6,14 +6,16 @@
 # clusters to classes (Hungarian method), perhaps rescaled from [1/K, 1] to [0, 1].
 # Seen: it averages over classes before it rescales, so a small class weighs as much as a large one.
 # For classes of 60, 20 and 20 rows, of which the large one is cut in two, cluster accuracy is 0.70
-# and rescales to 0.55, which is normalized_pivoted_accuracy; normalized_clustering_accuracy is 0.75.
+# and rescales to 0.55, which is normalized_pivoted_accuracy; normalized_clustering_accuracy is
+# 0.75.
 # For classes of 90, 5 and 5 rows with most of the small ones in the large cluster, cluster accuracy
 # is 0.92, and normalized_clustering_accuracy 0.20.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv --without-pip "$work/env"
-if command -v uv >/dev/null; then install="uv pip install"; else install="python3 -m pip install --no-compile"; fi
+if command -v uv >/dev/null; then install="uv pip install"
+else install="python3 -m pip install --no-compile"; fi
 VIRTUAL_ENV=$work/env PIP_PYTHON=$work/env/bin/python $install --quiet \
   genieclust==1.3.0 numpy==2.4.6 scipy==1.17.1
 "$work/env/bin/python" -W ignore - <<'PYTHON'

@@ -10,7 +10,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv --without-pip "$work/env"
-if command -v uv >/dev/null; then install="uv pip install"; else install="python3 -m pip install --no-compile"; fi
+if command -v uv >/dev/null; then install="uv pip install"
+else install="python3 -m pip install --no-compile"; fi
 VIRTUAL_ENV=$work/env PIP_PYTHON=$work/env/bin/python $install --quiet \
   torch==2.14.1 torchvision==0.29.1 numpy==2.4.6 timm==1.0.31 lightly==1.6.0
 "$work/env/bin/python" -W ignore - <<'PYTHON'
@@ -30,7 +31,7 @@ plain = step(torch.optim.SGD)
 print(f"SGD steps by {plain:.5f}")
 for optimiser in (Lars, LARS):
     none, tiny = (step(optimiser, weight_decay=decay) for decay in (0, 1e-9))
-    steeper = step(optimiser, slope=1.0, weight_decay=0), step(optimiser, slope=1.0, weight_decay=1e-9)
+    steeper = [step(optimiser, slope=1.0, weight_decay=decay) for decay in (0, 1e-9)]
     print(f"{optimiser.__module__}: {none:.5f} without decay, {tiny:.5f} with 1e-9; "
           f"a slope of ten times: {steeper[0]:.5f} and {steeper[1]:.5f}")
     assert abs(none - plain) < 1e-6 and 30 * tiny < none

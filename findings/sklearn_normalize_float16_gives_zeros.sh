@@ -10,7 +10,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv --without-pip "$work/env"
-if command -v uv >/dev/null; then install="uv pip install"; else install="python3 -m pip install --no-compile"; fi
+if command -v uv >/dev/null; then install="uv pip install"
+else install="python3 -m pip install --no-compile"; fi
 VIRTUAL_ENV=$work/env PIP_PYTHON=$work/env/bin/python $install --quiet \
   scikit-learn==1.9.1 numpy==2.4.6
 "$work/env/bin/python" -W ignore - <<'PYTHON'
