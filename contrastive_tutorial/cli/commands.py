@@ -48,6 +48,16 @@ def _words(values: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(filter(None, split)))
 
 
+def _require_values(options: argparse.Namespace) -> None:
+    """Refuse empty text: a variable that was never set must not mean "all of them"."""
+    for name, value in vars(options).items():
+        given = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and not text.strip(" ,") for text in given):
+            raise InputError(
+                f"{name.replace('_', '-')}: expected a value, got {given[0]!r} (an empty variable?)"
+            )
+
+
 def _shard(text: str) -> tuple[int, int]:
     index, slash, count = text.partition("/")
     if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
@@ -71,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     try:
+        _require_values(options)
         with warnings.catch_warnings():
             warnings.showwarning = _note
             status = int(_COMMANDS[options.command](options) or 0)
@@ -197,7 +208,8 @@ def _study(options: argparse.Namespace) -> int:
         )
     shard = _shard(options.shard)
     planned = runner.plan(
-        _words(options.cells) or list(CELLS), _numbers(options.seeds), _numbers(options.subsets),
+        _words(options.cells) or list(CELLS), _numbers(options.seeds or ["0-2"]),
+        _numbers(options.subsets or ["10"]),
         preset=_preset(options), results=options.results, device=options.device,
         arrays=options.arrays, progress=not options.quiet,
     )  # fmt: skip
@@ -210,7 +222,7 @@ def _norms(options: argparse.Namespace) -> int:
     sizes = _numbers(options.batch_sizes) if options.batch_sizes else norms.BATCH_SIZES
     planned = norms.plan(
         _words(options.norms) or norms.NORMS, _words(options.conditions) or norms.CONDITIONS, sizes,
-        _numbers(options.seeds), results=options.results, device=options.device,
+        _numbers(options.seeds or ["0-5"]), results=options.results, device=options.device,
         progress=not options.quiet,
     )  # fmt: skip
     return _carry_out(planned, options)

@@ -60,6 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _list(command: argparse.ArgumentParser, flag: str, metavar: str, what: str) -> None:
+    """A list; given twice, both count."""
+    command.add_argument(flag, nargs="+", action="extend", metavar=metavar, help=what)
+
+
 def _training(command: argparse.ArgumentParser) -> None:
     """Options of every command that trains encoders, beside the shared ones."""
     command.add_argument(
@@ -91,12 +96,12 @@ def _run(command: argparse.ArgumentParser) -> None:
 
 def _study(command: argparse.ArgumentParser) -> None:
     _training(command)
-    for flag, default, metavar, what in (
-        ("--cells", None, "CELL", "default: all"),
-        ("--seeds", ["0-2"], "N", "e.g. 0-5 (default: 0-2)"),
-        ("--subsets", ["10"], "K", "e.g. 1 2 5 10 20 (default: 10)"),
+    for flag, metavar, what in (
+        ("--cells", "CELL", "default: all"),
+        ("--seeds", "N", "e.g. 0-5 (default: 0-2)"),
+        ("--subsets", "K", "e.g. 1 2 5 10 20 (default: 10)"),
     ):
-        command.add_argument(flag, nargs="+", default=default, metavar=metavar, help=what)
+        _list(command, flag, metavar, what)
     command.add_argument(
         "--shard", default="0/1", metavar="I/N", help="take every N-th run, from the I-th"
     )
@@ -115,13 +120,13 @@ def _reproduce(command: argparse.ArgumentParser) -> None:
 
 
 def _norms(command: argparse.ArgumentParser) -> None:
-    for flag, default, metavar, what in (
-        ("--norms", None, "KIND", "bn renorm split (default: all)"),
-        ("--conditions", None, "NAME", "exchangeable shifted (default: both)"),
-        ("--batch-sizes", None, "N", "multiples of 4 (default: 4 32 256)"),
-        ("--seeds", ["0-5"], "N", "e.g. 0-5 (default)"),
+    for flag, metavar, what in (
+        ("--norms", "KIND", "bn renorm split (default: all)"),
+        ("--conditions", "NAME", "exchangeable shifted (default: both)"),
+        ("--batch-sizes", "N", "multiples of 4 (default: 4 32 256)"),
+        ("--seeds", "N", "e.g. 0-5 (default)"),
     ):
-        command.add_argument(flag, nargs="+", default=default, metavar=metavar, help=what)
+        _list(command, flag, metavar, what)
 
 
 def _report(command: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from contrastive_tutorial.data.imageset import ImageSet, from_torchvision
 from contrastive_tutorial.data.loading import known_set, load, load_splits
 from contrastive_tutorial.data.published import CIFAR10
 from contrastive_tutorial.data.shapes import SHAPES
-from contrastive_tutorial.data.subsets import SubsetBatches, partition
+from contrastive_tutorial.data.subsets import SubsetBatches, partition, require_seed
 
 __all__ = [
     "CIFAR10",
@@ -23,4 +23,5 @@ __all__ = [
     "load",
     "load_splits",
     "partition",
+    "require_seed",
 ]

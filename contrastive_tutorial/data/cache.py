@@ -22,7 +22,7 @@ from contrastive_tutorial.data.splitting import split_by_position
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import atomic_write, require_file
 
-_CACHE_FORMAT = 3  # part of every key: a change of decoding or splitting makes old caches unused
+_CACHE_FORMAT = 4  # part of every key: a change of decoding or splitting makes old caches unused
 _CACHE_BYTES = 8 << 30  # of decoded images; the ones that were used least lately go first
 #: The source decoded last, for as long as the cache cannot keep it.
 _unkept: dict[str, dict[str, ImageSet]] = {}

@@ -117,7 +117,7 @@ def read(
     layout = _Layout(path, names, source.empty, source.annotated)
     remarks += layout.remarks
     order = sorted(layout.kept, key=names.__getitem__)
-    images = _stacked([source.decoded[i] for i in order], side, remarks)
+    images = stacked([source.decoded[i] for i in order], side, remarks)
     places = [layout.kept[i] for i in order]
     return Decoded(
         images, [label for _, label in places], [split for split, _ in places], tuple(remarks),
@@ -175,17 +175,18 @@ class _Source:
                     progress(1)
 
 
-def _stacked(decoded: list[np.ndarray], side: int, remarks: list[str]) -> np.ndarray:
-    """uint8 ``(N, 3, S, S)`` of pixels as :func:`contrastive_tutorial.files.decode_all` gives."""
+def stacked(decoded: list[np.ndarray], side: int, remarks: list[str]) -> np.ndarray:
+    """uint8 ``(N, 3, S, S)`` of pixels as :func:`contrastive_tutorial.files.pixels_of` gives."""
     images = np.empty((len(decoded), 3, side, side), np.uint8)
-    shift = _excess_bits([pixels for pixels in decoded if pixels.ndim == 2], remarks)
+    shift = _excess_bits([pixels for pixels in decoded if pixels.dtype == np.uint16], remarks)
     for row, pixels in enumerate(decoded):
-        images[row] = pixels >> shift if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        small = pixels >> shift if pixels.dtype == np.uint16 else pixels
+        images[row] = small if small.ndim == 2 else small.transpose(2, 0, 1)
     if len(images) and (brightest := int(images.max())) < _DARK:
         remarks.append(
-            f"no pixel of the whole set is brighter than {brightest} of 255: if these are 12-bit "
-            "numbers in colour files of 16 bits, or numbers from 0 to 1 saved as bytes, save them "
-            "again as 8-bit images that use the whole range"
+            f"no pixel of the whole set is brighter than {brightest} of 255: if these are numbers "
+            "from 0 to 1 saved as bytes, or 12-bit numbers beside transparency, save them again as "
+            "8-bit images that use the whole range"
         )
     return images
 

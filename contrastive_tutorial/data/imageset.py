@@ -11,20 +11,24 @@ import base64
 import hashlib
 import html
 import io
-from collections.abc import Sequence
+import operator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from contrastive_tutorial.data.folders import UNLABELLED
+from contrastive_tutorial.data.folders import UNLABELLED, stacked
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import SIDE, fit, safe_name, shown
+from contrastive_tutorial.files import SIDE, fit, pixels_of, safe_name, shown
 
 SPLITS = ("train", "val", "test")
 _THUMBNAILS = 10
+_CLASSES = 100_000  # as many as a record can name
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +103,7 @@ class ImageSet:
         """``(image, label)`` for a number: uint8 ``(3, S, S)`` and an int; else a smaller set."""
         if isinstance(index, Tensor) and index.ndim == 0:
             index = index.item()
-        if isinstance(index, (int, np.integer)):
+        if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
             return self.images[index], int(self.labels[index])
         if isinstance(index, slice):
             index = range(*index.indices(len(self)))
@@ -158,7 +162,12 @@ class ImageSet:
         Raises:
             InputError: for a mask of another length, or anything else.
         """
-        index = torch.as_tensor(indices, device=self.device)
+        try:
+            index = torch.as_tensor(indices, device=self.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"indices: expected whole numbers or a mask, got {shown(repr(indices))}"
+            ) from error
         is_mask, whole = index.dtype == torch.bool, not index.is_floating_point()
         if index.ndim != 1 or (is_mask and len(index) != len(self)) or (len(index) and not whole):
             raise InputError(
@@ -187,39 +196,55 @@ def from_torchvision(dataset: Any, split: str = "train", size: int = SIDE) -> Im
     """
     from PIL import Image
 
-    pixels, labels = [], []
-    for i in range(len(dataset)):
-        image, label = dataset[i][:2]
+    found, labels = [], []
+    side = _side(size)
+    for i, item in enumerate(_items(dataset)):
+        try:
+            image, label = item[0], operator.index(item[1])
+        except (TypeError, LookupError) as error:
+            raise InputError(
+                f"dataset: expected (image, whole number), got {shown(repr(item))} at {i}; change "
+                "its transforms, or make the set with ImageSet.of(images, labels)"
+            ) from error
         if isinstance(image, Image.Image):
-            image = fit(_over_white(image, i), size)
+            found.append(pixels_of(Path("dataset"), (f"image {i}",), image.copy(), side))
         else:
-            image = _pixels(image[None], size)[0].permute(1, 2, 0).numpy()
-        pixels.append(image)
-        labels.append(int(label))
+            one = image[None] if isinstance(image, (Tensor, np.ndarray)) else [image]
+            found.append(_pixels(one, side)[0].permute(1, 2, 0).numpy())
+        labels.append(label)
+    remarks: list[str] = []
+    images = torch.from_numpy(stacked(found, side, remarks))
     names = getattr(dataset, "classes", None)
     name = type(dataset).__name__.lower()
-    return ImageSet.of(np.stack(pixels), labels, names, name, split)
+    for remark in remarks:
+        warnings.warn(f"{name}: {remark}", stacklevel=2)
+    return ImageSet.of(images, labels, names, name, split)
 
 
-def _over_white(image: Any, index: int) -> np.ndarray:
-    """An image of PIL as uint8 ``(H, W, 3)``, by the rules for files."""
-    from PIL import Image
-
-    if image.mode[0] in "IF":  # a conversion would clip them to white
+def _items(dataset: Any) -> Iterator[Any]:
+    """Every item of a data set that has some, by whole numbers."""
+    try:
+        count = len(dataset)
+    except TypeError as error:
         raise InputError(
-            f"dataset: image {index} has mode {image.mode!r}; convert it to 8 bits, in the data "
-            "set's transform"
-        )
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("RGB"))
+            f"dataset: expected one with len() and items by number, got {type(dataset).__name__}"
+        ) from error
+    if not count:
+        raise InputError(f"dataset: {type(dataset).__name__} has no images")
+    return (dataset[i] for i in range(count))
+
+
+def _side(size: Any) -> int:
+    whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+    if not whole or size < 1:
+        raise InputError(f"size: expected a whole number of pixels from 1 on, got {size!r}")
+    return int(size)
 
 
 def _pixels(images: Any, size: int | None) -> Tensor:
     """uint8 ``(N, 3, S, S)``."""
-    if size is not None and not (isinstance(size, (int, np.integer)) and size >= 1):
-        raise InputError(f"size: expected a whole number of pixels from 1 on, got {size!r}")
+    if size is not None:
+        size = _side(size)
     if isinstance(images, Tensor):
         found = images.detach()
     else:
@@ -278,6 +303,11 @@ def _labels(
         )
     index = index.long()
     low, high = int(index.min()), int(index.max())
+    if high >= _CLASSES:
+        raise InputError(
+            f"labels: expected numbers from 0 to the number of classes, {_CLASSES:,} at most, got "
+            f"up to {high:,}; number the classes one by one"
+        )
     if class_names is None:
         class_names = [f"class {i}" for i in range(high + 1)]
     names = tuple(str(name) for name in class_names)

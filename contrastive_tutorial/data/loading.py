@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from contrastive_tutorial.data import folders, published, shapes
 from contrastive_tutorial.data.cache import cache_folder, cached, say
 from contrastive_tutorial.data.folders import Decoded
 from contrastive_tutorial.data.imageset import SPLITS, ImageSet, content_hash
-from contrastive_tutorial.data.splitting import split_by_position
+from contrastive_tutorial.data.splitting import leaks, require_learnable, split_by_position
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import (
     SIDE,
@@ -42,6 +43,14 @@ KNOWN_ARCHIVES = {
 _NAMES = ("shapes", *published.SETS)
 _RESERVED = {*_NAMES, *KNOWN_ARCHIVES.values()}
 _SIZES = range(8, 257)
+
+
+#: Three sets whose leaks were looked for, by their content.
+_looked_at: set[tuple[str, ...]] = set()
+
+
+def _together(*sets: ImageSet) -> tuple[str, ...]:
+    return tuple(part.content_hash for part in sets)
 
 
 def load(
@@ -90,9 +99,10 @@ def load(
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
     known = known_set(name_or_path)
-    if size not in _SIZES or (known == "shapes" and size != SIDE):
-        raise InputError(f"size: expected 8 to 256 (shapes: 32 only), got {size}")
+    how = _How(size, limits or Limits(), skip_broken)
     if known == "shapes":
+        if size != SIDE:
+            raise InputError(f"size: expected 32, which is all that shapes has, got {size}")
         images, labels, factors = shapes.draw(split, num_images)
         names = shapes.SHAPES
         digest = content_hash(images, labels, names)
@@ -100,7 +110,6 @@ def load(
         return drawn.to(device)
     if num_images is not None:
         raise InputError("num_images: only for shapes; use .subset(...) on the loaded images")
-    how = _How(size, limits or Limits(), skip_broken)
     return _sets(name_or_path, known, (split,), cache, how)[split].to(device)
 
 
@@ -121,7 +130,11 @@ def load_splits(
         device, size, cache, limits, skip_broken: as of :func:`load`.
 
     Raises:
-        InputError: as :func:`load`; also for sets that differ in size, or in their classes.
+        InputError: as :func:`load`; also for sets in another order, that differ in size or in
+            their classes, or of which the first lacks a class.
+
+    Warns:
+        UserWarning: as :func:`load`.
     """
     if isinstance(source, ImageSet):
         return _of_one(source, device)
@@ -132,6 +145,7 @@ def load_splits(
         return train, val, test
     how = _How(size, limits or Limits(), skip_broken)
     sets = _sets(source, known, SPLITS, cache, how)
+    _looked_at.add(_together(*(sets[split] for split in SPLITS)))
     return sets["train"].to(device), sets["val"].to(device), sets["test"].to(device)
 
 
@@ -141,6 +155,7 @@ def _of_one(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, Ima
     decoded = Decoded(pixels, kinds, unsaid, skipped=images.skipped)
     sets, remarks = split_by_position(images.name, decoded, images.class_names)
     say(images.name, remarks)
+    _looked_at.add(_together(*(sets[split] for split in SPLITS)))
     return sets["train"].to(device), sets["val"].to(device), sets["test"].to(device)
 
 
@@ -152,6 +167,12 @@ def _of_three(
             "data: expected a name, a path, an ImageSet, or three of them (train, val, test); "
             "make one of tensors with ImageSet.of(images, labels)"
         )
+    for part, expected in zip(sets, SPLITS, strict=True):
+        if part.split not in (expected, "train"):  # which ImageSet.of calls all that are not named
+            raise InputError(
+                f"data: expected the sets in the order train, val, test, got {part.split!r} where "
+                f"{expected!r} belongs"
+            )
     train, val, test = (part.to(device) for part in sets)
     for part in (val, test):
         if part.images.shape[1:] != train.images.shape[1:] or part.class_names != train.class_names:
@@ -160,6 +181,10 @@ def _of_three(
                 f"{len(part.class_names)} classes, but train {tuple(train.images.shape[1:])} of "
                 f"{len(train.class_names)}; give all three the same size and classes"
             )
+    require_learnable(train)
+    if (key := _together(train, val, test)) not in _looked_at:  # or it was said when they were made
+        _looked_at.add(key)
+        say(train.name, leaks(train, val, test))
     return train, val, test
 
 
@@ -201,6 +226,10 @@ class _How:
     size: int
     limits: Limits
     skip_broken: bool
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, (int, np.integer)) or self.size not in _SIZES:
+            raise InputError(f"size: expected 8 to 256 (shapes: 32 only), got {self.size!r}")
 
     def key(self, content: str) -> str:
         skipping = "-skipping" if self.skip_broken else ""

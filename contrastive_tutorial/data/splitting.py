@@ -43,12 +43,7 @@ def split_by_position(
         own = torch.from_numpy(labels[chosen])
         digest = content_hash(images, own, names)
         sets[split] = ImageSet(images, own, names, name, split, digest, skipped=source.skipped)
-    unlearned = sorted(set(range(len(names))) - set(sets["train"].labels.tolist()))
-    if unlearned:  # no probe could ever name it, and nothing else would say so
-        raise InputError(
-            f"{name}: class {shown(names[unlearned[0]])!r} has no images in the train "
-            "split; add some to train/, or remove the class from the other folders"
-        )
+    require_learnable(sets["train"])
     remarks = [*source.remarks]
     if names == (UNLABELLED,):
         remarks.append("no class folders, so no labels: only scores that need none are computed")
@@ -56,17 +51,30 @@ def split_by_position(
         remarks.append(
             f"one class, {shown(names[0])!r}, so no labels: only scores that need none are computed"
         )
-    if leaked := _leaked(sets):
-        remarks.append(
-            f"{leaked:,} of {len(sets['test']):,} test images are in the training or validation "
-            "images too, pixel by pixel; scores on them are too good"
+    return sets, remarks + leaks(*sets.values())
+
+
+def require_learnable(train: ImageSet) -> None:
+    """Refuse a class without images to train on.
+
+    Raises:
+        InputError: naming it.
+    """
+    absent = sorted(set(range(len(train.class_names))) - set(train.labels.tolist()))
+    if absent:  # no probe could ever name it, and nothing else would say so
+        raise InputError(
+            f"{train.name}: class {shown(train.class_names[absent[0]])!r} has no images in the "
+            "train split; add some there, or remove the class"
         )
-    return sets, remarks
 
 
-def _leaked(sets: dict[str, ImageSet]) -> int:
-    """How many test images are also among those that are trained or chosen on."""
-    learnt = {
-        hash(image.tobytes()) for split in ("train", "val") for image in sets[split].images.numpy()
-    }
-    return sum(hash(image.tobytes()) in learnt for image in sets["test"].images.numpy())
+def leaks(train: ImageSet, val: ImageSet, test: ImageSet) -> list[str]:
+    """A remark on test images that are also among those that are trained or chosen on, if any."""
+    learnt = {hash(image.tobytes()) for part in (train, val) for image in part.images.cpu().numpy()}
+    found = sum(hash(image.tobytes()) in learnt for image in test.images.cpu().numpy())
+    if not found:
+        return []
+    return [
+        f"{found:,} of {len(test):,} test images are in the training or validation images too, "
+        "pixel by pixel; scores on them are too good"
+    ]

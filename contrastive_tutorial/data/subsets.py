@@ -10,10 +10,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from contrastive_tutorial.errors import InputError
+
+
+def require_seed(seed: int) -> None:
+    """Refuse a seed that some library in a run does not take.
+
+    Raises:
+        InputError: unless it is a whole number from 0 to 4,294,967,295.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 32:
+        raise InputError(f"seed: expected 0 to 4,294,967,295, got {seed!r}")
 
 
 def partition(labels: Tensor, num_subsets: int, seed: int = 0) -> Tensor:
@@ -40,12 +51,11 @@ def partition(labels: Tensor, num_subsets: int, seed: int = 0) -> Tensor:
     if labels.ndim != 1:
         raise InputError(f"labels: expected shape (N,), got {tuple(labels.shape)}")
     n = len(labels)
-    if not 1 <= num_subsets <= n:
+    if not isinstance(num_subsets, (int, np.integer)) or not 1 <= num_subsets <= n:
         raise InputError(
             f"num_subsets: expected 1 to {n} (the number of images), got {num_subsets}"
         )
-    if not 0 <= seed < 1 << 32:  # scikit-learn, which comes last in a run, takes no other
-        raise InputError(f"seed: expected 0 to 4,294,967,295, got {seed}")
+    require_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(n, generator=generator)
     by_class = shuffled[torch.argsort(labels.cpu()[shuffled], stable=True)]

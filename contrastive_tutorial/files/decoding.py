@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -49,8 +50,14 @@ _WHITE = 262  # the tag of a TIFF that says whether zero is black or white
 _TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 _LARGE = threading.Lock()  # one large image at a time, whatever the number of threads
 
-#: uint8 ``(S, S, 3)``; of grey images of 16 bits uint16 ``(S, S)``, as only the whole set tells
-#: which number is white: cameras and microscopes leave 10, 12 or 14 bits in such files.
+_DEEP_PIXELS = 32_000_000  # of colours of 16 bits, which are decoded twice
+#: Pillow keeps one byte of a colour of 16 bits. Asked for the other order, it keeps the other one.
+_OTHER_BYTE = {
+    "RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B",
+}  # fmt: skip
+
+#: uint8 ``(S, S, 3)``; of images of 16 bits uint16 ``(S, S)`` or ``(S, S, 3)``, as only the whole
+#: set tells which number is white: cameras and microscopes leave 10, 12 or 14 bits in such files.
 Pixels = np.ndarray
 
 
@@ -129,7 +136,8 @@ def decode(path: Path, name: Name, content: bytes, limits: Limits, side: int = S
     """One file as pixels: first frame, upright, over white, resized and cropped.
 
     Returns:
-        uint8 ``(side, side, 3)``; of a grey image of 16 bits uint16 ``(side, side)``.
+        uint8 ``(side, side, 3)``; of an image of 16 bits uint16 ``(side, side)``, or
+        ``(side, side, 3)`` if it has colours and nothing is transparent.
 
     Raises:
         ImageError: if it is not an image, damaged, too large, or has numbers of 32 bits for
@@ -143,10 +151,11 @@ def decode(path: Path, name: Name, content: bytes, limits: Limits, side: int = S
             if image.format == "TIFF" and image.info.get("compression", "raw") != "raw":
                 # needs libtiff, the least robust of the decoders, which writes to stderr itself
                 raise ImageError(path, name, "is a compressed TIFF", "convert it to PNG")
+            low = _lower_bytes(content) if _is_deep(image) else None
             if size <= 1_000_000:
-                return _pixels(path, name, image, side)
+                return pixels_of(path, name, image, side, low)
             with _LARGE:
-                return _pixels(path, name, image, side)
+                return pixels_of(path, name, image, side, low)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -175,6 +184,8 @@ def _most_pixels(image: Image.Image) -> int:
     """What an image of this kind may have without taking a gigabyte or ten seconds."""
     if image.format == "WEBP":
         return _WEBP_PIXELS
+    if _is_deep(image):
+        return _DEEP_PIXELS
     slow = any(tile[0] in _SLOW for tile in getattr(image, "tile", ()))
     return _SLOW_PIXELS if slow else sys.maxsize
 
@@ -184,23 +195,70 @@ def _too_large(path: Path, name: Name, extent: str, limit: int) -> ImageError:
     return ImageError(path, name, reason, "make it smaller")
 
 
-def _pixels(path: Path, name: Name, image: Image.Image, side: int) -> Pixels:
-    plain = image.format != "PNG" and _TELLING.isdisjoint(image.info)
+def _raw_mode(tile: Any) -> str:
+    """How the bytes lie that Pillow is about to decode."""
+    args = tile[3]
+    return str(args[0] if isinstance(args, tuple) else args)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether it has colours of 16 bits, of which Pillow keeps the upper byte."""
+    tiles = getattr(image, "tile", ())
+    return bool(tiles) and all(_raw_mode(tile) in _OTHER_BYTE for tile in tiles)
+
+
+def _lower_bytes(content: bytes) -> Image.Image:
+    """The lower bytes of colours of 16 bits."""
+    image = Image.open(io.BytesIO(content), formats=_FORMATS)
+
+    def other(tile: Any) -> Any:
+        raw, args = _OTHER_BYTE[_raw_mode(tile)], tile[3]
+        changed = (raw, *args[1:]) if isinstance(args, tuple) else raw
+        return type(tile)(*tile[:3], changed) if hasattr(tile, "_fields") else (*tile[:3], changed)
+
+    image.tile = [other(tile) for tile in image.tile]
+    return image
+
+
+def pixels_of(
+    path: Path, name: Name, image: Image.Image, side: int, low: Image.Image | None = None
+) -> Pixels:
+    """An image of PIL by the rules for files: upright, over white, resized and cropped.
+
+    Args:
+        path, name: what to call it where it is refused.
+        image: may be turned in place.
+        side: width and height.
+        low: the lower bytes, if ``image`` has the upper ones of colours of 16 bits.
+
+    Returns:
+        As :func:`decode`.
+
+    Raises:
+        ImageError: for pixels of 32 bits.
+    """
+    plain = image.format != "PNG" and _TELLING.isdisjoint(image.info) and low is None
     if image.mode == "RGB" and image.size == (side, side) and plain:
         return np.asarray(image)
     if image.format in ("JPEG", "MPO") and min(image.size) >= 8 * side:
         image.draft(None, (4 * side, 4 * side))  # the decoder shrinks by 2, 4 or 8 at no cost
-    image.load()  # in a PNG, orientation and transparency may stand behind the pixels
-    if not _ORIENTED.isdisjoint(image.info) or image.format == "TIFF":
-        with suppress(*_UNREADABLE):  # such metadata say nothing, and the image is there
-            ImageOps.exif_transpose(image, in_place=True)
+    _set_upright(image)
+    if low is not None:
+        _set_upright(low)
+        cut = _with_transparency(image, low)
+        if cut is None:
+            channels = zip(image.split()[:3], low.split()[:3], strict=True)
+            deep = [256 * _fitted_float(up, side) + _fitted_float(down, side)
+                    for up, down in channels]  # fmt: skip
+            return np.stack(deep, 2).round().astype(np.uint16)
+        image = cut
     if image.format == "PPM" and image.mode == "I":  # its header says which number is white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode.startswith("I;16"):
         if getattr(image, "tag_v2", {}).get(_WHITE) == 0:  # Pillow turns those of 8 bits round
             raise ImageError(path, name, "has 16 bits, and zero for white", "convert it to PNG")
         # the fit of 16 bits would cut them to 8
-        return np.asarray(_fitted(image.convert("F"), side)).round().astype(np.uint16)
+        return _fitted_float(image, side).round().astype(np.uint16)
     elif image.mode in ("I", "F"):  # nothing says which number is white
         raise ImageError(path, name, "has pixels of 32 bits", "convert it to 8 or 16 bits")
     if image.mode in _TRANSPARENT or "transparency" in image.info:
@@ -210,6 +268,34 @@ def _pixels(path: Path, name: Name, image: Image.Image, side: int) -> Pixels:
         white = Image.new("RGBA", small.size, (255, 255, 255, 255))
         return np.asarray(Image.alpha_composite(white, small).convert("RGB"))
     return np.asarray(_fitted(image if image.mode == "RGB" else image.convert("RGB"), side))
+
+
+def _set_upright(image: Image.Image) -> None:
+    image.load()  # in a PNG, orientation and transparency may stand behind the pixels
+    if not _ORIENTED.isdisjoint(image.info) or image.format == "TIFF":
+        with suppress(*_UNREADABLE):  # such metadata say nothing, and the image is there
+            ImageOps.exif_transpose(image, in_place=True)
+
+
+def _with_transparency(image: Image.Image, low: Image.Image) -> Image.Image | None:
+    """8 bits of an image of 16, with transparency; None if nothing of it is transparent."""
+    if image.mode == "RGBA":
+        opaque = all(part.getchannel("A").getextrema()[0] == 255 for part in (image, low))
+        return None if opaque else image
+    key = image.info.get("transparency")
+    if not isinstance(key, tuple) or len(key) != 3:
+        return None
+    hit = np.ones((image.height, image.width), bool)
+    for number, up, down in zip(key, image.split(), low.split(), strict=True):
+        hit &= (np.asarray(up) == number >> 8) & (np.asarray(down) == number & 255)
+    if not hit.any():
+        return None
+    image.putalpha(Image.fromarray(np.where(hit, 0, 255).astype(np.uint8)))
+    return image
+
+
+def _fitted_float(image: Image.Image, side: int) -> np.ndarray:
+    return np.asarray(_fitted(image.convert("F"), side))
 
 
 def _fitted(image: Image.Image, side: int) -> Image.Image:

@@ -9,6 +9,7 @@ from contrastive_tutorial.errors import require_extra
 
 require_extra("study", "scipy", "statsmodels")
 
+from contrastive_tutorial.records.alike import USUAL, WORDS, require_alike, require_one_cell, said
 from contrastive_tutorial.records.folder import (
     find_record,
     find_results,
@@ -29,6 +30,8 @@ from contrastive_tutorial.records.summary import NotRecordedError, Summary, summ
 from contrastive_tutorial.records.table import as_markdown, markdown_table, result_table
 
 __all__ = [
+    "USUAL",
+    "WORDS",
     "Interval",
     "NotRecordedError",
     "Record",
@@ -44,7 +47,10 @@ __all__ = [
     "mean",
     "mean_interval",
     "record_file",
+    "require_alike",
+    "require_one_cell",
     "result_table",
+    "said",
     "seeds_needed",
     "sign_flip_p",
     "summarize",

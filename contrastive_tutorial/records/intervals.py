@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def sign_flip_p(deltas: Sequence[float]) -> float:
     if len(sample) == 1 or largest == 0:
         return 1.0  # all signs are equally extreme; scipy wants two observations
 
-    def center(values: np.ndarray, axis: int) -> np.ndarray:
+    def center(values: np.ndarray, axis: int) -> Any:
         # Rounded: sign patterns with the same mean must tie, also where that mean is zero.
         return np.round(np.mean(values, axis), 12)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records.alike import require_alike, require_one_cell
 from contrastive_tutorial.records.intervals import mean, mean_interval
 from contrastive_tutorial.records.schema import Record
 
@@ -88,8 +89,8 @@ class Summary:
 def summarize(records: Sequence[Record], metric: str) -> dict[tuple[str, int], Summary]:
     """Mean over seeds of ``metric`` with a 95% interval, by cell and number of subsets.
 
-    Records of one group must differ only in their seed: mixed data, presets, definitions of the
-    cells or duplicate seeds are refused, never averaged over.
+    Records of one group must differ only in their seed: what :func:`require_alike` and
+    :func:`require_one_cell` tell apart, or duplicate seeds, is refused, never averaged over.
 
     Raises:
         InputError: naming the record without the metric, or what is mixed.
@@ -98,15 +99,9 @@ def summarize(records: Sequence[Record], metric: str) -> dict[tuple[str, int], S
     for record in records:
         groups.setdefault((record.cell, record.num_subsets), []).append(record)
     for key, members in groups.items():
-        names = ("data_hash", "preset", "evaluation")
-        found = {name: {getattr(record, name) for record in members} for name in names}
-        found["definition"] = {r.hyperparameters.get("definition", 1) for r in members}
-        for name, values in found.items():
-            if len(values) > 1:
-                raise InputError(
-                    f"summarize: records of {key} mix {name}: {sorted(map(str, values))}; "
-                    "select one first"
-                )
+        named = f"{key[0]} with K = {key[1]}"
+        require_alike(members, named)
+        require_one_cell(members, named)
         seeds = [record.seed for record in members]
         if len(set(seeds)) < len(seeds):
             raise InputError(f"summarize: {key} holds two records of one seed: {sorted(seeds)}")

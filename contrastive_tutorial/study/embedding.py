@@ -16,6 +16,7 @@ import numpy as np
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics.checks import as_tensor
+from contrastive_tutorial.records import require_alike
 
 _NEIGHBOURS, _MIN_DIST = 15, 0.1  # UMAP's own
 
@@ -176,6 +177,9 @@ def embed_records(records: Sequence[Any], seed: int = 0) -> Iterator[Path]:
 
     Yields:
         The files written.
+
+    Raises:
+        InputError: if no record has features, or those of one seed do not belong together.
     """
     groups: dict[tuple[str, str, int], list[Any]] = {}
     for record in records:
@@ -185,6 +189,7 @@ def embed_records(records: Sequence[Any], seed: int = 0) -> Iterator[Path]:
         raise InputError("no recorded features to embed; run a cell with --arrays first")
     for members in groups.values():
         members.sort(key=lambda record: (record.cell, record.num_subsets))
+        require_alike(members, "one series of embeddings")
         arrays = [record.arrays() for record in members]
         found = {
             name: umap_embed([array[source].astype(np.float32) for array in arrays], seed)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from contrastive_tutorial import augment, norm
-from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, partition
+from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, partition, require_seed
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import Record
 from contrastive_tutorial.study.cells import DEFINITION, Cell, Preset, resolved
@@ -100,8 +100,7 @@ class Experiment:
             seed, num_subsets, batch_norm = asked.seed, asked.num_subsets, asked.batch_norm
         self.cell, self.preset = resolved(cell, preset)
         self._encoder = encoder
-        if seed < 0:
-            raise InputError(f"seed: expected 0 or more, got {seed}")
+        require_seed(seed)
         if num_subsets < 1:
             raise InputError(f"num_subsets: expected 1 or more, got {num_subsets}")
         self.seed, self.num_subsets = seed, num_subsets

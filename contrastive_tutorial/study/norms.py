@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from contrastive_tutorial.data import ImageSet, SubsetBatches, partition
+from contrastive_tutorial.data import ImageSet, SubsetBatches, partition, require_seed
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm import convert_norm, evaluation_statistics, precise_bn
 from contrastive_tutorial.records import Record
@@ -96,8 +96,7 @@ class Setting:
                 f"batch_size: expected a multiple of the {NUM_SUBSETS} subsets, got "
                 f"{self.batch_size}"
             )
-        if self.seed < 0:
-            raise InputError(f"seed: expected 0 or more, got {self.seed}")
+        require_seed(self.seed)
 
     @property
     def cell(self) -> str:

@@ -19,9 +19,15 @@ import torch
 from contrastive_tutorial.data import load_splits
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import METRICS
-from contrastive_tutorial.records import Record, load_record, load_records
+from contrastive_tutorial.records import (
+    Record,
+    load_record,
+    load_records,
+    require_alike,
+    require_one_cell,
+)
 from contrastive_tutorial.study.request import Request
-from contrastive_tutorial.study.runner import require_definition, run
+from contrastive_tutorial.study.runner import require_definition, require_settings, run
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,8 @@ def reproduce(
         progress: draw a progress bar.
 
     Raises:
-        InputError: for a record that cannot be read or is of another definition of the cells, or
-            data with another content.
+        InputError: for a record that cannot be read, or is of another definition of the cells or
+            of other settings than its names stand for, or data with another content.
     """
     record = load_record(path)
     require_definition(record, "reproduce it with that commit")
@@ -121,13 +127,12 @@ def reproduce(
                 f"{record.stem} was recorded on"
             )
     with tempfile.TemporaryDirectory() as folder, _threads(record.device):
-        again, _ = run(
-            Request(
-                record.cell, record.preset, record.seed, record.num_subsets, folder, device,
-                arrays=False, progress=progress,
-            ),
-            sets,
+        request = Request(
+            record.cell, record.preset, record.seed, record.num_subsets, folder, device,
+            arrays=False, progress=progress,
         )  # fmt: skip
+        require_settings(record, request, record.data, "make it again as it was made then")
+        again, _ = run(request, sets)
     assert again is not None  # nobody else writes into that folder
     family = load_records(
         Path(path).parent, cell=record.cell, preset=record.preset, num_subsets=record.num_subsets
@@ -137,7 +142,7 @@ def reproduce(
 
 def compare(record: Record, again: Record, family: Sequence[Record]) -> Reproduction:
     """Compare a rerun with its record; ``family`` are the recorded runs of the same cell."""
-    peers = [r for r in family if r.data_hash == record.data_hash]
+    peers = [r for r in family if _is_peer(record, r)]
     differences = []
     for metric, registered in METRICS.items():
         if not registered.reported or not {metric} <= set(record.metrics) & set(again.metrics):
@@ -157,6 +162,16 @@ def compare(record: Record, again: Record, family: Sequence[Record]) -> Reproduc
         differences=tuple(differences),
         seeds=len(peers),
     )
+
+
+def _is_peer(record: Record, other: Record) -> bool:
+    """Whether two records differ in their seed alone."""
+    try:
+        require_alike((record, other), record.cell)
+        require_one_cell((record, other), record.cell)
+    except InputError:
+        return False
+    return True
 
 
 @contextmanager

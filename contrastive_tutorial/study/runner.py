@@ -14,10 +14,10 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from contrastive_tutorial.data import ImageSet, load_splits
+from contrastive_tutorial.data import ImageSet, load_splits, require_seed
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import exclusive
-from contrastive_tutorial.records import Record, load_record
+from contrastive_tutorial.records import USUAL, WORDS, Record, load_record, said
 from contrastive_tutorial.study.cells import DEFINITION, resolved
 from contrastive_tutorial.study.experiment import Experiment, definition
 from contrastive_tutorial.study.norms import Setting, Trial
@@ -46,8 +46,10 @@ def check(request: Request, group: ProcessGroup) -> None:
     """Refuse, before any image is read, what cannot be carried out.
 
     Raises:
-        InputError: for unknown names, and for a batch that cannot be divided as asked.
+        InputError: for unknown names, for a batch that cannot be divided as asked, and for a seed
+            that some library does not take.
     """
+    require_seed(request.seed)
     if request.preset == NORM_PRESET:
         Setting.of(request)
         if group.size > 1:
@@ -96,7 +98,7 @@ def run(request: Request, images: Images = "shapes", group: ProcessGroup | None 
             _finish(request, sets, target, group)
         if state == "taken" or not group.is_first:
             return Outcome(None, False)
-        return Outcome(_found(request, sets[0], sets[-1]), state == "ours")
+        return Outcome(_found(request, sets[0], sets[-1], group.size > 1), state == "ours")
 
 
 def _finish(
@@ -133,8 +135,10 @@ def _finish(
     checkpoint.unlink(missing_ok=True)
 
 
-def _found(request: Request, train_set: ImageSet, test_set: ImageSet | None) -> Record:
-    """The record of a request; refused if it is no record of this very run."""
+def _found(
+    request: Request, train_set: ImageSet, test_set: ImageSet | None, several: bool = False
+) -> Record:
+    """The record of a request, in one process or ``several``; refused if it is none of this run."""
     record = load_record(request.file(train_set.name))
     tested = record.hyperparameters.get("test_hash")  # younger than the first records
     if record.data_hash != train_set.content_hash or (
@@ -145,22 +149,28 @@ def _found(request: Request, train_set: ImageSet, test_set: ImageSet | None) -> 
             "folder with --results, or rename the data"
         )
     require_definition(record, "use --again or another folder with --results")
-    _require_settings(record, request, train_set.name)
+    remedy = "move it away, use --again, or choose another folder with --results"
+    require_settings(record, request, train_set.name, remedy, several)
     _sweep(request.file(train_set.name))
     return record
 
 
-#: What describes a cell and changes no number.
-_WORDS = ("summary", "article")
-
-
-def _require_settings(record: Record, request: Request, data: str) -> None:
+def require_settings(
+    record: Record, request: Request, data: str, remedy: str, several: bool = False
+) -> None:
     """Refuse a record that lies where another one belongs, or of other settings of these names.
 
     Settings that an older package did not know are not in its records, and not compared.
+
+    Raises:
+        InputError: naming the setting, what it should be and is, and ``remedy``.
     """
     wanted: dict[str, Any] = {"data": data, "preset": request.preset_name}
     found: dict[str, Any] = {name: getattr(record, name) for name in wanted}
+    # No request asks for a network of one's own; one process has no statistics but its own.
+    wanted |= {"encoder": USUAL["encoder"]}
+    wanted |= {"batch_norm": request.batch_norm if several else USUAL["batch_norm"]}
+    found |= {name: said(record, name) for name in ("encoder", "batch_norm")}
     if request.preset != NORM_PRESET:
         settings = definition(*resolved(request.cell, request.preset))
         for part in ("cell", "preset", "policies"):
@@ -169,15 +179,14 @@ def _require_settings(record: Record, request: Request, data: str) -> None:
                 continue
             if not isinstance(ours, dict) or not isinstance(theirs, dict):
                 ours, theirs = {part: ours}, {part: theirs}
-            both = (ours.keys() & theirs.keys()) - {*_WORDS}
+            both = (ours.keys() & theirs.keys()) - {*WORDS}
             wanted |= {f"{part} {name}": ours[name] for name in both}
             found |= {f"{part} {name}": theirs[name] for name in both}
     for name in sorted(wanted):
         if found[name] != wanted[name]:
             raise InputError(
                 f"{record.path}: {name}: expected {wanted[name]!r:.60}, got {found[name]!r:.60}: "
-                "it is the record of another run; move it away, use --again, or choose another "
-                "folder with --results"
+                f"it is the record of another run; {remedy}"
             )
 
 
@@ -248,6 +257,8 @@ def plan(
         InputError: for unknown names, and for a batch that some K does not divide: before the first
             run, not hours later when its turn comes.
     """
+    for seed in seeds:
+        require_seed(seed)
     for k in num_subsets:
         for cell in cells:
             check(Request(cell, num_subsets=k, **how), ProcessGroup())

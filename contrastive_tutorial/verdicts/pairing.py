@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import NotRecordedError, Record, seeds_needed
+from contrastive_tutorial.records import (
+    WORDS,
+    NotRecordedError,
+    Record,
+    require_alike,
+    require_one_cell,
+    seeds_needed,
+)
 from contrastive_tutorial.study import Cell
 from contrastive_tutorial.train import Preset
 
 #: Reference rows that no seed changes: one record stands for every seed.
 SEEDLESS = ("raw-pixels", "pca")
-_WORDS = ("summary", "article")  # of a cell or preset; they change nothing
-
-#: What all runs of a comparison share, and what a record means that does not say it.
-_USUAL = {"definition": 1, "encoder": "that of the preset", "batch_norm": "sync"}
 
 Table = dict[str, dict[int, Record]]
 
@@ -38,14 +40,7 @@ def by_seed(
         and (preset is None or record.preset == preset)
         and (data is None or record.data == data)
     ]
-    named = ", ".join(cells)
-    for name in ("preset", "data", "data_hash"):
-        _alike(named, name, chosen, operator.attrgetter(name))
-    _alike(named, "test images", chosen, lambda r: r.hyperparameters.get("test_hash"))
-    # Names stay when what they stand for is edited; the record knows what it was.
-    _alike(named, "versions of a preset (other steps, batch size, ...)", chosen, _preset)
-    for name, usual in _USUAL.items():
-        _alike(named, name, chosen, lambda r, n=name, u=usual: r.hyperparameters.get(n, u))
+    require_alike(chosen, ", ".join(cells), {"versions of a preset": _preset})
     table: Table = {cell: {} for cell in cells}
     for record in chosen:
         if record.seed in table[record.cell]:
@@ -55,9 +50,8 @@ def by_seed(
             )
         table[record.cell][record.seed] = record
     for cell, members in table.items():
-        _alike(cell, "evaluation statistics", members.values(), lambda r: r.evaluation)
-        _alike(cell, "versions of the cell", members.values(), _cell)
-        _alike(cell, "policies", members.values(), lambda r: r.hyperparameters.get("policies"))
+        require_one_cell(members.values(), cell)
+        require_alike(members.values(), cell, {"versions of the cell": _cell})
     seeds = {seed for cell in cells if cell not in SEEDLESS for seed in table[cell]}
     for cell in cells:
         if cell in SEEDLESS and table[cell] and seeds:
@@ -65,18 +59,7 @@ def by_seed(
     return table
 
 
-def _alike(named: str, what: str, records: Any, of: Any) -> None:
-    """Refuse records that differ in something; those that do not say it agree with all."""
-    found = {repr(it): it for record in records if (it := of(record)) is not None}
-    if len(found) > 1:
-        shown = sorted(text for text in map(str, found.values()) if len(text) < 80)
-        raise InputError(
-            f"records of {named} mix {what}: {', '.join(shown) or len(found)}; select one, or run "
-            "the older ones again"
-        )
-
-
-def _filled(given: Any, kind: type, left_out: Sequence[str]) -> list[tuple[str, Any]] | None:
+def _filled(given: Any, kind: type) -> list[tuple[str, Any]] | None:
     """A recorded cell or preset with the defaults of fields that are younger than the record."""
     if not isinstance(given, dict):
         return None
@@ -85,15 +68,15 @@ def _filled(given: Any, kind: type, left_out: Sequence[str]) -> list[tuple[str, 
         for f in dataclasses.fields(kind)
         if f.default is not dataclasses.MISSING
     }
-    return sorted((k, v) for k, v in {**defaults, **given}.items() if k not in left_out)
+    return sorted((k, v) for k, v in {**defaults, **given}.items() if k not in WORDS)
 
 
 def _preset(record: Record) -> list[tuple[str, Any]] | None:
-    return _filled(record.hyperparameters.get("preset"), Preset, _WORDS)
+    return _filled(record.hyperparameters.get("preset"), Preset)
 
 
 def _cell(record: Record) -> list[tuple[str, Any]] | None:
-    return _filled(record.hyperparameters.get("cell"), Cell, _WORDS)
+    return _filled(record.hyperparameters.get("cell"), Cell)
 
 
 def mixed(records: Iterable[Record]) -> str:

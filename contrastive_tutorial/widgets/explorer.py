@@ -18,6 +18,7 @@ import numpy as np
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import metric
+from contrastive_tutorial.records import said
 from contrastive_tutorial.report import INK, MARKERS, PALETTE
 from contrastive_tutorial.study import CELLS, THREE
 from contrastive_tutorial.widgets import fragment, subsets
@@ -300,7 +301,7 @@ class EmbeddingExplorer(fragment.Piece):
             "label": THREE.get(name, fragment.clean(name)),
             "about": known.summary if known else "",
             "evaluation": ", ".join(sorted(evaluation - {""})),
-            "own": subsets.pictured(known, members[0].definition) if known else "",
+            "own": subsets.pictured(known, said(members[0], "definition")) if known else "",
         }
 
     # ---- words and pictures ------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 
 from contrastive_tutorial import report
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import Summary
+from contrastive_tutorial.records import Summary, require_alike, require_one_cell
 from contrastive_tutorial.study import CELLS, THREE
 from contrastive_tutorial.widgets import fragment
 
@@ -28,8 +28,17 @@ class Run:
     evaluation: str
     metrics: dict[str, float]
     class_names: tuple[str, ...] = ()
-    definition: int = 1
+    data_hash: str | None = None
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def data(self) -> str:
+        return self.setting[0]
+
+    @property
+    def preset(self) -> str:
+        return self.setting[1]
 
     def __str__(self) -> str:
         return f"{self.cell} at K = {self.num_subsets}, seed {self.seed}"
@@ -53,7 +62,7 @@ def read(record: Any, number: int) -> Run:
     else:
         names = (
             "cell", "num_subsets", "seed", "metrics", "data", "preset", "evaluation", "class_names",
-            "hyperparameters",
+            "hyperparameters", "data_hash",
         )  # fmt: skip
         content = {name: getattr(record, name) for name in names if hasattr(record, name)}
     for name in ("cell", "num_subsets", "metrics"):
@@ -68,7 +77,8 @@ def read(record: Any, number: int) -> Run:
             evaluation=str(content.get("evaluation", "")),
             metrics={str(name): float(value) for name, value in dict(content["metrics"]).items()},
             class_names=tuple(str(name) for name in content.get("class_names", ())),
-            definition=int(dict(content.get("hyperparameters", {})).get("definition", 1)),
+            data_hash=content.get("data_hash"),
+            hyperparameters=dict(content.get("hyperparameters", {})),
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: cell, num_subsets, seed or metrics: {error}") from error
@@ -100,6 +110,10 @@ def check_together(runs: Sequence[Run]) -> None:
         if key in seen:
             raise InputError(f"records: two records of {run}")
         seen.add(key)
+    # Means and intervals go over seeds, and one picture over everything.
+    require_alike(runs, "one explorer")
+    for cell in {run.cell for run in runs}:
+        require_one_cell([run for run in runs if run.cell == cell], cell)
 
 
 def select_cells(runs: list[Run], cells: Sequence[str] | None) -> tuple[list[Run], list[str]]:

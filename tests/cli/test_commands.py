@@ -123,6 +123,12 @@ def test_cells_lists_every_cell_and_preset(capsys):
         (["norms", "--conditions", "odd"], "condition: expected one of"),
         (["norms", "--batch-sizes", "6"], "batch_size: expected a multiple of the 4 subsets"),
         (["norms", "--batch-sizes", "4096"], "one batch of 4096, got 200"),
+        (["study", "--cells", ""], "cells: expected a value"),
+        (["study", "--cells", "B0", ","], "cells: expected a value"),
+        (["study", "--budget", ""], "budget: expected a value"),
+        (["study", "--preset", "tiny", "--seeds", "0,5000000000"], "seed: expected 0 to"),
+        (["norms", "--conditions", " "], "conditions: expected a value"),
+        (["report", "--data", ""], "data: expected a value"),
         (["report"], "no records match"),
         (["embed"], "no recorded features"),
         (["data", "no/such/place"], "no/such/place"),
@@ -239,7 +245,8 @@ def test_help_is_complete_and_the_module_runs():
 
 
 def test_a_list_takes_commas_spaces_or_both(tmp_path, capsys):
-    lists = (["B0,S-P1", "M-P1"], ["B0", "S-P1", "M-P1"], ["B0, S-P1,M-P1"])
+    lists = (["B0,S-P1", "M-P1"], ["B0", "S-P1", "M-P1"], ["B0, S-P1,M-P1"],
+             ["B0", "--cells", "S-P1", "--cells", "M-P1"])  # fmt: skip
     for cells in lists:
         command = ["study", "--cells", *cells, "--seeds", "0", "--preset", "tiny", "--dry-run"]
         assert cli.main([*command, "--subsets", "5", "--results", str(tmp_path)]) == 0

@@ -276,16 +276,23 @@ def test_classes_that_differ_in_case_alone_are_remarked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("bits", "white"), [(8, 255), (10, 1_023), (12, 4_095), (16, None)])
+@pytest.mark.parametrize("colour", [False, True])
 def test_deep_images_are_scaled_by_one_rule_for_the_whole_set(
-    tmp_path: Path, bits: int, white: int | None
+    tmp_path: Path, bits: int, white: int | None, colour: bool
 ) -> None:
     """A 12-bit camera leaves numbers to 4,095 in files of 16 bits: nearly black if taken for 16."""
     rows = np.arange(1024, dtype=np.uint16).reshape(32, 32)
     top = (1 << bits) - 1
-    bright = Image.fromarray((rows.astype(np.uint32) * top // 1_023).astype(np.uint16))
-    bright.putpixel((0, 0), top)
-    dark = Image.fromarray(np.full((32, 32), top // 16, np.uint16))
-    content = [("a/1.png", images.encoded(bright)), ("b/1.png", images.encoded(dark)),
+    bright = (rows.astype(np.uint32) * top // 1_023).astype(np.uint16)
+    bright[0, 0] = top
+    dark = np.full((32, 32), top // 16, np.uint16)
+
+    def encoded(deep: np.ndarray) -> bytes:
+        if colour:
+            return images.deep_tiff(np.stack([deep, deep, deep // 2], 2))
+        return images.encoded(Image.fromarray(deep))
+
+    content = [("a/1.png", encoded(bright)), ("b/1.png", encoded(dark)),
                ("b/2.png", images.encoded(images.pixels(1)))]  # fmt: skip
     if bits == 10:
         content = [(name, data) for name, data in content if "1.png" in name]
@@ -297,7 +304,7 @@ def test_deep_images_are_scaled_by_one_rule_for_the_whole_set(
 
 @pytest.mark.parametrize(("white", "remarked"), [(1, True), (15, True), (63, True), (64, False)])
 def test_a_set_that_is_nearly_black_is_remarked(tmp_path: Path, white: int, remarked: bool) -> None:
-    """12-bit colours in files of 16 bits end at 15 of 255, fractions saved as bytes at 1."""
+    """Fractions saved as bytes end at 1."""
     dark = images.encoded(Image.fromarray(np.full((32, 32, 3), white, np.uint8)))
     black = images.encoded(Image.fromarray(np.zeros((32, 32, 3), np.uint8)))
     found = _read(images.write(tmp_path / "pets.zip", [("a/1.png", dark), ("b/1.png", black)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 
 import numpy as np
 import pytest
@@ -173,6 +174,8 @@ def test_grey_images_and_other_sizes() -> None:
         ({"labels": [2] * 6, "class_names": ["a", "b"]}, "labels: 2 class names allow 0 to 1"),
         ({"split": "valid"}, "split: expected one of"),
         ({"size": 0}, "size: expected a whole number"),
+        ({"size": True}, "size: expected a whole number"),
+        ({"labels": [0, 1, 2, 3, 4, 10**9]}, "labels: expected numbers .* 100,000 at most"),
         ({"labels": [0, 1] * 3, "class_names": ["a", "a"]}, "class_names: .* 'a' twice"),
     ],
 )
@@ -182,21 +185,52 @@ def test_other_things_are_refused_by_name(arguments: dict[str, object], reason: 
 
 
 @pytest.mark.parametrize(
-    "indices", [torch.ones(5, dtype=torch.bool), [True] * 7, [0.5], [[0, 1]], torch.tensor(0)]
+    "indices",
+    [torch.ones(5, dtype=torch.bool), [True] * 7, [0.5], [[0, 1]], torch.tensor(0), "a", None],
 )
 def test_other_indices_are_refused(indices: object) -> None:
     with pytest.raises(InputError, match="indices: expected"):
         ImageSet.of(FIRST).subset(indices)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("mode", "color"), [("RGBA", (0, 0, 0, 0)), ("I;16", 1000)])
-def test_images_of_pil_follow_the_rules_for_files(mode: str, color: object) -> None:
-    found = [(Image.new(mode, (40, 40), color), 0)]  # type: ignore[arg-type]
-    if mode == "RGBA":
-        assert data.from_torchvision(found).images.unique().tolist() == [255]
-    else:
-        with pytest.raises(InputError, match="dataset: image 0 has mode 'I;16'"):
-            data.from_torchvision(found)
+def test_images_of_pil_follow_the_rules_for_files() -> None:
+    clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    assert data.from_torchvision([(clear, 0)]).images.unique().tolist() == [255]
+    deep = Image.fromarray(np.full((40, 40), 4_095, np.uint16))
+    with pytest.warns(UserWarning, match="hold numbers of 12 bits"):
+        found = data.from_torchvision([(deep, 0), (clear, 1)])
+    assert found.images.unique().tolist() == [255]
+    exif = Image.Exif()
+    exif[274] = 3
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS[0]).save(buffer, "PNG", exif=exif)
+    upright = data.from_torchvision([(Image.open(buffer), 0)]).images[0]
+    assert torch.equal(upright, FIRST[0].flip(1, 2))
+    with pytest.raises(InputError, match="dataset: 'image 1' has pixels of 32 bits"):
+        data.from_torchvision([(clear, 0), (Image.new("F", (40, 40)), 0)])
+
+
+PICTURE = Image.fromarray(PIXELS[0])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "reason"),
+    [
+        ([], "dataset: list has no images"),
+        (iter([(PICTURE, 0)]), "dataset: expected one with len"),
+        ([(PICTURE, 1.7)], r"dataset: expected \(image, whole number\), .* at 0"),
+        ([(PICTURE, 0), (PICTURE, "cat")], r"dataset: expected \(image, whole number\), .* at 1"),
+        ([(PICTURE, {"label": 1})], "dataset: expected"),
+        ([(PICTURE, torch.tensor([1, 0]))], "dataset: expected"),
+        ([(PICTURE,)], "dataset: expected"),
+        ([PICTURE], "dataset: expected"),
+        ([(b"bytes", 0)], "images: expected"),
+        ([(PICTURE, 10**12)], "labels: expected numbers from 0"),
+    ],
+)
+def test_what_is_no_labelled_image_is_refused(dataset: object, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        data.from_torchvision(dataset)
 
 
 def test_a_data_set_of_torchvision() -> None:

@@ -460,6 +460,37 @@ def test_load_splits_takes_sets_as_well() -> None:
         data.load(pixels)  # type: ignore[arg-type]
 
 
+def _three(*splits: str, lacks: int = -1) -> tuple[data.ImageSet, ...]:
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for split in splits:
+        pixels = torch.randint(256, (12, 3, 8, 8), dtype=torch.uint8, generator=generator)
+        labels = torch.arange(12) % 3
+        kept = labels != lacks if not found else torch.ones(12, dtype=torch.bool)
+        found.append(data.ImageSet.of(pixels[kept], labels[kept], list("abc"), "mine", split))
+    return tuple(found)
+
+
+def test_three_sets_are_looked_at_as_those_of_a_folder() -> None:
+    for order in (("train", "val", "test"), ("train", "train", "train")):
+        assert [part.split for part in data.load_splits(_three(*order))] == list(order)
+    for order in (("test", "val", "train"), ("train", "test", "val"), ("val", "train", "train")):
+        with pytest.raises(InputError, match="order train, val, test, got"):
+            data.load_splits(_three(*order))
+    with pytest.raises(InputError, match="class 'b' has no images in the train split"):
+        data.load_splits(_three("train", "val", "test", lacks=1))
+    train, val, _ = _three("train", "val", "test")
+    with pytest.warns(UserWarning, match="12 of 12 test images are in the training"):
+        data.load_splits((train, val, train))
+
+
+@pytest.mark.parametrize("size", [4, 300, 0, 32.0, "32", True])
+def test_a_size_is_looked_at_before_any_image(tmp_path: Path, size: object) -> None:
+    for load in (data.load, data.load_splits):
+        with pytest.raises(InputError, match="size: expected 8 to 256"):
+            load(tmp_path / "none", size=size)  # type: ignore[operator]
+
+
 def test_classes_of_an_image_set_keep_their_order_and_their_labels() -> None:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (240, 3, 8, 8), dtype=torch.uint8, generator=generator)
@@ -488,7 +519,7 @@ def test_a_relative_path_has_a_name(
         ({"name_or_path": ""}, "neither a known name nor a path"),
         ({"name_or_path": "a\0b"}, "neither a known name nor a path"),
         ({"name_or_path": "x" * 5_000}, "neither a known name nor a path|cannot be read"),
-        ({"name_or_path": "shapes", "size": 64}, "size: expected 8 to 256"),
+        ({"name_or_path": "shapes", "size": 64}, "size: expected 32"),
         ({"name_or_path": "pets", "size": 4}, "size: expected 8 to 256"),
         ({"name_or_path": "shapes", "num_images": 3}, "num_images: expected 10 to"),
         ({"name_or_path": "pets", "num_images": 30}, "num_images: only for shapes"),
@@ -527,10 +558,9 @@ def test_cifar10_as_jpeg(cifar10_archive: Path) -> None:
     assert train.class_names == (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     )  # fmt: skip
-    both = torch.cat([train.images, val.images]).float() / 255
-    for found, expected in ((both.mean((0, 2, 3)), (0.4913, 0.4821, 0.4465)),):
-        assert torch.allclose(found, torch.tensor(expected), atol=2e-4)
-    deviation = both.transpose(0, 1).flatten(1).double().std(1)
-    assert torch.allclose(deviation, torch.tensor([0.2452, 0.2428, 0.2606]).double(), atol=2e-4)
+    both = torch.cat([train.images, val.images])
+    moments = [torch.std_mean(both[:, c].float() / 255) for c in range(3)]
+    expected = [(0.2452, 0.4913), (0.2428, 0.4821), (0.2606, 0.4465)]
+    assert torch.allclose(torch.tensor(moments), torch.tensor(expected), atol=2e-4)
     again = data.load(cifar10_archive, "train")
     assert again.content_hash == train.content_hash == _reference_hash(again)

@@ -115,9 +115,40 @@ def test_a_portable_graymap_says_which_number_is_white() -> None:
     assert abs(int(found[31, 31, 0]) - 254) <= 1
 
 
-def test_sixteen_bit_colour_png() -> None:
-    deep = np.random.default_rng(0).integers(0, 65_536, (32, 32, 3)).astype(">u2")
-    assert np.array_equal(_decode(_png(32, 32, depth=16, kind=2, raw=deep)), deep >> 8)
+@pytest.mark.parametrize("most", [4_096, 65_536])
+@pytest.mark.parametrize("kind", [2, 6])
+def test_colours_of_sixteen_bits_are_kept_until_the_whole_set_is_known(
+    kind: int, most: int
+) -> None:
+    deep = np.random.default_rng(0).integers(0, most, (32, 32, 3)).astype(">u2")
+    opaque = np.full((32, 32, 1), 65_535, ">u2")
+    raw = deep if kind == 2 else np.concatenate([deep, opaque], 2).astype(">u2")
+    found = decode(PATH, NAME, _png(32, 32, depth=16, kind=kind, raw=raw), Limits())
+    assert found.dtype == np.uint16
+    assert np.array_equal(found, deep)
+    flat = np.full((90, 70, raw.shape[2]), 4_000).astype(">u2")
+    flat[..., 3:] = 65_535
+    assert (
+        decode(PATH, NAME, _png(70, 90, depth=16, kind=kind, raw=flat), Limits()) == 4_000
+    ).all()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_colours_of_sixteen_bits_in_a_tiff(order: str) -> None:
+    deep = np.random.default_rng(0).integers(0, 4_096, (32, 32, 3)).astype(f"{order}u2")
+    content = images.deep_tiff(deep)
+    assert np.array_equal(decode(PATH, NAME, content, Limits()), deep)
+
+
+def test_what_is_transparent_among_colours_of_sixteen_bits_becomes_white() -> None:
+    deep = np.full((32, 32, 3), (1_000, 2_000, 3_000)).astype(">u2")
+    deep[0] += 1  # another colour, though not in its upper byte
+    key = deep[1, 1].tobytes()
+    found = _decode(_png(32, 32, depth=16, kind=2, raw=deep, clear=key))
+    assert (found[1:] == 255).all()
+    assert found[0, 0].tolist() == [3, 7, 11]
+    half = np.concatenate([deep, np.zeros_like(deep[..., :1])], 2).astype(">u2")
+    assert (_decode(_png(32, 32, depth=16, kind=6, raw=half)) == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
@@ -274,10 +305,15 @@ def test_cut_images_are_refused(kind: str) -> None:
 
 
 def _png(
-    width: int, height: int, depth: int = 8, kind: int = 0, raw: np.ndarray | None = None
+    width: int,
+    height: int,
+    depth: int = 8,
+    kind: int = 0,
+    raw: np.ndarray | None = None,
+    clear: bytes = b"",
 ) -> bytes:
     lines = b"" if raw is None else b"".join(b"\0" + row.tobytes() for row in raw)
-    return images.bare_png(width, height, depth, kind, lines)
+    return images.bare_png(width, height, depth, kind, lines, clear)
 
 
 @pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (50_000, 1_300), (8_001, 8_000)])

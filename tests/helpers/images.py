@@ -136,8 +136,11 @@ def sparse_map(blocks: int) -> bytes:
     return bytes(block) * blocks
 
 
-def bare_png(width: int, height: int, depth: int = 8, kind: int = 0, lines: bytes = b"") -> bytes:
-    """A PNG that promises a size; ``lines`` are its rows, each after a filter byte."""
+def bare_png(
+    width: int, height: int, depth: int = 8, kind: int = 0, lines: bytes = b"", clear: bytes = b""
+) -> bytes:
+    """A PNG that promises a size; ``lines`` are its rows, each after a filter byte; what is
+    ``clear`` is transparent."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         body = name + data
@@ -147,9 +150,32 @@ def bare_png(width: int, height: int, depth: int = 8, kind: int = 0, lines: byte
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
+        + (chunk(b"tRNS", clear) if clear else b"")
         + chunk(b"IDAT", zlib.compress(lines))
         + chunk(b"IEND", b"")
     )
+
+
+def deep_tiff(colours: np.ndarray) -> bytes:
+    """A TIFF of uint16 ``(height, width, 3)``, in the order of bytes that the array has."""
+    height, width, _ = colours.shape
+    order = ">" if colours.dtype.str.startswith(">") else "<"
+    data = colours.astype(f"{order}u2").tobytes()
+    after = 8 + 2 + 12 * 9 + 4  # the header, and a list of nine tags
+    short, long = 3, 4
+    tags = [
+        (256, short, 1, width), (257, short, 1, height), (258, short, 3, after),
+        (259, short, 1, 1), (262, short, 1, 2), (273, long, 1, after + 6), (277, short, 1, 3),
+        (278, short, 1, height), (279, long, 1, len(data)),
+    ]  # fmt: skip
+    listed = b"".join(
+        struct.pack(f"{order}HHI", tag, kind, count)
+        + struct.pack(f"{order}HH" if (kind, count) == (short, 1) else f"{order}I",
+                      *((value, 0) if (kind, count) == (short, 1) else (value,)))
+        for tag, kind, count, value in tags
+    )  # fmt: skip
+    start = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(f"{order}IH", 8, len(tags))
+    return start + listed + struct.pack(f"{order}I3H", 0, 16, 16, 16) + data
 
 
 def run_lengths(width: int, height: int) -> bytes:

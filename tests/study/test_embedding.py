@@ -168,6 +168,28 @@ def test_recorded_features_get_their_embeddings(tmp_path):
         list(embed_records(load_records(tmp_path, cell="B0")))
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"hyperparameters": {"definition": 2}},
+        {"hyperparameters": {"test_hash": "b"}},
+        {"hyperparameters": {"encoder": "Mine()"}},
+        {"data_hash": "f" * 64},
+    ],
+)
+def test_runs_that_do_not_belong_together_are_not_aligned(tmp_path, other):
+    from recorded import make
+
+    from contrastive_tutorial.records import load_records
+
+    x, labels = blobs(60)
+    arrays = {"labels": labels, "subsets": labels, "features": reduce(x)}
+    make("S-P1", hyperparameters={"test_hash": "a"}).save(tmp_path, arrays)
+    make("M-P1", **other).save(tmp_path, arrays)
+    with pytest.raises(InputError, match="one series of embeddings mix"):
+        list(embed_records(load_records(tmp_path)))
+
+
 def test_noise_in_order_of_labels_does_not_look_like_labels():
     from contrastive_tutorial.metrics import knn_accuracy
 

@@ -71,6 +71,22 @@ def test_other_data_are_refused(small, tmp_path, monkeypatch):
         reproduce(record.path, "elsewhere", progress=False)
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"encoder": "Mine()"}, "encoder: expected 'that of the preset'"),
+        ({"processes": 2, "batch_norm": "local"}, "batch_norm: expected 'sync'"),
+        ({"policies": "0" * 16}, "policies policies: expected"),
+    ],
+)
+def test_what_this_command_does_not_run_is_not_run(small, tmp_path, changed, message):
+    record = run("B0", small, "tiny", 0, 5, tmp_path)
+    settings = record.hyperparameters | changed
+    dataclasses.replace(record, hyperparameters=settings).save(tmp_path)
+    with pytest.raises(InputError, match=f"{message}.*as it was made then"):
+        reproduce(record.path, "shapes", progress=False)
+
+
 def test_the_spread_of_the_seeds_decides_elsewhere(small, tmp_path):
     record = run("B0", small, "tiny", 0, 5, tmp_path)
 
@@ -92,6 +108,9 @@ def test_the_spread_of_the_seeds_decides_elsewhere(small, tmp_path):
     alone = compare(family[0], with_accuracy(0.9), family[:1])
     assert alone.differences[0].within is None
     assert "too few recorded seeds" in str(alone)
+    settings = record.hyperparameters | {"encoder": "Mine()"}
+    foreign = dataclasses.replace(with_accuracy(0.9, 2), hyperparameters=settings)
+    assert compare(family[0], with_accuracy(0.41), [*family, foreign]).seeds == 2
     elsewhere = dataclasses.replace(with_accuracy(0.25), device="another CPU (8 threads)")
     assert not compare(family[0], elsewhere, family).same_setting
     assert "processors of one name" not in str(compare(family[0], elsewhere, family))

@@ -36,6 +36,8 @@ class FakeRecord:
     evaluation: str = "running"
     class_names: list = field(default_factory=list)
     content: dict = field(default_factory=dict)
+    data_hash: str = "a"
+    hyperparameters: dict = field(default_factory=dict)
 
     def has_arrays(self):
         return bool(self.content)
@@ -427,6 +429,12 @@ NAN[3] = np.nan
         ),
         (study() + study(), "two records of B0 at K = 10, seed 0"),
         ([FakeRecord(preset="gpu"), *study()], "expected one data set and preset.*select one"),
+        (
+            [FakeRecord(seed=7, hyperparameters={"definition": 2}), *study()],
+            "one explorer mix definition: 1, 2",
+        ),
+        ([FakeRecord(seed=7, data_hash="b"), *study()], "one explorer mix data_hash: a, b"),
+        ([FakeRecord(seed=7, evaluation="pooled"), *study()], "B0 mix evaluation statistics"),
         ([FakeRecord(num_subsets=0)], r"records\[0\]: expected num_subsets >= 1"),
         ([FakeRecord(metrics={"nmi": "high"})], r"records\[0\]: cell, num_subsets, seed or"),
         ([{"cell": "x", "metrics": {}}], r"records\[0\]: expected a record or a dict with 'num_su"),
