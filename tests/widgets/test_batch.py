@@ -47,6 +47,11 @@ def test_the_page_makes_the_channels_that_it_says():
 
 
 @needs_node
+def test_zero_has_no_minus_sign():
+    assert page_says('[signed(-0.001) === "+0.00", signed(-0.012) === "−0.01"].map(Number)').all()
+
+
+@needs_node
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_is_what_the_layers_compute(kind):
     x = batch()

@@ -43,10 +43,10 @@ def corners_and_random(kind, count=60):
     return cases
 
 
-def in_the_page(name, cases):
-    """Each case with what the page computes for it."""
+def in_the_page(name, cases, drawn=False):
+    """Each case with what the page computes for it, or draws."""
     job = {"file": str(STATIC / "live" / f"{KINDS[name].file}.js"), "core": str(STATIC / "live.js"),
-           "kind": name, "cases": cases}  # fmt: skip
+           "kind": name, "cases": cases, "drawn": drawn}  # fmt: skip
     script = Path(__file__).with_name("live_numbers.js")
     done = subprocess.run(
         ["node", script], input=json.dumps(job), capture_output=True, text=True, check=False
@@ -126,6 +126,24 @@ def test_a_triplet_on_the_edge_is_easy_and_a_tie_is_hard():
             assert numbers["kind"] == kind
             assert (numbers["loss"] == 0) == (kind == 0)
             assert bool(np.any(numbers["moves"])) == (kind != 0)
+
+
+@needs_node
+def test_of_two_vectors_at_one_angle_neither_is_marked_as_closer():
+    cases = [{"angle": angle, "length": 1.0, "normalise": True} for angle in (0.0, 60.0, 20.0)]
+    marks = [" ".join(page["words"]).count("✓") for _, page in in_the_page("vectors", cases, True)]
+    assert marks == [0, 0, 3]
+
+
+@needs_node
+@pytest.mark.parametrize("mean", [0.0, 0.3, -0.3, 1.35])
+def test_the_share_of_the_bars_in_the_colour_of_the_extremes_is_p(mean):
+    case = {"seeds": 6, "mean": mean, "spread": 1.0}
+    ((_, page),) = in_the_page("flips", [case], drawn=True)
+    extreme = page["heights"]["var(--c1)"]
+    nearer = page["heights"].get("var(--c0)", 0.0)
+    p = Formula("flips", **case).numbers["p"]
+    assert extreme / (extreme + nearer) == pytest.approx(p, abs=1e-9)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.4])
