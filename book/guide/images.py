@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -349,3 +352,57 @@ def single_colour_operations_in_kornia() -> Seen:
         seen["jitter"] = max(seen["jitter"], float((jitter - right).abs().max()))
         seen[name] = float((alone - right).abs().max())
     return seen
+
+
+@row(
+    TABLE,
+    "A folder of images that has a class called train, in the datasets library",
+    libraries="datasets pillow",
+    expect="`imagefolder` makes a class of each folder, as torchvision does.",
+    happens="It takes that folder for a split: {rows} of 9 images in three folders are loaded, and "
+    "the columns are {columns}, without labels. With the folder called trains: {whole} images.",
+    cost="CIFAR-100 has a class called train. The other 99 are left out without a word.",
+    instead="Rename the folder, or put the class folders into a folder called train. [[data.load]] "
+    "sees three classes.",
+    holds=lambda seen: (seen["rows"], seen["columns"], seen["whole"]) == (3, "image", 9),
+    slow=True,
+)
+def class_folder_called_train() -> Seen:
+    import datasets
+    from PIL import Image
+
+    def load(name: str) -> datasets.Dataset:
+        with tempfile.TemporaryDirectory() as folder:
+            for kind in ("apple", name, "whale"):
+                (Path(folder) / "images" / kind).mkdir(parents=True)
+                for number in range(3):
+                    path = Path(folder) / "images" / kind / f"{number}.png"
+                    Image.new("RGB", (4, 4)).save(path)
+            where = {"data_dir": f"{folder}/images", "cache_dir": f"{folder}/cache"}
+            return datasets.load_dataset("imagefolder", split="train", **where)
+
+    hidden, whole = load("train"), load("trains")
+    columns = ", ".join(hidden.column_names)
+    return {"rows": len(hidden), "columns": columns, "whole": len(whole)}
+
+
+@row(
+    TABLE,
+    "Make class ids of a column of numbers with the datasets library's `class_encode_column`",
+    libraries="datasets",
+    expect="A column of 0 to 99 keeps its numbers.",
+    happens="The numbers are sorted as **text**, 0, 1, 10, 11, 2: class 2 of twelve gets the id "
+    "{two}, and of 100 classes {moved} have another id.",
+    cost="Labels no longer fit names, centres or results that were kept elsewhere; with ten "
+    "classes nothing shows.",
+    instead="`cast_column` with `ClassLabel(num_classes=100)`, which keeps them.",
+    holds=lambda seen: seen["two"] == 4 and seen["moved"] > 50,
+)
+def class_ids_sorted_as_text() -> Seen:
+    from datasets import Dataset
+
+    def ids(classes: int) -> list[int]:
+        rows = Dataset.from_dict({"label": list(range(classes))})
+        return list(rows.class_encode_column("label")["label"])
+
+    return {"two": ids(12)[2], "moved": sum(a != b for a, b in enumerate(ids(100)))}

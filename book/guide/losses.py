@@ -287,3 +287,26 @@ def kl_divergence_in_torchmetrics() -> Seen:
         "doubled": float(kl_divergence(2 * p, q)),
         "logs": float(kl_divergence((2 * p).log(), q.log(), log_prob=True)),
     }
+
+
+@row(
+    TABLE,
+    "The length of an epoch with pytorch-metric-learning's `MPerClassSampler`",
+    libraries="pytorch-metric-learning",
+    expect="The number of rows, or a little less.",
+    happens="{usual} for a data set of 60 rows: `length_before_new_iter` is 100,000 and the "
+    "length of one pass. With 60 there it is {told}, and {different} different rows come.",
+    cost="Plans in epochs, schedules and comparisons of samplers are off by the factor.",
+    instead="Set `length_before_new_iter` to the number of rows, and count steps.",
+    holds=lambda seen: seen["usual"] > 90_000 and seen["told"] == 60 and seen["different"] < 60,
+)
+def epochs_of_the_class_sampler() -> Seen:
+    from pytorch_metric_learning.samplers import MPerClassSampler
+
+    labels = [row % 6 for row in range(60)]
+    told = MPerClassSampler(labels, m=2, batch_size=12, length_before_new_iter=60)
+    return {
+        "usual": len(MPerClassSampler(labels, m=2, batch_size=12)),
+        "told": len(told),
+        "different": len(set(told)),
+    }

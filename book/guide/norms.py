@@ -578,3 +578,42 @@ def functional_calls_of_batch_norm() -> Seen:
         "given": float(state["running_mean"].mean()),
         "left": float(fresh.running_mean.mean()),
     }
+
+
+@row(
+    TABLE,
+    "Ask a tool how large a model is: torchsummary, thop, ptflops",
+    libraries="torchsummary thop ptflops",
+    expect="A table; the model stays as it was.",
+    happens="torchsummary sends noise through the model in training mode: the counter of its norm "
+    "layer is {count} and a running variance {variance:.2f}. ptflops leaves it in {mode} mode. "
+    "thop leaves {left} names in `state_dict()`; a strict load into a fresh model: {load}.",
+    cost="A run with the table is not the run without it: other statistics, other random numbers, "
+    "frozen norm layers, or a checkpoint that does not load.",
+    instead="Give the tool a copy, `copy.deepcopy(model).eval()`. [[norm.audit]] reads a model "
+    "without running it.",
+    holds=lambda seen: (
+        (seen["count"], seen["mode"], seen["load"]) == (1, "evaluation", "RuntimeError")
+        and seen["variance"] < 0.97
+    ),
+)
+def tools_that_count_a_model() -> Seen:
+    from ptflops import get_model_complexity_info
+    from thop import profile
+    from torchsummary import summary
+
+    def build() -> torch.nn.Sequential:
+        parts = torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.Flatten()
+        return torch.nn.Sequential(*parts).train()
+
+    summed, frozen, counted = build(), build(), build()
+    summary(summed, (3, 8, 8), device="cpu")
+    get_model_complexity_info(frozen, (3, 8, 8), print_per_layer_stat=False, verbose=False)
+    profile(counted, inputs=(torch.zeros(2, 3, 8, 8),), verbose=False)
+    return {
+        "count": int(summed[1].num_batches_tracked),
+        "variance": float(summed[1].running_var[0]),
+        "mode": "training" if frozen.training else "evaluation",
+        "left": len(set(counted.state_dict()) - set(build().state_dict())),
+        "load": error_of(lambda: build().load_state_dict(counted.state_dict())),
+    }
