@@ -20,7 +20,7 @@ from contrastive_tutorial.norm.layers import (
     SubsetAffineBatchNorm1d,
     SubsetAffineBatchNorm2d,
 )
-from contrastive_tutorial.norm.precise import precise_bn, reestimate
+from contrastive_tutorial.norm.precise import precise_bn, reestimate, require_measurable
 from contrastive_tutorial.norm.renorm import BatchRenorm1d, BatchRenorm2d
 from contrastive_tutorial.norm.statistics import (
     EVALUATION_STATISTICS,
@@ -52,4 +52,5 @@ __all__ = [
     "grouped_normalize",
     "precise_bn",
     "reestimate",
+    "require_measurable",
 ]

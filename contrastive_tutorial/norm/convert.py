@@ -136,8 +136,10 @@ class _Wanted:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
-        if self.num_subsets < 1:
-            raise InputError(f"num_subsets: expected at least 1, got {self.num_subsets}")
+        whole = isinstance(self.num_subsets, int) and not isinstance(self.num_subsets, bool)
+        if not whole or self.num_subsets < 1:
+            raise InputError(f"num_subsets: expected an integer of at least 1, got "
+                             f"{self.num_subsets!r}")  # fmt: skip
         if self.kind == "renorm" and self.total_steps is None:
             raise InputError(
                 "total_steps: 'renorm' widens its bounds over the run, so it must know the run's "
@@ -226,6 +228,8 @@ def _with_activation_of(old: nn.Module, new: nn.Module) -> nn.Module:
 
 def _to_convert(model: nn.Module, partial: bool) -> dict[nn.Module, int]:
     """Layers to convert, with their dimensions; batch norms that cannot be are refused by name."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model: expected an nn.Module, got {type(model).__name__}")
     if any(isinstance(module, DistributedDataParallel) for module in model.modules()):
         raise InputError(
             "model: DistributedDataParallel averages the gradients of the parameters it was given; "

@@ -7,6 +7,8 @@ of the rows or by an id for each row. The layers themselves are in
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any
 
 import torch
@@ -35,6 +37,31 @@ def check_shape(x: Tensor, dims: tuple[int, ...], num_features: int) -> None:
     if not x.is_floating_point():
         raise InputError(
             f"x: expected floating point values, got {x.dtype}; convert with x.float()"
+        )
+
+
+def require_ids(name: str, ids: Any, rows: int | None = None) -> None:
+    """Raise :class:`InputError` unless ``ids`` is an int64 tensor ``(rows,)``."""
+    if not isinstance(ids, Tensor):
+        raise InputError(
+            f"{name}: expected an int64 tensor, got {type(ids).__name__}; use torch.as_tensor(ids)"
+        )
+    if ids.dtype != torch.int64 or ids.ndim != 1 or rows not in (None, len(ids)):
+        shape = "(N,)" if rows is None else f"({rows},)"
+        raise InputError(
+            f"{name}: expected int64 of shape {shape}, the subset of every row, got {ids.dtype} of "
+            f"shape {tuple(ids.shape)}"
+        )
+
+
+def require_rates(eps: Any, momentum: Any) -> None:
+    """Raise :class:`InputError` for an ``eps`` that is no positive number, or a ``momentum`` that
+    would move running statistics past what they follow, or away from it."""
+    if not isinstance(eps, Real) or not 0 < float(eps) < math.inf:
+        raise InputError(f"eps: expected a positive number, got {eps!r}")
+    if momentum is not None and (not isinstance(momentum, Real) or not 0 <= float(momentum) <= 1):
+        raise InputError(
+            f"momentum: expected 0 to 1, or None for the average over batches, got {momentum!r}"
         )
 
 
@@ -106,6 +133,7 @@ class GroupedBatchNorm(OwnBatchNorm):
             raise InputError(f"affine: expected 'shared', 'split' or None, got {affine!r}")
         if grouping not in GROUPINGS:
             raise InputError(f"grouping: expected one of {GROUPINGS}, got {grouping!r}")
+        require_rates(eps, momentum)
         self.num_features, self.num_groups = num_features, num_groups
         self.affine, self.grouping, self.eps, self.momentum = affine, grouping, eps, momentum
         kind = {"device": device, "dtype": dtype}
@@ -163,11 +191,7 @@ class GroupedBatchNorm(OwnBatchNorm):
                 f"domain: {type(self).__name__} keeps nothing per subset; only split, dsbn and "
                 "affine layers take it"
             )
-        if domain.dtype != torch.int64 or domain.shape != x.shape[:1]:
-            raise InputError(
-                f"domain: expected int64 of shape ({x.shape[0]},), the subset of every row, got "
-                f"{domain.dtype} of shape {tuple(domain.shape)}"
-            )
+        require_ids("domain", domain, x.shape[0])
         if not len(x) and self.training:
             raise InputError(f"x: expected rows to train on, got shape {tuple(x.shape)}")
         if domain.device.type != "cpu" or torch.compiler.is_compiling() or not len(x):

@@ -20,6 +20,7 @@ from contrastive_tutorial.norm.statistics import (
     norm_layers,
     overridden,
     require_all_known,
+    state_of,
 )
 
 
@@ -67,23 +68,43 @@ def _measuring(layer: Any, into: Moments, by_subset: bool) -> Forward:
     return forward
 
 
+def require_measurable(model: nn.Module, frozen: bool = False) -> None:
+    """Refuse a model with statistics that :func:`reestimate` cannot measure.
+
+    Args:
+        model: any; without norm layers there is nothing to measure.
+        frozen: let layers pass whose statistics are meant to stay, as :func:`precise_bn` does.
+
+    Raises:
+        InputError: for running statistics in other layers than BN and ours, or for BN without.
+    """
+    require_all_known(model, frozen)
+    if any(layer.running_mean is None for layer in norm_layers(model)):
+        raise InputError(
+            "model: a BatchNorm layer with track_running_stats=False keeps no statistics to "
+            "measure; it uses those of the batch in evaluation too"
+        )
+
+
 @torch.no_grad()
 def _measure(
     model: nn.Module, batches: Iterable[Tensor], by_subset: bool
 ) -> list[tuple[Any, Moments]]:
+    if isinstance(batches, Tensor):
+        raise InputError("batches: expected several, got one tensor; give [x] for a single batch")
     with evaluating(model) as inner:
-        require_all_known(inner, frozen=by_subset)
+        require_measurable(inner, frozen=by_subset)
         found = [(layer, Moments()) for layer in norm_layers(inner)]
         if any(getattr(layer, "domain", None) is not None for layer, _ in found):
             raise InputError("batches: measured in K equal groups of rows, outside norm.domains")
-        if any(layer.running_mean is None for layer, _ in found):
-            raise InputError(
-                "model: a BatchNorm layer with track_running_stats=False keeps no statistics to "
-                "measure; it uses those of the batch in evaluation too"
-            )
         seen = 0
         with overridden([(layer, _measuring(layer, m, by_subset)) for layer, m in found]):
             for batch in batches:
+                if not isinstance(batch, Tensor):
+                    raise InputError(
+                        f"batches: expected float tensors, got a {type(batch).__name__}; of a "
+                        "loader that gives labels too, take (x for x, _ in loader)"
+                    )
                 inner(batch)
                 seen += 1
     if not seen:
@@ -139,10 +160,11 @@ def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
         InputError: if there is no batch; for running statistics in other layers, as there, frozen
             ones included.
     """
-    for layer, moments in _measure(model, batches, by_subset=False):
+    measured = _measure(model, batches, by_subset=False)
+    at = state_of(getattr(model, "_orig_mod", model))  # to notice other weights
+    for layer, moments in measured:
         like = layer.running_mean
         var = moments.sum_of_squares / (moments.count - 1)
         layer.register_buffer("reestimated_mean", moments.mean[0].to(like.dtype), persistent=False)
         layer.register_buffer("reestimated_var", var[0].to(like.dtype), persistent=False)
-        step = layer.num_batches_tracked.clone()  # to notice training that follows
-        layer.register_buffer("reestimated_at", step, persistent=False)
+        layer.register_buffer("reestimated_at", at.to(like.device), persistent=False)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm.grouped import OwnBatchNorm
+from contrastive_tutorial.norm.grouped import OwnBatchNorm, require_rates
 from contrastive_tutorial.norm.kernels import (
     gradients_to_differentiate,
     in_plain_operations,
@@ -162,7 +162,8 @@ class BatchRenorm2d(OwnBatchNorm):
         nn.Module.__init__(self)
         if num_features < 1:
             raise InputError(f"num_features: expected at least 1, got {num_features}")
-        if total_steps < 0:
+        require_rates(eps, momentum)
+        if not isinstance(total_steps, int) or total_steps < 0:
             raise InputError(
                 f"total_steps: expected the steps of the run (0 for full bounds at once), got "
                 f"{total_steps}"

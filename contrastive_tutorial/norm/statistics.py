@@ -36,8 +36,11 @@ from contrastive_tutorial.norm.grouped import (
     OwnBatchNorm,
     drop_and_activate,
     has_activation_inside,
+    require_ids,
 )
 from contrastive_tutorial.norm.renorm import BatchRenorm2d
+
+_WHOLE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes a number
 
 EVALUATION_STATISTICS = (
     "running",
@@ -117,6 +120,35 @@ def _fixed(layer: Any, mean: Tensor, var: Tensor, weight: Any, bias: Any) -> For
     return forward
 
 
+def state_of(model: nn.Module) -> Tensor:
+    """int64 ``(2,)`` on the CPU: training forwards of all norm layers, and a sum over every bit of
+    the weights, which is the same on every device."""
+    counts = (layer.num_batches_tracked for layer in norm_layers(model))
+    steps = [int(count) for count in counts if count is not None]
+    sums = [
+        int(p.detach().reshape(-1).view(_WHOLE[p.element_size()]).sum(dtype=torch.int64))
+        for p in model.parameters()
+    ]
+    return torch.tensor([sum(steps), (sum(sums) + (1 << 63)) % (1 << 64) - (1 << 63)])
+
+
+def _require_fresh(model: nn.Module, layers: list[Any]) -> None:
+    """Refuse re-estimated statistics of the model as it was, with other weights.
+
+    Raises:
+        InputError: also for a part of the model that was measured.
+    """
+    now = state_of(model)
+    for layer in layers:
+        at = getattr(layer, "reestimated_at", None)
+        if at is not None and not torch.equal(at.cpu(), now):
+            raise InputError(
+                "how: 'reestimated' statistics were measured for other weights: the model was "
+                "trained or loaded since, or is a part of the one that was measured; call "
+                "reestimate(model, batches) again, on this very model"
+            )
+
+
 def _forward_of(layer: Any, how: str) -> Forward | None:
     """What ``layer`` computes under ``how``; ``None`` for its ordinary evaluation."""
     if how == "reestimated":
@@ -124,11 +156,6 @@ def _forward_of(layer: Any, how: str) -> Forward | None:
             raise InputError(
                 "how: 'reestimated' statistics have not been measured; call reestimate(model, "
                 "batches) with clean training images first"
-            )
-        if not torch.equal(layer.reestimated_at, layer.num_batches_tracked):
-            raise InputError(
-                "how: 'reestimated' statistics were measured before the model was trained on; call "
-                "reestimate(model, batches) again"
             )
         return _fixed(layer, layer.reestimated_mean, layer.reestimated_var, *affine_of(layer))
     if how == "test-batch":
@@ -244,12 +271,12 @@ def evaluation_statistics(model: nn.Module, how: str) -> Iterator[Callable[[Tens
 
     Raises:
         InputError: unknown ``how`` or branch; ``running`` for a model with statistics per subset;
-            ``reestimated`` before :func:`contrastive_tutorial.norm.reestimate`, or after more
-            training; ``reestimated`` and ``test-batch`` for a model with running statistics in
-            other layers (InstanceNorm, frozen, lazy, scripted).
+            ``reestimated`` before :func:`contrastive_tutorial.norm.reestimate`, or for other
+            weights than were measured; ``reestimated`` and ``test-batch`` for a model with running
+            statistics in other layers (InstanceNorm, frozen, lazy, scripted).
     """
     k = num_branches(model)
-    name, _, index = how.partition(":")
+    name, _, index = str(how).partition(":")
     if name == "branch":
         if not index.isdecimal() or int(index) >= k:
             raise InputError(
@@ -266,6 +293,8 @@ def evaluation_statistics(model: nn.Module, how: str) -> Iterator[Callable[[Tens
         layers = norm_layers(inner)
         if how in ("reestimated", "test-batch"):
             require_all_known(inner)
+        if how == "reestimated":
+            _require_fresh(inner, layers)
         if how == "ensemble" and k > 1:
             yield _ensemble(inner, layers, k)
         else:
@@ -302,10 +331,9 @@ def domains(model: nn.Module, ids: Tensor) -> Iterator[None]:
         raise InputError(
             "model: no layer keeps anything per subset; convert_norm(model, 'split', K) makes some"
         )
-    if ids.dtype != torch.int64 or ids.ndim != 1 or not len(ids):
-        raise InputError(
-            f"ids: expected int64 of shape (N,), got {ids.dtype} of shape {tuple(ids.shape)}"
-        )
+    require_ids("ids", ids)
+    if not len(ids):
+        raise InputError("ids: expected a subset for every row, got none: shape (0,)")
     low, high = (int(t) for t in torch.aminmax(ids))
     if low < 0 or high >= k:
         raise InputError(f"ids: expected subsets from 0 to {k - 1}, got {low} to {high}")

@@ -16,6 +16,7 @@ from torch import nn
 from contrastive_tutorial import augment, norm
 from contrastive_tutorial.data import ImageSet, SubsetBatches, load_splits, partition, require_seed
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import on_host
 from contrastive_tutorial.records import Record
 from contrastive_tutorial.study.cells import DEFINITION, Cell, Preset, resolved
 from contrastive_tutorial.study.diagnostics import along_training
@@ -45,6 +46,7 @@ from contrastive_tutorial.train import (
     TrainConfig,
     adapt_norms,
     compiled,
+    content_digest,
     memory,
     resolve_device,
     save_encoder,
@@ -72,8 +74,8 @@ class Experiment:
         num_subsets: K.
         device: ``None`` for the best there is.
         encoder: instead of the preset's, one of your own: a module that maps float images
-            ``(N, 3, S, S)`` to features ``(N, D)``, or a function that makes one, so that the seed
-            decides its weights. Its BN layers become those of the cell.
+            ``(N, 3, S, S)`` to features ``(N, D)``, of which a copy is trained, or a function that
+            makes one, so that the seed decides its weights. Its BN layers become those of the cell.
         group: the processes that train together; see :mod:`contrastive_tutorial.train.processes`.
 
     Raises:
@@ -114,6 +116,9 @@ class Experiment:
         )
         self.subset_ids = subset_ids.to(self.device)
         self.model: ContrastiveModel = self._build_model()
+        self._begins: dict[str, object] = {}  # a network of one's own is known by its weights
+        if encoder is not None:
+            self._begins["weights"] = content_digest(on_host(self.model.state_dict()), {})
         self.group, self.batch_norm = group or ProcessGroup(), batch_norm
         if self.group.size > 1 and (self.cell.early_steps or self.preset.measured):
             raise InputError(
@@ -139,6 +144,7 @@ class Experiment:
         size = self.train_set.images.shape[-1]
         model = seeded(self.seed, self._encoder or self.preset.encoder, size)
         if self._encoder is not None and self.cell.norm == "bn":
+            norm.require_measurable(model.encoder)  # evaluation will: better to know before
             return self._placed(model)  # as it came: it may have no BN at all
         if self.cell.norm == "ghost":
             # The order of the rows decides who shares a group: the layer must not deal them anew.
@@ -288,6 +294,7 @@ class Experiment:
             "definition": DEFINITION,
             "policies": policies_hash(self.cell),
             **self._own_encoder(),
+            **self._begins,
             "num_subsets": self.num_subsets,
             "data_hash": self.train_set.content_hash,
             **self._processes(),

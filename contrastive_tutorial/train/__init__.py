@@ -5,6 +5,7 @@ Leaves: the trained module, its history, a checkpoint while it lasts.
 Never: knows cells, policies or records; waits for the device inside a step.
 """
 
+from contrastive_tutorial.train.checkpoints import content_digest
 from contrastive_tutorial.train.compiling import compiled
 from contrastive_tutorial.train.devices import device_name, resolve_device, supports_bf16
 from contrastive_tutorial.train.encoders import (
@@ -51,6 +52,7 @@ __all__ = [
     "adapt_norms",
     "changed",
     "compiled",
+    "content_digest",
     "device_name",
     "four_conv",
     "learning_rate",

@@ -70,7 +70,7 @@ def save(
         "seconds": repr(progress.seconds),
         "points": json.dumps(progress.points),
     }
-    save_tensors(path, copies, {**metadata, "digest": _digest(copies, metadata)})
+    save_tensors(path, copies, {**metadata, "digest": content_digest(copies, metadata)})
 
 
 def read(path: Path, identity: str) -> Loaded:
@@ -96,7 +96,7 @@ def read(path: Path, identity: str) -> Loaded:
             f"{_difference(metadata.get('identity'), identity)}; delete it, or choose another "
             "results folder, to start anew"
         )
-    if metadata.pop("digest", None) != _digest(tensors, metadata):
+    if metadata.pop("digest", None) != content_digest(tensors, metadata):
         raise _damaged(path, "its content does not match its checksum")
     try:
         points = [(int(s), float(t), float(v)) for s, t, v in json.loads(metadata["points"])]
@@ -113,7 +113,7 @@ def _damaged(path: Path, reason: str) -> InputError:
     )
 
 
-def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+def content_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     """SHA-256 (hex) of every name, type, shape and byte, whatever their order in the file."""
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):

@@ -194,18 +194,35 @@ def with_head(encoder: nn.Module, size: int = 32) -> ContrastiveModel:
     """
     if not any(p.requires_grad for p in encoder.parameters()):
         raise InputError("encoder: expected a module with parameters to train, found none")
-    twin = copy.deepcopy(encoder).eval()  # a forward pass may change buffers
-    device = next(twin.parameters()).device
-    what = f"encoder: expected features (N, D) of images (N, 3, {size}, {size})"
+    device = next(encoder.parameters()).device
+    with torch.random.fork_rng(devices=[]):  # dropout draws in training mode
+        width, again = (_width(encoder, size, device, mode) for mode in (False, True))
+    if width != again:
+        raise InputError(
+            f"encoder: expected as many features in training as in evaluation, got {again} and "
+            f"{width}"
+        )
+    return ContrastiveModel(encoder, ProjectionHead(width).to(device))
+
+
+@torch.no_grad()
+def _width(encoder: nn.Module, size: int, device: torch.device, training: bool) -> int:
+    """How many features an encoder gives in one of its modes.
+
+    Raises:
+        InputError: if it gives something else.
+    """
+    mode = "training" if training else "evaluation"
+    what = f"encoder: expected features (N, D), float32, of images (N, 3, {size}, {size}) in {mode}"
     try:
-        with torch.no_grad():
-            h = twin(torch.zeros(2, 3, size, size, device=device))
+        twin = copy.deepcopy(encoder).train(training)  # a forward pass may change buffers
+        h = twin(torch.rand(2, 3, size, size, device=device))
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise InputError(f"{what}, but it fails on two: {' '.join(str(error).split())}") from error
-    if not isinstance(h, Tensor) or h.ndim != 2 or len(h) != 2 or not h.is_floating_point():
-        got = tuple(h.shape) if isinstance(h, Tensor) else type(h).__name__
+    if not isinstance(h, Tensor) or h.ndim != 2 or len(h) != 2 or h.dtype != torch.float32:
+        got = f"{h.dtype} {tuple(h.shape)}" if isinstance(h, Tensor) else type(h).__name__
         raise InputError(f"{what}, got {got} of two; end it with nn.Flatten() or a pooling")
-    return ContrastiveModel(encoder, ProjectionHead(h.shape[1]).to(device))
+    return h.shape[1]
 
 
 def seeded(
@@ -215,20 +232,31 @@ def seeded(
 
     Args:
         seed: of every weight that is drawn here.
-        encoder: a name for :func:`build`; or a function that makes an encoder, or an encoder with
-            the weights that it has, for :func:`with_head`.
+        encoder: a name for :func:`build`; or a function that makes an encoder, or an encoder, of
+            which a copy with the weights that it has is taken, for :func:`with_head`.
         size: height and width of the images.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(encoder, str):
             return build(encoder)
-        made = encoder if isinstance(encoder, nn.Module) else encoder()
+        made = _copied(encoder) if isinstance(encoder, nn.Module) else encoder()
         if not isinstance(made, nn.Module):
             raise InputError(
                 f"encoder: expected a module or a function that makes one, got {type(made)}"
             )
         return with_head(made, size)
+
+
+def _copied(encoder: nn.Module) -> nn.Module:
+    """A copy: whoever gives one network to several experiments compares equal beginnings."""
+    try:
+        return copy.deepcopy(encoder)
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"encoder: cannot be copied ({reason:.120}); give a function that makes one"
+        ) from error
 
 
 def save_encoder(path: Path, network: nn.Module, **made: object) -> None:

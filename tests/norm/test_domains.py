@@ -136,6 +136,10 @@ def bad(ids: Tensor, shape: tuple[int, ...] = (2, 2), **kwargs: object) -> Calla
         (lambda: norm.domains(nn.BatchNorm2d(3), IDS).__enter__(), ("model", "subset")),
         (lambda: norm.domains(SplitBatchNorm2d(3, 2), IDS).__enter__(), ("ids", "0 to 1", "3")),
         (lambda: norm.domains(SplitBatchNorm2d(3, 4), IDS[:0]).__enter__(), ("ids", "(0,)")),
+        (bad(IDS.tolist()), ("domain", "list", "as_tensor")),
+        (bad(IDS.numpy()), ("domain", "ndarray", "as_tensor")),
+        (lambda: norm.domains(SplitBatchNorm2d(3, 4), [0, 1]).__enter__(), ("ids", "list")),  # type: ignore[arg-type]
+        (lambda: norm.domains(SplitBatchNorm2d(3, 4), None).__enter__(), ("ids", "NoneType")),  # type: ignore[arg-type]
     ],
 )
 def test_bad_ids_are_named(call: Callable[[], object], words: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -374,6 +375,46 @@ def test_reestimated_statistics_do_not_outlive_training() -> None:
         evaluate(norm, "reestimated", x)
     reestimate(norm, [x])
     evaluate(norm, "reestimated", x)
+
+
+def test_reestimated_statistics_are_of_one_set_of_weights() -> None:
+    """Loading, and training with norms in evaluation mode, move no counter of any layer."""
+    x = randn(6, C, 3, 3, seed=51)
+
+    def measured() -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(C, C, 1, dtype=F64), layer("split"))
+        reestimate(model, [x])
+        evaluate(model, "reestimated", x)
+        evaluate(copy.deepcopy(model), "reestimated", x)
+        return model
+
+    loaded = measured()
+    state = {name: 2 * value for name, value in loaded.state_dict().items()}
+    state["1.num_batches_tracked"] //= 2
+    loaded.load_state_dict(state)
+    stepped = measured().eval()
+    stepped(x).sum().backward()
+    torch.optim.SGD(stepped.parameters(), 0.1).step()
+    for model in (loaded, stepped, measured()[1]):
+        with pytest.raises(InputError, match="measured for other weights"):
+            evaluate(model, "reestimated", x)
+    reestimate(loaded, [x])
+    evaluate(loaded, "reestimated", x)
+
+
+@pytest.mark.parametrize(
+    ("batches", "reason"),
+    [
+        (torch.zeros(6, C, 3, 3, dtype=F64), "batches: expected several, got one tensor"),
+        ([(torch.zeros(6, C, 3, 3, dtype=F64), 0)], "batches: expected float tensors, got a tuple"),
+    ],
+)
+@pytest.mark.parametrize("measure", [reestimate, precise_bn])
+def test_what_is_no_list_of_batches_is_refused(measure: Any, batches: Any, reason: str) -> None:
+    for kind in ("bn", "split"):
+        with pytest.raises(InputError, match=reason):
+            measure(nn.Sequential(layer(kind)), batches)
 
 
 class FrozenBatchNorm2d(nn.Module):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from watched import fake_gpu
 
 from contrastive_tutorial.augment import params
 from contrastive_tutorial.errors import InputError
@@ -117,12 +118,6 @@ def _no_tables_kept():
 KINDS = [
     name for name in covering() if not CELLS[name].reference and CELLS[name].only_subset is None
 ]
-
-
-fake_gpu = pytest.mark.skipif(
-    torch.__version__ < torch.torch_version.TorchVersion("2.7") and not torch.cuda.is_available(),
-    reason="torch 2.6 looks for a driver even for a tensor that is fake",
-)
 
 
 @fake_gpu
@@ -233,12 +228,60 @@ def test_an_encoder_of_ones_own_trains_and_is_scored(name, sets):
     assert torch.equal(kept[0].weight, given[0].weight)  # a module: its weights stay
 
 
+class InTraining(nn.Module):
+    """Something else in training than in evaluation, as networks with helping outputs give."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.inner, self.change = own(32), change
+
+    def forward(self, x):
+        return self.change(self.inner(x)) if self.training else self.inner(x)
+
+
+def with_norm(norm):
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2), norm, nn.Flatten())
+
+
+def test_a_network_that_is_given_is_not_touched(sets):
+    given = own(32)
+    before = {name: value.clone() for name, value in given.state_dict().items()}
+    for name in ("B0", "S-P1"):
+        Experiment(name, sets, TINY, 0, 5, "cpu", encoder=given).train(progress=False)
+    assert type(given[1]) is nn.BatchNorm2d
+    assert all(torch.equal(value, before[name]) for name, value in given.state_dict().items())
+
+
+def test_a_checkpoint_is_of_the_network_that_began_it(sets, tmp_path):
+    torch.manual_seed(0)
+    first, second = own(32), own(32)
+
+    def stop(step, loss):
+        if step == 2:
+            raise KeyboardInterrupt
+
+    def begun(network):
+        return Experiment("B0", sets, TINY, 0, 5, "cpu", encoder=network)
+
+    with pytest.raises(KeyboardInterrupt):
+        begun(first).train(tmp_path / "c", progress=False, on_step=stop)
+    with pytest.raises(InputError, match="belongs to another configuration"):
+        begun(second).train(tmp_path / "c", progress=False)
+    assert len(begun(first).train(tmp_path / "c", progress=False).losses) == TINY.steps
+
+
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        (nn.Conv2d(3, 8, 3), r"got \(2, 8, 30, 30\) of two"),
+        (nn.Conv2d(3, 8, 3), r"got torch.float32 \(2, 8, 30, 30\) of two"),
         (nn.Flatten(), "parameters to train, found none"),
         (nn.Linear(7, 8), "but it fails on two: "),
+        (InTraining(lambda h: (h, h)), "in training, got tuple of two"),
+        (InTraining(lambda h: h[:, :3]), "as many features in training as in evaluation, got 3"),
+        (nn.Sequential(own(32), nn.Flatten()).double(), "float32"),
+        (with_norm(nn.LazyBatchNorm2d()), "cannot be copied .*uninitialized"),
+        (with_norm(nn.InstanceNorm2d(8, track_running_stats=True)), "model: InstanceNorm2d"),
+        (with_norm(nn.BatchNorm2d(8, track_running_stats=False)), "track_running_stats=False"),
         (lambda: "resnet", "a function that makes one, got <class 'str'>"),
     ],
 )

@@ -36,7 +36,7 @@ def rewritten(path, **changes):
     with safe_open(path, framework="pt") as file:
         metadata = {**file.metadata(), **changes}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    metadata["digest"] = checkpoints._digest(
+    metadata["digest"] = checkpoints.content_digest(
         tensors, {k: v for k, v in metadata.items() if k != "digest"}
     )
     save_file(tensors, path, metadata)
