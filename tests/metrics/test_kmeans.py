@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
-from torch.utils._python_dispatch import TorchDispatchMode
+from watched import WAITS, Operations
 
 from contrastive_tutorial.metrics import clustering
 from contrastive_tutorial.metrics import kmeans as kmeans_module
@@ -68,37 +68,24 @@ def test_empty_clusters_take_the_farthest_points_as_in_scikit_learn(seed, k, emp
     assert np.allclose(found, theirs.cluster_centers_, atol=1e-7)
 
 
-class Waits(TorchDispatchMode):
-    """How often the host waits for a device to answer."""
-
-    def __init__(self):
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        names = ("_local_scalar_dense", "nonzero", "unique", "bincount", "equal.default")
-        self.count += any(name in str(function) for name in names)
-        return function(*args, **(kwargs or {}))
-
-
 def test_a_gpu_is_asked_every_fifth_iteration(monkeypatch):
     x = torch.randn(500, 4, generator=torch.Generator().manual_seed(3))
     asked = []
-    means, waits = kmeans_module._means, Waits()
+    means, waits = kmeans_module._means, Operations(*WAITS)
 
     def unseen(*arguments):
         """What only a CPU asks, whether a cluster is empty, does not count."""
         asked.append(1)
-        before = waits.count
+        before = len(waits.seen)
         found = means(*arguments)
-        waits.count = before
+        del waits.seen[before:]
         return found
 
     monkeypatch.setattr(kmeans_module, "_means", unseen)
     with waits:
         lloyd(x - x.mean(0), x[None, :9])
     assert len(asked) > 9
-    assert waits.count == len(asked) / 5
+    assert len(waits.seen) == len(asked) / 5
 
 
 def test_fits_that_have_settled_leave_the_others():
