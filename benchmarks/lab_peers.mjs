@@ -6,6 +6,9 @@
 // as fast as it was found to run. A convolution is patches and one matrix product in both:
 // TensorFlow.js has no other that it can differentiate on WebAssembly, and jax-js's own takes longer
 // (it is measured too). jax-js compiles the whole step with `jit`.
+//
+// Beside them stands what no engine can beat in one thread: the products of the step, and nothing
+// else, in registers (lab_chains.ts).
 import fs from "node:fs";
 import path from "node:path";
 import {createRequire} from "node:module";
@@ -72,6 +75,24 @@ function ours() {
       lab.gradients();
       lab.update();
       lab.state.step++;
+      return seconds() - from;
+    },
+  };
+}
+
+/** The multiplications and additions of a step's matrix products, without any data. */
+function products() {
+  const {chains} = new WebAssembly.Instance(
+    new WebAssembly.Module(fs.readFileSync(path.join(job.packages, "chains.wasm")))).exports;
+  // Forward, for the weights' gradient and, but for the first layer, for the input's.
+  let count = 3 * rows * (32 * 64 + 64 * 32 + rows * 32);
+  CONVOLUTIONS.forEach(([side, cin, cout], i) => {
+    count += (i ? 3 : 2) * rows * (side / 2) ** 2 * 9 * cin * cout;
+  });
+  return {
+    step() {
+      const from = seconds();
+      chains(count / 48, 0.99);
       return seconds() - from;
     },
   };
@@ -228,12 +249,12 @@ async function jaxjs(ownConvolution) {
 // In turn -----------------------------------------------------------------------------------------
 
 const norm = (values) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-const engines = {lab: ours(), "TensorFlow.js": await tensorflow(), "jax-js": await jaxjs(false),
+const engines = {lab: ours(), "its products alone": products(), "TensorFlow.js": await tensorflow(), "jax-js": await jaxjs(false),
   "jax-js, its own convolution": await jaxjs(true)};
 const answer = {}, [loss, gradients] = engines.lab.gradients();
 for (const [name, engine] of Object.entries(engines)) {
-  if (name == "lab") {
-    answer.lab = {seconds: []};
+  if (!engine.gradients || name == "lab") {
+    answer[name] = {seconds: []};
     continue;
   }
   const [theirs, slopes] = engine.gradients();
@@ -248,7 +269,7 @@ for (let round = -warm; round < rounds; round++) {
   for (const [name, engine] of Object.entries(engines)) {
     const taken = [];
     // Ours is short beside the clock's grain: several steps a turn.
-    for (let i = 0; i < (name == "lab" ? job.steps : 1); i++) {
+    for (let i = 0; i < (/^(lab|its)/.test(name) ? job.steps : 1); i++) {
       taken.push(engine.step());
     }
     if (round >= 0) answer[name].seconds.push(taken.sort((a, b) => a - b)[taken.length >> 1]);

@@ -6,6 +6,9 @@ Forward, NT-Xent, backward and Adam of the lab's small network at N = 64, from t
 views. npm brings the peers, at the versions below, into a folder that is gone afterwards. The
 engines take turns, the time is the processor's, a ratio is the median over rounds. Loss and
 gradients have to agree before anything is timed; lab_peers.mjs has the three steps.
+
+*Its products alone* is a bound: the multiplications and additions of the step's matrix products, in
+registers (lab_chains.ts). No engine of one thread and 128 bits is faster on the machine.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ PEERS = {
     "@tensorflow/tfjs-backend-wasm": "4.22.0",
     "@jax-js/jax": "0.1.25",
 }
+COMPILER = "assemblyscript@0.28.20"  # the lab's (its package.json)
 #: With this seed no value is so near to a ReLU's corner that rounding decides on which side it is.
 CONFIG = {"n": 64, "temperature": 0.2, "lr": 0.001, "seed": 6}
 TOLERANCES = {"loss": 1e-5, "gradient": 1e-4}
@@ -35,9 +39,12 @@ TOLERANCES = {"loss": 1e-5, "gradient": 1e-4}
 def measured(rounds: int) -> dict[str, Any]:
     """What lab_peers.mjs says of every engine."""
     with tempfile.TemporaryDirectory() as packages:
-        wanted = [f"{name}@{version}" for name, version in PEERS.items()]
+        wanted = [COMPILER, *(f"{name}@{version}" for name, version in PEERS.items())]
         quiet = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         subprocess.run(["npm", "install", "--prefix", packages, *quiet, *wanted], check=True)
+        asc = Path(packages) / "node_modules" / "assemblyscript" / "bin" / "asc.js"
+        built = ["-o", f"{packages}/chains.wasm", "-O3", "--enable", "simd", "--runtime", "stub"]
+        subprocess.run(["node", asc, HERE / "lab_chains.ts", *built], check=True)
         job = {"packages": packages, "lab": str(LAB), "config": CONFIG, "rounds": rounds,
                "warm": 3, "steps": 15}  # fmt: skip
         done = subprocess.run(
