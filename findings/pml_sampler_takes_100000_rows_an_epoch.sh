@@ -2,10 +2,10 @@
 # An epoch of pytorch-metric-learning's MPerClassSampler over 60 rows has 99,996 rows.
 # Versions: pytorch-metric-learning 2.9.0, torch 2.14.1, numpy 2.4.6.
 # Expected (a first guess): len(sampler) is the number of rows, 60, or a little less.
-# Seen: 99,996, whatever the data set's size. length_before_new_iter is 100,000 by default and is
-# the length of one pass. A plan in epochs, a schedule and a comparison with another sampler are
-# off by the factor. With length_before_new_iter=60 it is 60, and still leaves rows out: each is
-# drawn anew.
+# Seen: 99,996, and as many for 600 rows. length_before_new_iter is 100,000 by default and is the
+# length of one pass. A plan in epochs, a schedule and a comparison with another sampler are off by
+# the factor. With length_before_new_iter=60 it is 60, and still leaves rows out: each is drawn
+# anew.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -21,9 +21,10 @@ from pytorch_metric_learning.samplers import MPerClassSampler
 np.random.seed(0)
 labels = [row % 6 for row in range(60)]
 usual = MPerClassSampler(labels, m=2, batch_size=12)
+more = MPerClassSampler(labels * 10, m=2, batch_size=12)
 told = MPerClassSampler(labels, m=2, batch_size=12, length_before_new_iter=60)
 rows = list(told)
 print(f"60 rows: {len(usual):,} an epoch; told 60: {len(told)}, of which {len(set(rows))} differ")
-assert len(usual) == len(list(usual)) == 99996
+assert len(usual) == len(list(usual)) == len(more) == 99996
 assert len(told) == len(rows) == 60 and len(set(rows)) < 60
 PYTHON
