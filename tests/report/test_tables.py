@@ -317,6 +317,11 @@ def test_sizes_of_the_second_study_are_those_of_its_chapter(longer):
     lost = [of(c, baseline).mean for c in ("ten-split-within", "shared-bn-cross", "ten-dsbn-cross")]
     assert max(lost) < -0.10
     assert min(lost) == lost[-1]
+    assert -0.12 < lost[0] < -0.10
+    assert -0.135 < lost[1] < -0.125
+    jitter, few = (of(c, baseline).interval for c in ("jitter-split-within", "same-bn-within"))
+    assert -0.015 < jitter.low < jitter.high < 0
+    assert -0.01 < few.low < 0 < few.high
     affine = ("equal-dsbn-cross", "equal-split-cross")
     assert of(*affine).mean < -0.02
     assert of(*affine).interval.high < 0
