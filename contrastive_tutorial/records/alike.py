@@ -9,6 +9,9 @@ from typing import Any
 
 from contrastive_tutorial.errors import InputError
 
+#: What is compared, by its name in the message.
+Comparison = Mapping[str, Callable[[Any], Any]]
+
 #: What a run had that its record does not say.
 USUAL = {"definition": 1, "encoder": "that of the preset", "batch_norm": "sync"}
 #: Of a recorded cell or preset: what describes it and changes no number.
@@ -20,9 +23,7 @@ def said(record: Any, name: str) -> Any:
     return record.hyperparameters.get(name, USUAL.get(name))
 
 
-def require_alike(
-    records: Iterable[Any], named: str, more: Mapping[str, Callable[[Any], Any]] | None = None
-) -> None:
+def require_alike(records: Iterable[Any], named: str, more: Comparison | None = None) -> None:
     """Refuse runs that differ in what all runs of a table, a picture or a comparison share.
 
     That is data and preset, what the preset's name stood for, the definition of the cells, a
@@ -49,9 +50,9 @@ def require_alike(
         _one(chosen, named, name, of)
 
 
-def require_one_cell(records: Iterable[Any], named: str) -> None:
+def require_one_cell(records: Iterable[Any], named: str, more: Comparison | None = None) -> None:
     """Refuse runs of one cell that :func:`require_alike` lets pass, but that were made, or are
-    scored, in different ways.
+    scored, in different ways. Arguments as there.
 
     Raises:
         InputError: naming what is mixed.
@@ -60,6 +61,8 @@ def require_one_cell(records: Iterable[Any], named: str) -> None:
     _one(chosen, named, "evaluation statistics", operator.attrgetter("evaluation"))
     _one_each(chosen, named, "versions of the cell", "cell")
     _one(chosen, named, "policies", lambda r: said(r, "policies"))
+    for name, of in (more or {}).items():
+        _one(chosen, named, name, of)
 
 
 def _one(records: list[Any], named: str, what: str, of: Callable[[Any], Any]) -> None:

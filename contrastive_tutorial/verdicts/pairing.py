@@ -50,8 +50,7 @@ def by_seed(
             )
         table[record.cell][record.seed] = record
     for cell, members in table.items():
-        require_one_cell(members.values(), cell)
-        require_alike(members.values(), cell, {"versions of the cell": _cell})
+        require_one_cell(members.values(), cell, {"versions of the cell": _cell})
     seeds = {seed for cell in cells if cell not in SEEDLESS for seed in table[cell]}
     for cell in cells:
         if cell in SEEDLESS and table[cell] and seeds:
