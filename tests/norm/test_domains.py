@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from layers import randn
 from torch import Tensor, nn
 
 from contrastive_tutorial import norm
@@ -15,11 +16,6 @@ from contrastive_tutorial.norm import SplitBatchNorm1d, SplitBatchNorm2d, Subset
 
 K, C = 4, 3
 IDS = torch.tensor([2, 0, 0, 3, 2, 2, 0, 2, 3, 0, 2])  # sizes 4, 0, 5, 2
-
-
-def randn(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def split(affine: str | None, shape: tuple[int, ...]) -> SplitBatchNorm2d:

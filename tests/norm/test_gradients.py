@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from layers import randn
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -33,11 +34,6 @@ LAYERS: dict[str, Make] = {
 }
 PLAIN_AT_FIRST = {**LAYERS, "renorm": lambda **kw: BatchRenorm2d(C, 1000, **kw)}
 every_layer = pytest.mark.parametrize("name", LAYERS)
-
-
-def randn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def made(make: Make, **kwargs: object) -> nn.Module:

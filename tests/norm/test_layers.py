@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layers import agree, compiles_in_one_graph, randn, randomize
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
@@ -23,21 +24,11 @@ from contrastive_tutorial.norm import (
 F64 = torch.float64
 
 
-def randn(*shape: int, seed: int = 0, dtype: torch.dtype = F64) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64).to(dtype)
-
-
 def shifted(groups: int, each: int, *rest: int, seed: int = 0) -> Tensor:
     """Rows in contiguous groups with clearly different means and scales."""
     x = randn(groups, each, *rest, seed=seed)
     k = torch.arange(groups, dtype=F64).view(-1, *[1] * (x.ndim - 1))
     return (x * (1 + k) + 2 * k).flatten(0, 1)
-
-
-def randomize(layer: nn.Module, seed: int = 1) -> nn.Module:
-    for i, parameter in enumerate(layer.parameters()):
-        parameter.data.copy_(randn(*parameter.shape, seed=seed + i))
-    return layer
 
 
 class LoopOfBatchNorms(nn.Module):
@@ -97,14 +88,7 @@ def test_split_equals_a_loop_of_batch_norms(
         x = shifted(k, each, c, *shape, seed=step)
         if channels_last:
             x = x.to(memory_format=torch.channels_last)
-        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-        ours, theirs = layer(a), loop(b)
-        assert ours.stride() == a.stride()
-        torch.testing.assert_close(ours, theirs)
-        upstream = randn(*x.shape, seed=99)
-        ours.backward(upstream)
-        theirs.backward(upstream)
-        torch.testing.assert_close(a.grad, b.grad)
+        assert agree(layer, loop, x).stride() == x.stride()
     torch.testing.assert_close(layer.running_mean, loop.table("running_mean"))
     torch.testing.assert_close(layer.running_var, loop.table("running_var"))
     assert layer.num_batches_tracked == 3
@@ -176,13 +160,7 @@ def test_one_group_is_batch_norm(make: object, momentum: float | None) -> None:
     layer, plain = make(momentum), nn.BatchNorm2d(6, momentum=momentum)  # type: ignore[operator]
     for step in range(2):
         x = randn(8, 6, 4, 4, seed=step, dtype=torch.float32) * 3 + 1
-        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-        ours, theirs = layer(a), plain(b)
-        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=2e-6)
-        upstream = randn(*x.shape, seed=9, dtype=torch.float32)
-        ours.backward(upstream)
-        theirs.backward(upstream)
-        torch.testing.assert_close(a.grad, b.grad, rtol=1e-5, atol=2e-6)
+        agree(layer, plain, x, rtol=1e-5, atol=2e-6)
     torch.testing.assert_close(layer.running_mean.view(-1), plain.running_mean)
     torch.testing.assert_close(layer.running_var.view(-1), plain.running_var)
     x = randn(3, 6, 4, 4, seed=5, dtype=torch.float32)
@@ -333,21 +311,7 @@ def test_gradcheck(make: object) -> None:
 @pytest.mark.parametrize("make", LAYERS)
 @pytest.mark.parametrize("training", [True, False])
 def test_compiles_in_one_graph(make: object, training: bool) -> None:
-    layer = randomize(make())  # type: ignore[operator]
-    twin = copy.deepcopy(layer)
-    torch._dynamo.reset()
-    compiled = torch.compile(layer.train(training), fullgraph=True, backend="aot_eager")
-    twin.train(training)
-    for step in range(2):
-        x = randn(6, 4, 3, 3, seed=step, dtype=torch.float32)
-        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-        ours, theirs = compiled(a), twin(b)
-        torch.testing.assert_close(ours, theirs)
-        ours.square().sum().backward()
-        theirs.square().sum().backward()
-        torch.testing.assert_close(a.grad, b.grad)
-    for name, tensor in twin.state_dict().items():
-        torch.testing.assert_close(layer.state_dict()[name], tensor)
+    compiles_in_one_graph(randomize(make()).train(training))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("make", LAYERS)

@@ -11,10 +11,12 @@ import copy
 import math
 from unittest import mock
 
+import layers
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from layers import agree, randn, same_state
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
@@ -24,13 +26,8 @@ from contrastive_tutorial.norm.renorm import REFERENCE_STEPS
 F64 = torch.float64
 
 
-def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
-
-
-def randomize(layer: BatchRenorm2d, seed: int = 1) -> BatchRenorm2d:
-    for i, parameter in enumerate(layer.parameters()):
-        parameter.data.copy_(randn(*parameter.shape, seed=seed + i))
+def randomize(layer: BatchRenorm2d) -> BatchRenorm2d:
+    layers.randomize(layer)
     layer.running_mean.copy_(randn(layer.num_features, seed=7))
     layer.running_std.copy_(randn(layer.num_features, seed=8).abs() + 0.3)
     return layer
@@ -110,14 +107,7 @@ def test_bounds_one_and_zero_are_batch_norm(affine: bool) -> None:
     if affine:
         plain.weight.data.copy_(layer.weight.data)
         plain.bias.data.copy_(layer.bias.data)
-    a = (randn(5, 4, 3, 3) * 2 + 1).requires_grad_()
-    b = a.detach().clone().requires_grad_()
-    ours, theirs = layer(a), plain(b)
-    torch.testing.assert_close(ours, theirs)
-    upstream = randn(5, 4, 3, 3, seed=4)
-    ours.backward(upstream)
-    theirs.backward(upstream)
-    torch.testing.assert_close(a.grad, b.grad)
+    agree(layer, plain, randn(5, 4, 3, 3) * 2 + 1)
 
 
 def test_first_step_of_the_default_schedule_is_batch_norm() -> None:
@@ -174,20 +164,15 @@ def test_float32_inside_autocast(training: bool) -> None:
 def test_what_is_compiled_is_the_same_function(affine: bool) -> None:
     layer = BatchRenorm2d(4, total_steps=0, r_max=1.05, d_max=0.05, affine=affine).double()
     twin = copy.deepcopy(layer)
-    x = (3 * randn(6, 4, 3, 3) + 1).double()
-    a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-    with mock.patch("torch.compiler.is_compiling", return_value=True):
-        ours = layer(a)
-    theirs = twin(b)
-    torch.testing.assert_close(ours, theirs)
-    upstream = randn(6, 4, 3, 3, seed=1).double()
-    ours.backward(upstream)
-    theirs.backward(upstream)
-    torch.testing.assert_close(a.grad, b.grad)
+
+    def compiled(x: Tensor) -> Tensor:
+        with mock.patch("torch.compiler.is_compiling", return_value=True):
+            return layer(x)
+
+    agree(compiled, twin, 3 * randn(6, 4, 3, 3) + 1)
     for one, other in zip(layer.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
-    for name, tensor in twin.state_dict().items():
-        torch.testing.assert_close(layer.state_dict()[name], tensor)
+    same_state(layer, twin)
 
 
 @pytest.mark.skipif(
@@ -209,8 +194,7 @@ def test_compiles_in_one_graph(training: bool) -> None:
         ours.square().sum().backward()
         theirs.square().sum().backward()
         torch.testing.assert_close(a.grad, b.grad)
-    for name, tensor in twin.state_dict().items():
-        torch.testing.assert_close(layer.state_dict()[name], tensor)
+    same_state(layer, twin)
 
 
 def test_channels_last_and_mixed_gradients() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from layers import randn
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
@@ -27,10 +28,6 @@ from contrastive_tutorial.norm.statistics import num_branches
 F64 = torch.float64
 K, EACH, C = 3, 8, 4
 FIXED = ("mean", "pooled", "branch:0", "ensemble", "oracle")  # what plain layers do not notice
-
-
-def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
 
 
 def batch(seed: int = 0, each: int = EACH) -> Tensor:
