@@ -102,6 +102,10 @@ def _renormalize(
     return y, batch_mean, batch_std
 
 
+#: An exported module moves its buffers in place. torch 2.6 cannot tell: there, everything does.
+_exporting = getattr(torch.compiler, "is_exporting", lambda: True)
+
+
 class BatchRenorm2d(OwnBatchNorm):
     """Batch Renormalization of ``(N, C, H, W)``: normalise in training as evaluation will.
 
@@ -244,6 +248,11 @@ class BatchRenorm2d(OwnBatchNorm):
         if again:
             return y
         with torch.no_grad():
+            if torch.compiler.is_compiling() and not _exporting():
+                # A compiled backward pass computes r and d anew from the buffers that were read:
+                # moved in place, they would give it wrong gradients without a word.
+                for name in ("num_batches_tracked", "running_mean", "running_std"):
+                    setattr(self, name, getattr(self, name).clone())
             self.num_batches_tracked.add_(1)
             factor: Tensor | float | None = self.momentum
             if factor is None:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from layers import agree, randn, same_state
+from layers import agree, compiles_in_one_graph, randn, same_state
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
@@ -181,20 +181,11 @@ def test_what_is_compiled_is_the_same_function(affine: bool) -> None:
 )
 @pytest.mark.parametrize("training", [True, False])
 def test_compiles_in_one_graph(training: bool) -> None:
-    layer = BatchRenorm2d(4, total_steps=32).train(training)
+    """Where r is clipped, by bounds that move with every step, and where it is not."""
+    layer = BatchRenorm2d(4, total_steps=64).train(training)
     layer.num_batches_tracked.fill_(3)
-    twin = copy.deepcopy(layer)
-    torch._dynamo.reset()
-    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
-    for step in range(2):
-        x = randn(6, 4, 3, 3, seed=step).float()
-        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-        ours, theirs = compiled(a), twin(b)
-        torch.testing.assert_close(ours, theirs)
-        ours.square().sum().backward()
-        theirs.square().sum().backward()
-        torch.testing.assert_close(a.grad, b.grad)
-    same_state(layer, twin)
+    layer.running_std.copy_(torch.tensor([0.3, 0.3, 0.99, 1.01]))
+    compiles_in_one_graph(layer)
 
 
 def test_channels_last_and_mixed_gradients() -> None:
