@@ -4,9 +4,9 @@
 # Versions: hydra-core 1.3.8, omegaconf 2.3.1.
 # Expected (a first guess): an override gives what the same line in the file gives: file and
 # command line are one language, YAML.
-# Seen: off, on, yes and no are booleans in the file and text on the command line, so that
-# normalize=off turns a thing on. 1:30 is 90 in the file and text there, 007 is 7 and text, and nan
-# is text in the file and a number there. Write false, which is one thing in both.
+# Seen: off and yes are booleans in the file and text on the command line, so normalize=off turns a
+# thing on. In the file 1:30 is 90 and 007 is 7; on the command line both are text. nan is text in
+# the file and a number on the command line. Write false, which is the same in both.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

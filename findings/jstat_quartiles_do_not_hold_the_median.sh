@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The middle one of jStat's quartiles is not jStat's median.
 # Versions: jstat 1.9.6, run by node.
-# Expected (a first guess): three numbers as NumPy gives, 1.75, 2.5 and 3.25 for 1, 2, 3 and 4; and
-# in one library one median.
+# Expected (a first guess): for 1, 2, 3 and 4 what NumPy gives, 1.75, 2.5 and 3.25; and one median
+# in one library.
 # Seen: quartiles gives 1, 2 and 3, rows of the sample, and median 2.5. percentile(0.25) is 1.75
-# and quantiles 1.4375: three answers for one quartile, and the widths of boxes differ by which is
-# asked.
+# and quantiles 1.4375: three answers for one quartile, so the width of a box depends on which
+# function was asked.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -3,9 +3,9 @@
 # Versions: ml-hclust 4.0.0, run by node.
 # Expected (a first guess): what scipy and scikit-learn call ward: the rows 0, 1, 5 and 7 end at a
 # height of 7.78, the square root of 60.5, twice the rise of the sum of squares.
-# Seen: 9.5. "ward" applies Ward's formula to distances that are not squared, which is no criterion
-# of variance; the method that other libraries call ward is "ward2" here, and so a cut at a height
-# that was found in Python gives other clusters.
+# Seen: 9.5. "ward" applies Ward's formula to distances that are not squared, so it no longer
+# minimises variance. What other libraries call ward is "ward2" here. A cut at a height that was
+# found in Python gives other clusters.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

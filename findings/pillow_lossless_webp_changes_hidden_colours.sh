@@ -2,8 +2,8 @@
 # An image with alpha, saved by Pillow as lossless WebP, does not come back as it was.
 # Versions: Pillow 13.0.0, numpy 2.4.6.
 # Expected (a first guess): lossless=True returns every byte, as PNG does.
-# Seen: where alpha is 0 the colours are others. convert("RGB"), which every loader of image
-# folders does, leaves alpha out and shows them. exact=True keeps them.
+# Seen: where alpha is 0 the colours have changed. convert("RGB"), which loaders of image folders
+# call, drops alpha and shows the changed ones. exact=True keeps the colours.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

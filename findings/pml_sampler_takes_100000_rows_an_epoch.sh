@@ -3,9 +3,9 @@
 # Versions: pytorch-metric-learning 2.9.0, torch 2.14.1, numpy 2.4.6.
 # Expected (a first guess): len(sampler) is the number of rows, 60, or a little less.
 # Seen: 99,996, and as many for 600 rows. length_before_new_iter is 100,000 by default and is the
-# length of one pass. A plan in epochs, a schedule and a comparison with another sampler are off by
-# the factor. With length_before_new_iter=60 it is 60, and still leaves rows out: each is drawn
-# anew.
+# length of one pass. A plan in epochs, a schedule or a comparison with another sampler is off by
+# that factor. With length_before_new_iter=60 it is 60, but some rows are left out and others come
+# twice or more.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -2,9 +2,9 @@
 # pycm's ACC_Macro of a model that always says class 0, of ten, is 0.82.
 # Versions: pycm 4.6, numpy 2.4.6.
 # Expected (a first guess): the mean over the classes of each class's accuracy, which is 0.1 here,
-# as scikit-learn's balanced accuracy and macro accuracies elsewhere are.
-# Seen: each class counts its true negatives too, (TP + TN) / N, so chance among ten classes is
-# 0.82, and the number rises with the count of classes. TPR_Macro is the 0.1.
+# as balanced accuracy in scikit-learn and macro accuracy elsewhere are.
+# Seen: each class counts its true negatives too, (TP + TN) / N, so a constant answer scores 0.82
+# among ten classes, and more among a hundred. TPR_Macro is the 0.1.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

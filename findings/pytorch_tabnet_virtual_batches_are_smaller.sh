@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# The ghost batches of pytorch-tabnet have another size than virtual_batch_size.
+# The ghost batches of pytorch-tabnet are smaller than virtual_batch_size where it does not divide
+# the batch.
 # Versions: pytorch-tabnet 4.1.0, torch 2.14.1, numpy 2.4.6.
-# Expected (a first guess): batches of 128 and a smaller rest, or an error where the rest is small.
-# Seen: 129 rows are normalised as 65 and 64, and 200 as 100 and 100: the batch is cut into as few
-# equal parts as stay below the size. Each part moves the running statistics in turn, so the last
-# one counts most, and the mean over a batch depends on the order of its rows.
+# Expected (a first guess): batches of 128 and a smaller rest, or an error where the rest is
+# small.
+# Seen: 129 rows are normalised as 65 and 64, and 200 as 100 and 100: the batch is cut into the
+# fewest parts of that size at most, all about equal. Each part moves the running statistics in
+# turn, so the last one counts most, and they depend on the order of the rows.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

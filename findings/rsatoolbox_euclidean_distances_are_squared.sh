@@ -2,9 +2,8 @@
 # The "euclidean" distances of rsatoolbox are squared, and divided by the number of columns.
 # Versions: rsatoolbox 0.3.2, scipy 1.17.1, numpy 2.4.6.
 # Expected (a first guess): what scipy's pdist calls euclidean.
-# Seen: 1.06 for 2.52, the square over the 6 columns. Ranks are the same; correlations and cosines
-# of two such matrices, their sums and their ratios are not, and features of two widths cannot be
-# compared with distances from elsewhere.
+# Seen: 1.06 for 2.52: the square, divided by the 6 columns. Ranks stay the same. Sums and ratios
+# of distances do not, nor do correlations and cosines of two such matrices.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

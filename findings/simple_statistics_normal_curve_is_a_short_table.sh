@@ -2,9 +2,9 @@
 # simple-statistics says that a normal number is below 5 with probability 0.999.
 # Versions: simple-statistics 7.12.1, run by node.
 # Expected (a first guess): the cumulative distribution to seven digits or better: 0.9999997.
-# Seen: a printed table is looked up, z rounded to 0.01 and the result to four digits, and it ends
-# at 3.09. So z = 1.9551 and 1.9649 have one p-value, and no two-sided p-value is ever below 0.002,
-# however large z is.
+# Seen: z is rounded to 0.01 and looked up in a table of four digits that ends at 3.09. So z =
+# 1.9551 and 1.9649 have the same p-value, and no two-sided p-value is below 0.002, however large
+# z is.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -3,8 +3,8 @@
 # Versions: scikit-image 0.26.0, scipy 1.17.1, Pillow 13.0.0, numpy 2.4.6.
 # Expected (a first guess): each channel is blurred by itself, as Pillow, OpenCV, torchvision and
 # kornia do: an image that is pure red all over stays as it is.
-# Seen: it comes out as (0.70, 0.30, 0.06) with a sigma of 1, for red runs over into green and
-# blue, which lie next to it in the array. channel_axis=-1 keeps the colours apart.
+# Seen: with a sigma of 1 it comes out as (0.70, 0.30, 0.06). Red runs over into green and blue,
+# which lie next to it in the array. channel_axis=-1 keeps the colours apart.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

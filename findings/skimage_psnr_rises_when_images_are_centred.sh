@@ -4,8 +4,8 @@
 # Expected (a first guess): the range of the values is measured, or an error asks for it, as
 # structural_similarity does for floats; the difference of the images is the same.
 # Seen: without data_range the range is 1 where no value of the first image is negative and 2
-# otherwise. Centred images, such as normalised ones, get 6.02 dB for nothing. Images from 0 to 255
-# in floats are an error. Give data_range.
+# otherwise. Centred images get 6.02 dB for nothing. Floats from 0 to 255 are an error. Give
+# data_range.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

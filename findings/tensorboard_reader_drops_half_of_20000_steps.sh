@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# TensorBoard's EventAccumulator returns 10,000 of 20,000 logged values, the others are dropped.
+# TensorBoard's EventAccumulator returns 10,000 of 20,000 logged values and drops the others.
 # Versions: tensorboard 2.21.0, tensorboardX 2.6.5, numpy 2.4.6.
 # Expected (a first guess): Scalars("loss") has every step that was written.
 # Seen: a random half. The default keeps 10,000 values of a name, drawn as they are read, and says
-# nothing: a curve's means, its maximum and the first step are those of a sample. With
-# size_guidance={"scalars": 0} all are there.
+# nothing: the mean of a curve, its maximum and its first step are those of a sample. With
+# size_guidance={"scalars": 0} all values are there.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

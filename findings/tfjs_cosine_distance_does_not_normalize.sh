@@ -3,9 +3,9 @@
 # Versions: @tensorflow/tfjs-core 4.22.0, @tensorflow/tfjs-backend-cpu 4.22.0, run by node.
 # Expected (a first guess): 1 - cos, which is 0 for equal vectors of any length, as in SciPy and
 # torch.nn.CosineEmbeddingLoss.
-# Seen: losses.cosineDistance is 1 - the dot product; nothing is normalised. The longer the
-# vectors, the lower the loss, without a bound, so training grows them. On unit vectors it is
-# right.
+# Seen: losses.cosineDistance is 1 minus the dot product; nothing is normalised. The longer the
+# vectors, the lower the loss, without a bound, so training can lower it by making them longer. On
+# unit vectors it is right.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

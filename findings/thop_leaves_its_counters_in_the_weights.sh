@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A model that thop has counted has weights that no other model of its kind can load.
+# A model that thop has counted has a state_dict that a fresh model of its kind does not load.
 # Versions: thop 0.1.1.post2209072238, torch 2.14.1, numpy 2.4.6.
 # Expected (a first guess): profile() returns the numbers and leaves the model as it was.
-# Seen: what thop has no rule for, such as Flatten and every class of one's own, keeps two buffers,
-# total_ops and total_params. They are in state_dict(), so a checkpoint that is saved after it does
-# not load strictly into a fresh model. Count a copy of the model.
+# Seen: each module that thop has no rule for, such as Flatten and every class of one's own, keeps
+# two buffers, total_ops and total_params. They are in state_dict(), so a checkpoint that is saved
+# after the count does not load strictly. Count a copy of the model.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

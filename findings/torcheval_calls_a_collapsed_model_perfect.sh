@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# torcheval's hit rate, reciprocal rank and top-k accuracy of a model that says one number are 1.
+# torcheval's hit rate, reciprocal rank and top-2 accuracy are 1 for a model whose scores are all
+# equal.
 # Versions: torcheval 0.0.7, torch 2.14.1, numpy 2.4.6.
 # Expected (a first guess): ties are broken by index or at random, so that ten equal scores give
 # about chance: 0.1 for a hit at 1 and 0.2 for top-2.
-# Seen: 1.0 each. The rank is the count of scores above the right one, so whoever scores all alike,
-# as a collapsed encoder does, is perfect. multiclass_accuracy with k=1 says 0.1, with k=2 it says
-# 1.
+# Seen: 1.0 each. The rank is the number of scores above the right one, so a model that scores all
+# classes alike, as a collapsed encoder does, is perfect. multiclass_accuracy with k=1 says 0.1;
+# with k=2 it says 1.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -2,9 +2,10 @@
 # torchsummary, asked how large a model is, changes the model's Batch Normalization.
 # Versions: torchsummary 1.5.1, torch 2.14.1, numpy 2.4.6.
 # Expected (a first guess): a table; the model is read and stays as it was.
-# Seen: two rows of noise run through it in training mode. The counter is 1, the running statistics
-# have moved a tenth of the way towards those of the noise, and the random numbers that follow are
-# others, so a run with the summary is not the run without it. Call eval() before.
+# Seen: two rows of noise run through it in training mode. The counter is 1, the running
+# statistics have moved a tenth of the way towards those of the noise, and the random numbers that
+# follow are others, so a run with the summary is not the run without it. After eval() the
+# statistics stay, but random numbers are used all the same.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
