@@ -322,6 +322,7 @@ def test_sizes_of_the_second_study_are_those_of_its_chapter(longer):
     jitter, few = (of(c, baseline).interval for c in ("jitter-split-within", "same-bn-within"))
     assert -0.015 < jitter.low < jitter.high < 0
     assert -0.01 < few.low < 0 < few.high
+    assert -0.005 < of("one-bn-cross", baseline).interval.low < 0
     affine = ("equal-dsbn-cross", "equal-split-cross")
     assert of(*affine).mean < -0.02
     assert of(*affine).interval.high < 0
