@@ -17,7 +17,7 @@ READERS = (
 )
 #: What is wrong there is made anew: nothing is refused.
 FORGIVING = ("cache", "folder")
-CASES = os.environ.get("CONTRASTIVE_TUTORIAL_FUZZ", "60")
+CASES = os.environ.get("CONTRASTIVE_TUTORIAL_FUZZ", "150")
 
 
 @pytest.mark.slow
