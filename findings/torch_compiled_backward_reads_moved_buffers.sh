@@ -4,8 +4,8 @@
 # Expected (before compiling): the gradient of the uncompiled module, whose backward pass keeps the
 # ratio that its forward pass computed.
 # Seen: torch.compile with the backend "aot_eager" computes the ratio anew in the backward pass,
-# from the buffer after its move: the gradient is 1.7 times as large, and nothing warns. Our
-# BatchRenorm2d was hit; with clones of its buffers in their place before the move, it is not.
+# from the buffer after its move: the gradient is 1.7 times as large, and nothing warns. Moving
+# a clone that has taken the buffer's place first keeps it right.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
