@@ -319,6 +319,8 @@ def test_sizes_of_the_second_study_are_those_of_its_chapter(longer):
     assert min(lost) == lost[-1]
     assert -0.12 < lost[0] < -0.10
     assert -0.135 < lost[1] < -0.125
+    same = of("same-split-cross", baseline).interval
+    assert -0.01 < same.low < 0 < same.high < 0.01
     jitter, few = (of(c, baseline).interval for c in ("jitter-split-within", "same-bn-within"))
     assert -0.015 < jitter.low < jitter.high < 0
     assert -0.01 < few.low < 0 < few.high
