@@ -55,10 +55,11 @@ def require_ids(name: str, ids: Any, rows: int | None = None) -> None:
 
 
 def require_rates(eps: Any, momentum: Any) -> None:
-    """Raise :class:`InputError` for an ``eps`` that is no positive number, or a ``momentum`` that
-    would move running statistics past what they follow, or away from it."""
-    if not isinstance(eps, Real) or not 0 < float(eps) < math.inf:
-        raise InputError(f"eps: expected a positive number, got {eps!r}")
+    """Raise :class:`InputError` for an ``eps`` that is negative or no number (0 is allowed, as in
+    torch: a constant channel then gives NaN), or a ``momentum`` that would move running statistics
+    past what they follow, or away from it."""
+    if not isinstance(eps, Real) or not 0 <= float(eps) < math.inf:
+        raise InputError(f"eps: expected a number of at least 0, got {eps!r}")
     if momentum is not None and (not isinstance(momentum, Real) or not 0 <= float(momentum) <= 1):
         raise InputError(
             f"momentum: expected 0 to 1, or None for the average over batches, got {momentum!r}"

@@ -472,7 +472,7 @@ def test_large_mean_stays_accurate() -> None:
         (lambda: SplitBatchNorm2d(4, 0), ("num_subsets", "0")),
         (lambda: SplitBatchNorm2d(4, 2.5), ("num_subsets", "2.5")),  # type: ignore[arg-type]
         (lambda: SplitBatchNorm2d(0, 2), ("num_features", "0")),
-        (lambda: SplitBatchNorm2d(4, 2, eps=0.0), ("eps", "positive", "0.0")),
+        (lambda: SplitBatchNorm2d(4, 2, eps=-1e-5), ("eps", "-1e-05")),
         (lambda: GhostBatchNorm2d(4, 2, eps=float("nan")), ("eps", "nan")),
         (lambda: SubsetAffineBatchNorm2d(4, 2, momentum=1.5), ("momentum", "0 to 1", "1.5")),
         (lambda: SplitBatchNorm2d(4, 2, momentum=-0.1), ("momentum", "-0.1")),

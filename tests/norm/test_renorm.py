@@ -271,7 +271,7 @@ def test_state_dict_resumes_the_schedule() -> None:
         (lambda: BatchRenorm2d(0), ("num_features", "0")),
         (lambda: BatchRenorm2d(4, total_steps=-1), ("total_steps", "-1")),
         (lambda: BatchRenorm2d(4, total_steps=None), ("total_steps", "None")),  # type: ignore[arg-type]
-        (lambda: BatchRenorm2d(4, eps=0.0), ("eps", "0.0")),
+        (lambda: BatchRenorm2d(4, eps=-1e-5), ("eps", "-1e-05")),
         (lambda: BatchRenorm2d(4, momentum=2.0), ("momentum", "2.0")),
         (lambda: BatchRenorm2d(4, r_max=0.5), ("r_max", "0.5")),
         (lambda: BatchRenorm2d(4, r_max=math.nan), ("r_max", "nan")),
