@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
-#: What a table says where nothing is recorded.
-MISSING = "no record yet"
+#: What a table says where a cell has no record, and where its records lack the metric.
+MISSING, UNMEASURED = "no record yet", "not measured"
 
 
 def having(records: Sequence[Record], metrics: Iterable[str]) -> list[Record]:
@@ -65,13 +65,17 @@ def cell_table(
     Args:
         records: of one data set, preset and number of subsets.
         cells: rows in order; those without a record stay, and say so.
-        metrics: columns, as in :func:`contrastive_tutorial.records.value`, and their headings.
+        metrics: columns, as in :func:`contrastive_tutorial.records.value`, and their headings;
+            one that a recorded cell does not have is *not measured*.
     """
     import pandas as pd
 
+    recorded = {record.cell for record in records}
     rows = {
         cell_label(cell): {
-            label: str(summary(records, cell, metric) or MISSING)
+            label: str(
+                summary(records, cell, metric) or (UNMEASURED if cell in recorded else MISSING)
+            )
             for metric, label in metrics.items()
         }
         for cell in cells
