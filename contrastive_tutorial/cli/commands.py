@@ -52,10 +52,11 @@ def _require_values(options: argparse.Namespace) -> None:
     """Refuse empty text: a variable that was never set must not mean "all of them"."""
     for name, value in vars(options).items():
         given = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and not text.strip(" ,") for text in given):
-            raise InputError(
-                f"{name.replace('_', '-')}: expected a value, got {given[0]!r} (an empty variable?)"
-            )
+        for text in given:
+            if isinstance(text, str) and not text.strip(" ,"):
+                raise InputError(
+                    f"{name.replace('_', '-')}: expected a value, got {text!r} (an empty variable?)"
+                )
 
 
 def _shard(text: str) -> tuple[int, int]:

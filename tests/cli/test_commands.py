@@ -124,7 +124,7 @@ def test_cells_lists_every_cell_and_preset(capsys):
         (["norms", "--batch-sizes", "6"], "batch_size: expected a multiple of the 4 subsets"),
         (["norms", "--batch-sizes", "4096"], "one batch of 4096, got 200"),
         (["study", "--cells", ""], "cells: expected a value"),
-        (["study", "--cells", "B0", ","], "cells: expected a value"),
+        (["study", "--cells", "B0", ","], "cells: expected a value, got ','"),
         (["study", "--budget", ""], "budget: expected a value"),
         (["study", "--preset", "tiny", "--seeds", "0,5000000000"], "seed: expected 0 to"),
         (["norms", "--conditions", " "], "conditions: expected a value"),
