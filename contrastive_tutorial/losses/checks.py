@@ -2,12 +2,9 @@
 
 Shapes, dtypes and devices are known on the host: they are always checked. A *value* (is there a
 NaN? is the covariance positive definite?) lives on the device; reading it makes the host wait for
-a GPU, once a step, and cuts a compiled graph in two. So every function that checks values takes
-``validate``:
-
-* ``None`` (default): check where it is free of that cost: CPU tensors outside ``torch.compile``
-  and the transforms of ``torch.func`` (``vmap`` has no single value to show);
-* ``True``: check always; ``False``: never. Unchecked bad values then propagate as NaN or inf.
+a GPU, once a step, and cuts a compiled graph in two. So values are looked at where that is free:
+in CPU tensors outside ``torch.compile`` and the transforms of ``torch.func`` (``vmap`` has no
+single value to show). Elsewhere bad values propagate as NaN or inf.
 """
 
 from __future__ import annotations
@@ -18,10 +15,8 @@ from torch import Tensor
 from contrastive_tutorial.errors import InputError
 
 
-def looks_at_values(validate: bool | None, *tensors: Tensor) -> bool:
-    """Whether values may be read: see the module's text for the rule behind ``None``."""
-    if validate is not None:
-        return validate
+def looks_at_values(*tensors: Tensor) -> bool:
+    """Whether values may be read: see the module's text for the rule."""
     return not in_plain_operations() and all(tensor.device.type == "cpu" for tensor in tensors)
 
 

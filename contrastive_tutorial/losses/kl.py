@@ -43,42 +43,46 @@ class KLTerms(NamedTuple):
 
 
 def kl_normal(
-    mean_p: Tensor | float,
-    std_p: Tensor | float,
-    mean_q: Tensor | float,
-    std_q: Tensor | float,
-    *,
-    validate: bool | None = None,
+    mean_p: Tensor | float, std_p: Tensor | float, mean_q: Tensor | float, std_q: Tensor | float
 ) -> Tensor:
     """``KL(N(mean_p, std_p^2) || N(mean_q, std_q^2))``, elementwise over broadcast arguments.
 
     Args:
         mean_p, mean_q: means, numbers or tensors of any shapes that broadcast.
         std_p, std_q: standard deviations, positive.
-        validate: look for values that are not finite and deviations that are not positive; see
-            :mod:`contrastive_tutorial.losses.checks`.
 
     Returns:
         Divergences in nats, of the broadcast shape; never below zero, also after rounding.
 
     Raises:
-        InputError: for shapes that do not broadcast, dtypes or devices that differ, and (where
-            validated) a standard deviation that is not positive or a value that is not finite.
+        InputError: for shapes that do not broadcast, dtypes or devices that differ, a standard
+            deviation that is not positive or a value that is not finite (values are looked at on a
+            CPU only; so in all losses, see :mod:`contrastive_tutorial.losses.checks`).
 
     >>> round(float(kl_normal(0, 1, 0, 2)), 4), round(float(kl_normal(0, 2, 0, 1)), 4)
     (0.3181, 0.8069)
     """
     named = {"mean_p": mean_p, "std_p": std_p, "mean_q": mean_q, "std_q": std_q}
-    return _kl_normal(**parameters(validate, named))
+    mean_p, std_p, mean_q, std_q = parameters(named).values()
+    # With x = 2 log(std_p / std_q), trace, log-determinant and dimension together are
+    # (e^x - 1 - x) / 2. A difference of logarithms does not overflow as their ratio would.
+    x = 2 * (std_p.log() - std_q.log())
+    # For nearly equal deviations e^x - 1 and x cancel. With u = e^x - 1 and s = u / (2 + u),
+    # x = 2 artanh s = 2 (s + s^3 / 3 + s^5 / 5 + ...), and u - 2 s = u s is taken by hand.
+    difference = std_p - std_q
+    near = difference.abs() < 0.1 * std_q
+    step = torch.where(near, difference, 0) / std_q
+    u = step * (2 + step)
+    s = u / (2 + u)
+    series = torch.zeros_like(s)
+    for odd in range(19, 1, -2):  # |s| < 0.12: what is left out is below the rounding of float64
+        series = series * s.square() + 1 / odd
+    spread = torch.where(near, u * s - 2 * s**3 * series, torch.expm1(x) - x)
+    return (spread + ((mean_q - mean_p) / std_q).square()) / 2
 
 
 def kl_normal_terms(
-    mean_p: Tensor | float,
-    std_p: Tensor | float,
-    mean_q: Tensor | float,
-    std_q: Tensor | float,
-    *,
-    validate: bool | None = None,
+    mean_p: Tensor | float, std_p: Tensor | float, mean_q: Tensor | float, std_q: Tensor | float
 ) -> KLTerms:
     """The four terms of :func:`kl_normal`, same arguments, each of the broadcast shape.
 
@@ -86,7 +90,7 @@ def kl_normal_terms(
     [0.0, 0.5, 2.0, -0.5]
     """
     named = {"mean_p": mean_p, "std_p": std_p, "mean_q": mean_q, "std_q": std_q}
-    mean_p, std_p, mean_q, std_q = parameters(validate, named).values()
+    mean_p, std_p, mean_q, std_q = parameters(named).values()
     trace = (std_p / std_q).square() / 2
     mahalanobis = ((mean_q - mean_p) / std_q).square() / 2
     return KLTerms(
@@ -96,19 +100,11 @@ def kl_normal_terms(
     )
 
 
-def kl_diagonal_normal(
-    mean_p: Tensor,
-    std_p: Tensor,
-    mean_q: Tensor,
-    std_q: Tensor,
-    *,
-    validate: bool | None = None,
-) -> Tensor:
+def kl_diagonal_normal(mean_p: Tensor, std_p: Tensor, mean_q: Tensor, std_q: Tensor) -> Tensor:
     """KL between normals of independent coordinates: :func:`kl_normal` summed over the last axis.
 
     Args:
         mean_p, std_p, mean_q, std_q: ``(..., d)`` means and standard deviations (not variances).
-        validate: as in :func:`kl_normal`.
 
     Returns:
         ``(...)`` divergences in nats.
@@ -116,27 +112,18 @@ def kl_diagonal_normal(
     Raises:
         InputError: as :func:`kl_normal`; also for arguments without a last axis.
     """
-    kl = kl_normal(mean_p, std_p, mean_q, std_q, validate=validate)
+    kl = kl_normal(mean_p, std_p, mean_q, std_q)
     if kl.ndim == 0:
         raise InputError("mean_p: expected shape (..., d), got a number; use kl_normal")
     return kl.sum(-1)
 
 
-def kl_multivariate_normal(
-    mean_p: Tensor,
-    cov_p: Tensor,
-    mean_q: Tensor,
-    cov_q: Tensor,
-    *,
-    validate: bool | None = None,
-) -> Tensor:
+def kl_multivariate_normal(mean_p: Tensor, cov_p: Tensor, mean_q: Tensor, cov_q: Tensor) -> Tensor:
     """``KL(N(mean_p, cov_p) || N(mean_q, cov_q))`` with full covariances.
 
     Args:
         mean_p, mean_q: ``(..., d)``.
         cov_p, cov_q: ``(..., d, d)``, symmetric and positive definite.
-        validate: look for values that are not finite, asymmetry and covariances that are not
-            positive definite; see :mod:`contrastive_tutorial.losses.checks`.
 
     Returns:
         ``(...)`` divergences in nats, never below zero. The terms are added as they are, so
@@ -144,24 +131,18 @@ def kl_multivariate_normal(
         (1e-7 in float32) is noise.
 
     Raises:
-        InputError: for shapes that do not fit, dtypes or devices that differ, and (where validated)
-            a covariance that is not symmetric positive definite.
+        InputError: for shapes that do not fit, dtypes or devices that differ, and a covariance that
+            is not symmetric positive definite.
 
     >>> eye = torch.eye(5)
     >>> float(kl_multivariate_normal(torch.zeros(5), eye, torch.full((5,), 0.5), eye))
     0.625
     """
-    terms = kl_multivariate_normal_terms(mean_p, cov_p, mean_q, cov_q, validate=validate)
-    return _not_below_zero(terms.total)
+    return _not_below_zero(kl_multivariate_normal_terms(mean_p, cov_p, mean_q, cov_q).total)
 
 
 def kl_multivariate_normal_terms(
-    mean_p: Tensor,
-    cov_p: Tensor,
-    mean_q: Tensor,
-    cov_q: Tensor,
-    *,
-    validate: bool | None = None,
+    mean_p: Tensor, cov_p: Tensor, mean_q: Tensor, cov_q: Tensor
 ) -> KLTerms:
     """The four terms of :func:`kl_multivariate_normal`, same arguments, each of shape ``(...)``."""
     require_floating(mean_p=mean_p, cov_p=cov_p, mean_q=mean_q, cov_q=cov_q)
@@ -176,7 +157,7 @@ def kl_multivariate_normal_terms(
             shape = "(..., d)" if len(tail) == 1 else f"(..., d, d) with d = {d} as mean_p has"
             raise InputError(f"{name}: expected shape {shape}, got {tuple(tensor.shape)}")
     mean_p, cov_p, mean_q, cov_q = map(at_least_float32, (mean_p, cov_p, mean_q, cov_q))
-    look = looks_at_values(validate, mean_p)
+    look = looks_at_values(mean_p)
     if look:
         _require_finite_parameters(mean_p=mean_p, cov_p=cov_p, mean_q=mean_q, cov_q=cov_q)
     chol_p, chol_q = _cholesky("cov_p", cov_p, look), _cholesky("cov_q", cov_q, look)
@@ -200,7 +181,7 @@ def kl_multivariate_normal_terms(
     return KLTerms(*terms)
 
 
-def kl_categorical(p: Tensor, q: Tensor, *, validate: bool | None = None) -> Tensor:
+def kl_categorical(p: Tensor, q: Tensor) -> Tensor:
     """``KL(p || q) = sum_i p_i log(p_i / q_i)`` between categorical distributions.
 
     ``0 log 0 = 0``; infinite where q gives probability zero to something that p does not. An
@@ -208,8 +189,6 @@ def kl_categorical(p: Tensor, q: Tensor, *, validate: bool | None = None) -> Ten
 
     Args:
         p, q: ``(..., C)`` probabilities of C outcomes, summing to one; leading axes broadcast.
-        validate: look for probabilities outside [0, 1] and sums other than one (to within the
-            rounding of the dtype); see :mod:`contrastive_tutorial.losses.checks`.
 
     Returns:
         ``(...)`` divergences in nats, never below zero, also after rounding. Probabilities of a
@@ -217,8 +196,8 @@ def kl_categorical(p: Tensor, q: Tensor, *, validate: bool | None = None) -> Ten
         of the divergence.
 
     Raises:
-        InputError: for shapes that do not fit, dtypes or devices that differ, and (where
-            validated) values that are not probabilities.
+        InputError: for shapes that do not fit, dtypes or devices that differ, values outside
+            [0, 1], and sums other than one (to within the rounding of the dtype).
 
     >>> round(float(kl_categorical(torch.tensor([0.5, 0.5]), torch.tensor([0.25, 0.75]))), 4)
     0.1438
@@ -233,7 +212,7 @@ def kl_categorical(p: Tensor, q: Tensor, *, validate: bool | None = None) -> Ten
             f"got {tuple(q.shape)}"
         )
     _require_broadcast(p=p, q=q)
-    if looks_at_values(validate, p):
+    if looks_at_values(p):
         _require_probabilities("p", p.detach())
         _require_probabilities("q", q.detach())
     p, q = torch.broadcast_tensors(at_least_float32(p), at_least_float32(q))
@@ -243,35 +222,12 @@ def kl_categorical(p: Tensor, q: Tensor, *, validate: bool | None = None) -> Ten
     return _not_below_zero((p * log_ratio).sum(-1))
 
 
-def _kl_normal(mean_p: Tensor, std_p: Tensor, mean_q: Tensor, std_q: Tensor) -> Tensor:
-    """:func:`kl_normal` of checked tensors.
-
-    With ``x = 2 log(std_p / std_q)``, trace, log-determinant and dimension together are
-    ``(e^x - 1 - x) / 2``. A difference of logarithms does not overflow as their ratio would.
-    """
-    x = 2 * (std_p.log() - std_q.log())
-    # For nearly equal deviations e^x - 1 and x cancel. With u = e^x - 1 and s = u / (2 + u),
-    # x = 2 artanh s = 2 (s + s^3 / 3 + s^5 / 5 + ...), and u - 2 s = u s is taken by hand.
-    difference = std_p - std_q
-    near = difference.abs() < 0.1 * std_q
-    step = torch.where(near, difference, 0) / std_q
-    u = step * (2 + step)
-    s = u / (2 + u)
-    series = torch.zeros_like(s)
-    for odd in range(19, 1, -2):  # |s| < 0.12: what is left out is below the rounding of float64
-        series = series * s.square() + 1 / odd
-    spread = torch.where(near, u * s - 2 * s**3 * series, torch.expm1(x) - x)
-    return (spread + ((mean_q - mean_p) / std_q).square()) / 2
-
-
 def _not_below_zero(value: Tensor) -> Tensor:
     """Lift what rounding pushed below zero; the gradient stays as it is."""
     return value - value.detach().clamp_max(0)
 
 
-def parameters(
-    validate: bool | None, named: dict[str, Tensor | float], like: Tensor | None = None
-) -> dict[str, Tensor]:
+def parameters(named: dict[str, Tensor | float], like: Tensor | None = None) -> dict[str, Tensor]:
     """Checked means and deviations (names that begin with ``std``) as tensors that broadcast.
 
     Numbers take device and dtype of the tensors beside them, or of ``like`` if there are none.
@@ -289,7 +245,7 @@ def parameters(
         else:
             raise InputError(f"{name}: expected a number or tensor, got {type(value).__name__}")
     _require_broadcast(**tensors)
-    if looks_at_values(validate, like):
+    if looks_at_values(like):
         _require_finite_parameters(**tensors)
         for name in (name for name in tensors if name.startswith("std")):
             values = tensors[name].detach()

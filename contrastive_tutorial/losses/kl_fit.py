@@ -90,12 +90,7 @@ def gaussian_mixture(
 
 
 def kl_mixture(
-    target: MixtureSameFamily,
-    mean: Tensor | float,
-    std: Tensor | float,
-    direction: Direction,
-    *,
-    validate: bool | None = None,
+    target: MixtureSameFamily, mean: Tensor | float, std: Tensor | float, direction: Direction
 ) -> Tensor:
     """Divergence between a mixture p and the normal q = N(mean, std^2), integrated numerically.
 
@@ -104,20 +99,18 @@ def kl_mixture(
         mean, std: of q, numbers or tensors of shapes that broadcast: a whole surface of
             divergences in one call.
         direction: ``"forward"`` for ``KL(p || q)``, ``"reverse"`` for ``KL(q || p)``.
-        validate: look for values that are not finite and deviations that are not positive; see
-            :mod:`contrastive_tutorial.losses.checks`.
 
     Returns:
         Divergences in nats, of the broadcast shape; differentiable in ``mean`` and ``std``.
 
     Raises:
         InputError: for an unknown direction, a target that is no mixture of normals, shapes that
-            do not broadcast, and (where validated) a deviation that is not positive.
+            do not broadcast, a value that is not finite, or a deviation that is not positive.
     """
     if direction not in ("forward", "reverse"):
         raise InputError(f"direction: expected 'forward' or 'reverse', got {direction!r}")
     bumps, masses = _bumps(target), target.mixture_distribution.probs
-    named = parameters(validate, {"mean": mean, "std": std}, like=bumps.loc)
+    named = parameters({"mean": mean, "std": std}, like=bumps.loc)
     mean, std = named["mean"], named["std"]
     unit = torch.linspace(-_REACH, _REACH, _POINTS, device=mean.device, dtype=mean.dtype)
     # The trapezoidal rule; its end points carry no mass here, so equal spacing is all it needs.
@@ -184,7 +177,7 @@ def fit_kl(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, steps))
     path: list[tuple[Tensor, Tensor, Tensor]] = []
     for step in range(steps + 1):
-        kl = kl_mixture(target, location, log_scale.exp(), direction, validate=False)
+        kl = kl_mixture(target, location, log_scale.exp(), direction)
         path.append((location.detach().clone(), log_scale.detach().exp(), kl.detach()))
         if step < steps:
             optimizer.zero_grad()

@@ -32,12 +32,7 @@ _CHUNK = 2**22  # entries of the distance matrix counted at a time
 
 
 def batch_all_triplet_loss(
-    embeddings: Tensor,
-    labels: Tensor,
-    margin: float = 0.2,
-    *,
-    distance: Distance = "euclidean",
-    validate: bool | None = None,
+    embeddings: Tensor, labels: Tensor, margin: float = 0.2, *, distance: Distance = "euclidean"
 ) -> Tensor:
     """Mean loss over all triplets of a batch whose loss is above zero.
 
@@ -49,32 +44,23 @@ def batch_all_triplet_loss(
         embeddings: ``(N, D)``.
         labels: ``(N,)`` integers.
         margin, distance: as in :func:`triplet_loss`.
-        validate: look for values that are not finite and for a batch without triplets; see
-            :mod:`contrastive_tutorial.losses.checks`. Unchecked, a batch without triplets has loss
-            zero.
 
     Returns:
         A scalar, float32 (float64 for float64 input); zero, with zero gradient, when every triplet
-        is easy. Time O(N^2 log N), memory O(N^2). Waits once for a GPU (size of the largest
-        class). Differentiable twice; at distance zero, where ``|x - y|`` has a corner, every
-        derivative counts as zero.
+        is easy, or (not on a CPU) when there is none. Time O(N^2 log N), memory O(N^2). Waits once
+        for a GPU (size of the largest class). Differentiable twice; at distance zero, where
+        ``|x - y|`` has a corner, every derivative counts as zero.
 
     Raises:
         InputError: for shapes or devices that do not fit, a negative margin, an unknown distance,
-            and (where validated) values that are not finite, a single class, or no class with two
-            samples.
+            values that are not finite, a single class, or no class with two samples.
     """
-    d, same = _batch_distances(embeddings, labels, margin, distance, validate)
+    d, same = _batch_distances(embeddings, labels, margin, distance)
     return _mean_over_triplets(d, labels, same, margin, semi_hard=False)
 
 
 def semi_hard_triplet_loss(
-    embeddings: Tensor,
-    labels: Tensor,
-    margin: float = 0.2,
-    *,
-    distance: Distance = "euclidean",
-    validate: bool | None = None,
+    embeddings: Tensor, labels: Tensor, margin: float = 0.2, *, distance: Distance = "euclidean"
 ) -> Tensor:
     """Mean loss over the semi-hard triplets of a batch: ``d_ap < d_an < d_ap + margin``.
 
@@ -85,17 +71,12 @@ def semi_hard_triplet_loss(
 
     Arguments, result and errors as in :func:`batch_all_triplet_loss`.
     """
-    d, same = _batch_distances(embeddings, labels, margin, distance, validate)
+    d, same = _batch_distances(embeddings, labels, margin, distance)
     return _mean_over_triplets(d, labels, same, margin, semi_hard=True)
 
 
 def batch_hard_triplet_loss(
-    embeddings: Tensor,
-    labels: Tensor,
-    margin: float = 0.2,
-    *,
-    distance: Distance = "euclidean",
-    validate: bool | None = None,
+    embeddings: Tensor, labels: Tensor, margin: float = 0.2, *, distance: Distance = "euclidean"
 ) -> Tensor:
     """Mean over anchors of the loss of their farthest positive and closest negative.
 
@@ -105,7 +86,7 @@ def batch_hard_triplet_loss(
 
     Arguments, result and errors as in :func:`batch_all_triplet_loss`.
     """
-    d, same = _batch_distances(embeddings, labels, margin, distance, validate)
+    d, same = _batch_distances(embeddings, labels, margin, distance)
     self_pair = torch.eye(len(d), dtype=torch.bool, device=d.device)
     farthest = d.masked_fill(~same | self_pair, -math.inf).amax(1)
     closest = d.masked_fill(same, math.inf).amin(1)
@@ -148,7 +129,7 @@ class _EuclideanDistances(torch.autograd.Function):
 
 
 def _batch_distances(
-    embeddings: Tensor, labels: Tensor, margin: float, distance: Distance, validate: bool | None
+    embeddings: Tensor, labels: Tensor, margin: float, distance: Distance
 ) -> tuple[Tensor, Tensor]:
     """Checked input: distances ``(N, N)`` and which pairs share a label, bool ``(N, N)``."""
     require_floating(embeddings=embeddings)
@@ -172,7 +153,7 @@ def _batch_distances(
     require_margin(margin)
     require_distance(distance)
     same = labels.unsqueeze(0) == labels.unsqueeze(1)
-    look = looks_at_values(validate, embeddings)
+    look = looks_at_values(embeddings)
     if look:
         require_finite(embeddings=embeddings)
         _require_triplets(labels, same)

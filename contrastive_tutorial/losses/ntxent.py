@@ -32,12 +32,7 @@ _LARGE = 1.0
 
 
 def nt_xent(
-    z0: Tensor,
-    z1: Tensor,
-    temperature: float | Tensor = 0.5,
-    *,
-    normalize: bool = True,
-    validate: bool | None = None,
+    z0: Tensor, z1: Tensor, temperature: float | Tensor = 0.5, *, normalize: bool = True
 ) -> Tensor:
     """NT-Xent, the loss of SimCLR: mean over the 2N anchors of a batch.
 
@@ -59,16 +54,14 @@ def nt_xent(
         normalize: l2-normalise the projections, so that similarity is the cosine. The length of a
             row then does not count; a row of zeros has cosine 0 with all others and gets no
             gradient. ``False`` compares raw dot products (SimCLR, Table 5).
-        validate: look at the temperature, and for values that are not finite or overflow; see
-            :mod:`contrastive_tutorial.losses.checks`.
 
     Returns:
         A scalar tensor in nats, float32 (float64 for float64 input); differentiable twice.
 
     Raises:
         InputError: for shapes, dtypes or devices that differ, fewer than two images, a temperature
-            that is not one positive number, and (where validated) values that are not finite or
-            whose similarities overflow.
+            that is not one positive number, and values that are not finite or whose similarities
+            overflow.
 
     >>> z = torch.ones(500, 8)
     >>> round(float(nt_xent(z, z)), 3)  # all alike: log(2 N - 1)
@@ -83,13 +76,13 @@ def nt_xent(
             f"z0: expected at least 2 images in a group, got shape {tuple(z0.shape)}; a single "
             "image has no negatives"
         )
-    temperature = _one_temperature(temperature, z0.device, validate)
+    temperature = _one_temperature(temperature, z0.device)
     with torch.autocast(z0.device.type, enabled=False):
         z = torch.cat([z0, z1], dim=-2)  # (..., 2N, D): first all first views
         z = unit_rows(z, _LARGE) if normalize else at_least_float32(z)
         fused = z.device.type == "cpu" and not in_plain_operations()
         loss = (_PairSoftmax.apply if fused else _pair_softmax)(z, temperature)
-    return _finite(loss, temperature, validate, z0=z0, z1=z1)
+    return _finite(loss, temperature, z0=z0, z1=z1)
 
 
 def _logits(z: Tensor, temperature: float | Tensor) -> Tensor:
@@ -210,7 +203,6 @@ def info_nce(
     temperature: float | Tensor = 0.5,
     *,
     normalize: bool = True,
-    validate: bool | None = None,
 ) -> Tensor:
     """InfoNCE: pick the positive among itself and M given negatives; mean over the anchors.
 
@@ -224,7 +216,7 @@ def info_nce(
         anchor: ``(N, D)``.
         positive: ``(N, D)``.
         negatives: ``(N, M, D)``, own negatives for each anchor, or ``(M, D)``, shared by all.
-        temperature, normalize, validate: as in :func:`nt_xent`.
+        temperature, normalize: as in :func:`nt_xent`.
 
     Returns:
         A scalar tensor in nats, float32 (float64 for float64 input); differentiable twice.
@@ -243,7 +235,7 @@ def info_nce(
             f"negatives: expected shape (N, M, D) = ({n}, M, {d}) or (M, D) = (M, {d}), M >= 1, "
             f"got {tuple(negatives.shape)}"
         )
-    temperature = _one_temperature(temperature, anchor.device, validate)
+    temperature = _one_temperature(temperature, anchor.device)
     with torch.autocast(anchor.device.type, enabled=False):
         a, p, m = (
             unit_rows(tensor, _LARGE) if normalize else at_least_float32(tensor)
@@ -253,14 +245,10 @@ def info_nce(
         s_positive = (a * p).sum(-1, keepdim=True)  # (N, 1)
         s_negative = torch.einsum("nd,nmd->nm" if own else "nd,md->nm", a, m)  # (N, M)
         loss = (torch.cat([s_positive, s_negative], 1).logsumexp(1) - s_positive[:, 0]).mean()
-    return _finite(
-        loss, temperature, validate, anchor=anchor, positive=positive, negatives=negatives
-    )
+    return _finite(loss, temperature, anchor=anchor, positive=positive, negatives=negatives)
 
 
-def _one_temperature(
-    temperature: float | Tensor, device: torch.device, validate: bool | None
-) -> float | Tensor:
+def _one_temperature(temperature: float | Tensor, device: torch.device) -> float | Tensor:
     """The temperature, checked; a tensor without axes, so that it lends its dtype to nothing."""
     if not isinstance(temperature, Tensor):
         if not 0 < temperature < math.inf:
@@ -273,7 +261,7 @@ def _one_temperature(
         )
     if temperature.device not in (device, torch.device("cpu")):
         raise InputError(f"temperature: expected device {device}, got {temperature.device}")
-    if looks_at_values(validate, temperature) and not 0 < float(temperature.detach()) < math.inf:
+    if looks_at_values(temperature) and not 0 < float(temperature.detach()) < math.inf:
         raise InputError(
             f"temperature: expected a positive number, got {float(temperature.detach())}; learn "
             "its logarithm and pass the exponential"
@@ -281,11 +269,9 @@ def _one_temperature(
     return temperature.reshape(())
 
 
-def _finite(
-    loss: Tensor, temperature: float | Tensor, validate: bool | None, **inputs: Tensor
-) -> Tensor:
+def _finite(loss: Tensor, temperature: float | Tensor, **inputs: Tensor) -> Tensor:
     """``loss``, or what is wrong with the inputs if it is not finite and values are looked at."""
-    if not looks_at_values(validate, loss) or bool(torch.isfinite(loss)):
+    if not looks_at_values(loss) or bool(torch.isfinite(loss)):
         return loss
     require_finite(**inputs)
     name, largest = max(

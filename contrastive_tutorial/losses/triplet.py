@@ -63,7 +63,7 @@ def triplet_kind(d_ap: Tensor | float, d_an: Tensor | float, margin: float) -> T
     exact = torch.float64 if device is None else None  # two numbers keep every digit they have
     near, far = (as_double(torch.as_tensor(d, dtype=exact, device=device)) for d in (d_ap, d_an))
     for name, distance in (("d_ap", near), ("d_an", far)):
-        if looks_at_values(None, distance) and not bool((distance >= 0).all()):
+        if looks_at_values(distance) and not bool((distance >= 0).all()):
             bad = distance[~(distance >= 0)][0]
             raise InputError(f"{name}: expected distances of zero or more, got {float(bad)}")
     try:
@@ -87,7 +87,6 @@ def triplet_loss(
     *,
     distance: Distance = "euclidean",
     reduction: Literal["mean", "nonzero", "none"] = "mean",
-    validate: bool | None = None,
 ) -> Tensor:
     """Triplet loss of given triplets: ``max(0, d(a, p) - d(a, n) + margin)``.
 
@@ -98,8 +97,6 @@ def triplet_loss(
         distance: ``"euclidean"``, ``"squared"`` or ``"cosine"``.
         reduction: ``"mean"`` over all triplets, over those with a loss above zero (``"nonzero"``),
             or ``"none"``.
-        validate: look for values that are not finite; see
-            :mod:`contrastive_tutorial.losses.checks`.
 
     Returns:
         A scalar, or ``(...)`` for ``"none"``; float32 (float64 for float64 input). Embeddings that
@@ -107,7 +104,7 @@ def triplet_loss(
 
     Raises:
         InputError: for shapes, dtypes or devices that differ, a negative margin, an unknown
-            distance or reduction, and (where validated) values that are not finite.
+            distance or reduction, and values that are not finite.
 
     >>> a, p, n = torch.zeros(1, 1), torch.full((1, 1), 0.5), torch.full((1, 1), 0.7)
     >>> round(float(triplet_loss(a, p, n, margin=0.3)), 4)
@@ -121,13 +118,13 @@ def triplet_loss(
     require_distance(distance)
     if reduction not in ("mean", "nonzero", "none"):
         raise InputError(f"reduction: expected 'mean', 'nonzero' or 'none', got {reduction!r}")
-    if looks_at_values(validate, anchor):
+    if looks_at_values(anchor):
         require_finite(anchor=anchor, positive=positive, negative=negative)
     with torch.autocast(anchor.device.type, enabled=False):
         a, p, n = as_double(anchor), as_double(positive), as_double(negative)
         d_ap, d_an = _row_distance(a, p, distance), _row_distance(a, n, distance)
         loss = (d_ap - d_an + margin).clamp_min(0).to(at_least_float32(anchor).dtype)
-        if looks_at_values(validate, loss) and not bool(torch.isfinite(loss.detach()).all()):
+        if looks_at_values(loss) and not bool(torch.isfinite(loss.detach()).all()):
             raise too_far(loss, distance, anchor=anchor, positive=positive, negative=negative)
         if reduction == "mean":
             return loss.mean()

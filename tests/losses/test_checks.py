@@ -16,17 +16,15 @@ REAL = torch.zeros(2, 3)
 ELSEWHERE = torch.zeros(2, 3, device="meta")  # a device without values, as far as a check can tell
 
 
-def test_values_are_looked_at_on_a_cpu_only_unless_told():
-    assert looks_at_values(None, REAL)
-    assert not looks_at_values(None, ELSEWHERE)
-    assert not looks_at_values(None, REAL, ELSEWHERE)
-    assert looks_at_values(True, ELSEWHERE)
-    assert not looks_at_values(False, REAL)
+def test_values_are_looked_at_on_a_cpu_only():
+    assert looks_at_values(REAL)
+    assert not looks_at_values(ELSEWHERE)
+    assert not looks_at_values(REAL, ELSEWHERE)
 
 
 def test_values_are_not_looked_at_inside_a_compiled_graph():
     def f(x):
-        return x + 1 if looks_at_values(None, x) else x - 1
+        return x + 1 if looks_at_values(x) else x - 1
 
     compiled = torch.compile(f, backend="eager", fullgraph=True)
     assert f(torch.zeros(1)) == 1

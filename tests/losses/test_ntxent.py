@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_metric_learning.distances import DotProductSimilarity
 from pytorch_metric_learning.losses import NPairsLoss, NTXentLoss, SelfSupervisedLoss
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 from watched import fake_gpu
 
 from contrastive_tutorial.errors import InputError
@@ -253,10 +253,9 @@ def test_a_learned_temperature():
 @pytest.mark.parametrize("value", [0.0, -0.5, math.nan, math.inf])
 def test_the_value_of_a_temperature_is_looked_at_in_a_tensor_too(value):
     z, bad = draw(3, 2, seed=76), torch.tensor(value)
-    for call in (nt_xent, lambda *a, **k: info_nce(a[0], a[1], a[1], *a[2:], **k)):
+    for call in (nt_xent, lambda *a: info_nce(a[0], a[1], a[1], *a[2:])):
         with pytest.raises(InputError, match=r"^temperature: expected a positive number, got"):
             call(z, z, bad)
-        call(z, z, bad, validate=False)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -264,13 +263,12 @@ def test_similarities_that_overflow_are_refused_not_returned(dtype):
     far = torch.finfo(dtype).max / 4
     z, ones = torch.full((3, 2), far, dtype=dtype), torch.ones(3, 2, dtype=dtype)
     for call, named in (
-        (lambda **k: nt_xent(ones, z, normalize=False, **k), "z1"),
-        (lambda **k: info_nce(z, -z, z, normalize=False, **k), "anchor"),
-        (lambda **k: nt_xent(ones, ones, torch.finfo(dtype).tiny * 1e-3, **k), "z0"),
+        (lambda: nt_xent(ones, z, normalize=False), "z1"),
+        (lambda: info_nce(z, -z, z, normalize=False), "anchor"),
+        (lambda: nt_xent(ones, ones, torch.finfo(dtype).tiny * 1e-3), "z0"),
     ):
         with pytest.raises(InputError, match=rf"^{named}: expected similarities that fit"):
             call()
-        assert not torch.isfinite(call(validate=False))
 
 
 def test_second_order():
@@ -335,8 +333,6 @@ def test_nt_xent_reads_no_value_from_a_gpu():
         z = torch.empty(8, 4, device="cuda")
         assert nt_xent(z, z).device.type == "cuda"
         assert info_nce(z, z, z).device.type == "cuda"
-        with pytest.raises(DataDependentOutputException):
-            nt_xent(z, z, validate=True)
 
 
 def test_inputs_are_left_as_they_were():
@@ -541,15 +537,12 @@ def test_values_that_are_not_finite_are_named(value, row, column, which, dtype):
     views[which][row, column] = value
     with pytest.raises(InputError, match=rf"^{which}: expected finite values, got {value}"):
         nt_xent(**views)
-    unchecked = nt_xent(**views, validate=False)
-    assert not torch.isfinite(unchecked)
 
 
 @pytest.mark.parametrize("name", ["anchor", "positive", "negatives"])
-def test_the_bridge_refuses_nan_unless_told_not_to_look(name):
+def test_the_bridge_refuses_nan(name):
     bad = GOOD.clone()
     bad[0, 0] = math.nan
     three = {"anchor": GOOD, "positive": GOOD, "negatives": GOOD} | {name: bad}
     with pytest.raises(InputError, match=rf"^{name}: expected finite"):
         info_nce(**three)
-    assert not torch.isfinite(info_nce(**three, validate=False))

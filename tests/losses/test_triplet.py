@@ -414,12 +414,17 @@ def test_batches_without_triplets_are_named(mining, n, label):
             InputError, match=r"^labels: expected a class with at least two samples"
         ):
             MINED[mining](embeddings, torch.arange(n) + label)
-    for labels in (torch.full((n,), label), torch.arange(n)):
-        leaf = embeddings.clone().requires_grad_()
-        loss = MINED[mining](leaf, labels, validate=False)
-        (gradient,) = torch.autograd.grad(loss, leaf)
-        assert float(loss.detach()) == 0
-        assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+@pytest.mark.parametrize("strategy", MINED)
+@pytest.mark.parametrize("labels", [torch.zeros(5), torch.arange(5)])
+def test_without_triplets_a_gpu_gets_zero_and_no_gradient(strategy, labels, monkeypatch):
+    monkeypatch.setattr(mining, "looks_at_values", lambda *_: False)  # as there
+    leaf = draw(5, 3, seed=25).requires_grad_()
+    loss = MINED[strategy](leaf, labels.long())
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    assert float(loss.detach()) == 0
+    assert torch.equal(gradient, torch.zeros_like(gradient))
 
 
 @pytest.mark.parametrize("mining", MINED)
@@ -508,12 +513,6 @@ def test_what_all_embeddings_share_costs_no_digits_of_the_gradient():
     assert error < 1e-4
 
 
-def test_without_validation_bad_values_propagate():
-    assert torch.isnan(triplet_loss(GOOD, NAN, GOOD, validate=False))
-    for name in ("all", "hard"):
-        MINED[name](NAN, LABELS, validate=False)  # whatever comes out: nothing is raised
-
-
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("mining", MINED)
 def test_second_order(mining, distance):
@@ -566,12 +565,13 @@ def test_the_length_of_a_row_does_not_count_for_the_cosine(exponent):
     )
 
 
-@pytest.mark.parametrize("mining", MINED)
-def test_how_often_a_gpu_is_waited_for(mining):
+@pytest.mark.parametrize("strategy", MINED)
+def test_how_often_a_gpu_is_waited_for(strategy, monkeypatch):
+    monkeypatch.setattr(mining, "looks_at_values", lambda *_: False)  # as there
     with Operations(*WAITS) as waits:
-        MINED[mining](draw(9, 3, seed=53), classes(9, 3, seed=53), validate=False)
+        MINED[strategy](draw(9, 3, seed=53), classes(9, 3, seed=53))
     # The size of the largest class; batch-hard needs none.
-    assert waits.seen == ["aten._local_scalar_dense.default"] * (mining != "hard")
+    assert waits.seen == ["aten._local_scalar_dense.default"] * (strategy != "hard")
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.bool])
