@@ -16,12 +16,13 @@ import sys
 ROWS = {
     "torch": "import torch",
     "contrastive_tutorial": "import contrastive_tutorial",
-    "... cli": "import contrastive_tutorial.cli",
+    "... norm": "import contrastive_tutorial.norm",
     "... losses, norm, metrics": "from contrastive_tutorial import losses, norm, metrics",
-    "... experiments, records": "from contrastive_tutorial import experiments, records",
-    "everything but the drawing": (
-        "from contrastive_tutorial import augment, data, embedding, experiments, losses, metrics, "
-        "norm, plots, records, training, verdicts, widgets"
+    "... study, records": "from contrastive_tutorial import study, records",
+    "... cli": "import contrastive_tutorial.cli",
+    "every room": (
+        "from contrastive_tutorial import augment, cli, data, errors, files, losses, metrics, "
+        "norm, records, report, study, train, verdicts, widgets"
     ),
 }
 _TIMED = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"

@@ -1,5 +1,7 @@
 """benchmarks: RESULTS.md is what the JSON files say, and every shape of figures becomes a table."""
 
+import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import report  # noqa: E402
+import startup  # noqa: E402
 import time_to_knn  # noqa: E402
 
 
@@ -18,6 +21,24 @@ def test_results_are_written_from_the_files():
     assert (ROOT / "benchmarks" / "RESULTS.md").read_text() == report.document(), (
         "run `python benchmarks/report.py`"
     )
+
+
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=[path.stem for path in BENCHMARKS])
+def test_a_benchmark_imports_names_that_exist(path):
+    statements = [path.read_text()] if path.stem != "startup" else list(startup.ROWS.values())
+    older = {"contrastive_tutorial.experiment"} if path.stem == "revisions" else set()
+    for node in ast.walk(ast.parse("\n".join(statements))):
+        if not isinstance(node, ast.ImportFrom) or (node.module or "") in older:
+            continue
+        if (node.module or "").split(".")[0] == "contrastive_tutorial":
+            room = importlib.import_module(node.module)
+            for name in node.names:
+                assert hasattr(room, name.name) or importlib.import_module(
+                    f"{node.module}.{name.name}"
+                )
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=str)
