@@ -16,8 +16,6 @@ from contrastive_tutorial.widgets import fragment
 
 KINDS = ("batch", "layer", "instance", "group", "split")
 NAMES = ("normal", "dark", "washed out", "reddish")
-MOST = 8
-_TITLE = "Batch builder"
 
 
 def patterns() -> np.ndarray:
@@ -26,25 +24,24 @@ def patterns() -> np.ndarray:
     Three colour channels of 3 x 3 positions, always the same.
     """
     draw = np.random.default_rng(4)
-    colours = draw.uniform(0.25, 0.75, (MOST, 3, 1))
-    return (colours + draw.uniform(-0.25, 0.25, (MOST, 3, 9))).clip(0, 1).round(2)
+    colours = draw.uniform(0.25, 0.75, (8, 3, 1))
+    return (colours + draw.uniform(-0.25, 0.25, (8, 3, 9))).clip(0, 1).round(2)
 
 
-def shared(kind: str, subsets: list[int], channels: int = 4) -> np.ndarray:
-    """Which values share their statistics: int ``(N, C)``, equal where they do.
+def shared(kind: str, subsets: list[int]) -> np.ndarray:
+    """Which values share their statistics: int ``(N, 4)``, equal where they do.
 
     Args:
         kind: one of :data:`KINDS`; ``group`` takes channels in pairs, ``split`` images by subset.
         subsets: of every image.
-        channels: C.
     """
-    n, c = np.indices((len(subsets), channels))
+    n, c = np.indices((len(subsets), 4))
     keys = {
         "batch": c,
         "layer": n,
-        "instance": n * channels + c,
-        "group": n * channels + c // 2,
-        "split": np.array(subsets)[:, None] * channels + c,
+        "instance": n * 4 + c,
+        "group": n * 4 + c // 2,
+        "split": np.array(subsets)[:, None] * 4 + c,
     }
     return keys[kind]
 
@@ -60,7 +57,7 @@ class BatchBuilder(fragment.Piece):
         summary: one sentence for places that show text only.
     """
 
-    title = _TITLE
+    title = "Batch builder"
 
     def __init__(self) -> None:
         self.summary = (
@@ -72,7 +69,7 @@ class BatchBuilder(fragment.Piece):
             {"name": name, "gain": gain, "offset": offset}
             for name, (gain, offset) in zip(NAMES, TINTS, strict=True)
         ]
-        content = {"title": _TITLE, "patterns": patterns().tolist(), "tints": tints}
+        content = {"title": self.title, "patterns": patterns().tolist(), "tints": tints}
         figure = _figure(self.summary)
         self.png = figure.png
         self.html = (

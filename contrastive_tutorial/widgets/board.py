@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.metrics import metric as registered_metric
+from contrastive_tutorial.metrics import metric
 from contrastive_tutorial.records import Record
 from contrastive_tutorial.report import GLYPHS, glyph
 from contrastive_tutorial.study import CELLS, Cell
 from contrastive_tutorial.verdicts import Effect, Measured, load_hypotheses, measure
 from contrastive_tutorial.widgets import fragment
 
+_STUDIES, _BASELINE, _METRIC = ("hypotheses", "amendment-a"), "B0", "knn10"
 POLICIES = {
     "P0": "one for all", "P0-shared": "one for all, both views share colours",
     "P-rand": "drawn per view", "P-img": "drawn per image", "P1": "one per subset",
@@ -59,11 +59,8 @@ class Board(fragment.Piece):
     """The widget; the last line of a cell shows it.
 
     Args:
-        records: of one data set and preset; those of other cells are left out.
-        baseline: the cell whose mean is taken off the others'.
-        studies: registered studies whose cells have a place, by name.
-        metric: as in :func:`contrastive_tutorial.records.value`.
-        num_subsets: K.
+        records: of one data set and preset; those of other cells and of K other than 10 are left
+            out.
 
     Attributes:
         html: the self-contained piece of HTML, with a table for pages without scripts.
@@ -71,30 +68,18 @@ class Board(fragment.Piece):
         cells: names of those on the board.
 
     Raises:
-        InputError: for a baseline that is not of these studies, or records that cannot be compared.
+        InputError: for records that cannot be compared.
     """
 
     title = "The registered cells"
 
-    def __init__(
-        self,
-        records: Sequence[Record],
-        baseline: str = "B0",
-        studies: Sequence[str] = ("hypotheses", "amendment-a"),
-        metric: str = "knn10",
-        num_subsets: int = 10,
-    ) -> None:
-        self.cells = registered_cells(studies)
-        if baseline not in self.cells:
-            raise InputError(f"baseline: expected one of {self.cells}, got {baseline!r}")
-        known = registered_metric(metric)
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.cells = registered_cells(_STUDIES)
+        known = metric(_METRIC)
         pairs = [Effect(left, right, "") for left, right in combinations(self.cells, 2)]
-        found = measure(records, metric, pairs, num_subsets=num_subsets)
         # With the baseline itself first in a pair, its sign turns: ask for the difference anew.
-        others = [Effect(name, baseline, "") for name in self.cells if name != baseline]
-        above = {
-            m.effect.left: m for m in measure(records, metric, others, None, None, num_subsets)
-        }
+        others = [Effect(name, _BASELINE, "") for name in self.cells if name != _BASELINE]
+        above = {m.effect.left: m for m in measure(records, _METRIC, others)}
         how = {r.cell: r.evaluation for r in records}
         self._tiles = [
             self._tile(name, above.get(name)) | {"evaluation": fragment.clean(how.get(name, ""))}
@@ -102,21 +87,25 @@ class Board(fragment.Piece):
         ]
         setting = next((f"{r.data}, preset {r.preset}" for r in records), "no records")
         self.summary = fragment.clean(
-            f"{known.label} of every registered cell minus {baseline} ({setting}, K = "
-            f"{num_subsets}): " + "; ".join(f"{t['name']} {t['words']}" for t in self._tiles) + "."
+            f"{known.label} of every registered cell minus {_BASELINE} ({setting}, K = 10): "
+            + "; ".join(f"{t['name']} {t['words']}" for t in self._tiles)
+            + "."
         )
         state = {
             "title": self.title,
             "metric": known.label,
-            "baseline": baseline,
-            "setting": fragment.clean(f"{setting}, K = {num_subsets}"),
+            "baseline": _BASELINE,
+            "setting": fragment.clean(f"{setting}, K = 10"),
             "policies": self._used(POLICIES, "policy"),
             "norms": self._used(NORMS, "norm"),
             "tiles": self._tiles,
-            "pairs": {f"{m.effect.left}|{m.effect.right}": _numbers(m) for m in found},
-            "asked": _asked(studies),
+            "pairs": {
+                f"{m.effect.left}|{m.effect.right}": _numbers(m)
+                for m in measure(records, _METRIC, pairs)
+            },
+            "asked": _asked(_STUDIES),
             "glyphs": GLYPHS,
-            "start": [c for c in ("S-P1", "W-bn") if c in self.cells] or self.cells[:2],
+            "start": ["S-P1", "W-bn"],
         }
         self.html = fragment.fragment("board", {"content": state}, self.summary, self._table(state))
 
@@ -179,6 +168,6 @@ def _asked(studies: Sequence[str]) -> dict[str, list[str]]:
                     isinstance(one, str) for one in (*part.spec["contrast"], part.spec["metric"])
                 ):
                     words = asked.setdefault("|".join(part.spec["contrast"]), [])
-                    of = registered_metric(part.spec["metric"]).short
+                    of = metric(part.spec["metric"]).short
                     words.append(f"{hypothesis.id}, {part.name} ({of})")
     return {pair: list(dict.fromkeys(words)) for pair, words in asked.items()}

@@ -114,7 +114,7 @@ def _is_artist(result: Any) -> bool:
 
 
 def figure_text(figure: Any) -> str:
-    """What a figure says about itself: its gid, its title, or the titles of its axes."""
+    """What a figure says about itself: its title, or the titles of its axes."""
     titles = (axes.get_title(loc=loc) for axes in figure.axes for loc in ("left", "center"))
-    text = figure.get_gid() or figure.get_suptitle() or "; ".join(t for t in titles if t)
+    text = figure.get_suptitle() or "; ".join(t for t in titles if t)
     return " ".join(str(text).split())

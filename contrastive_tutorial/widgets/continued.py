@@ -26,18 +26,7 @@ class LabCell(Cell):
 
 
 class LabExperiment(Experiment):
-    """One side of the lab, ready to train with PyTorch.
-
-    The images, the network, the recipes of the views, the norm, the loss and the optimiser are the
-    lab's; random numbers are torch's, so single values differ as between two seeds, and the
-    learning rate decays along a cosine as everywhere in this package.
-
-    Args:
-        settings: every name of ``FIELDS`` in ``lab.py``.
-
-    Raises:
-        InputError: if N is not a multiple of K, or another value cannot be trained.
-    """
+    """One side of the lab, with a value for every name of ``FIELDS``: see ``Lab.experiment``."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._network = settings["network"]
@@ -67,23 +56,22 @@ class LabExperiment(Experiment):
         model.encoder = norm.convert_norm(
             model.encoder, self.cell.norm, self.num_subsets, total_steps=self.preset.steps
         )
-        return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self._placed(model)
 
 
 def small(seed: int) -> ContrastiveModel:
     """The lab's small network, 9,328 weights: two 3x3 convolutions, mean, 32-64-32 head."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        layers = nn.Sequential(
-            nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(16),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(32),
-            nn.ReLU(inplace=True),
-            MeanOverMap(),
-        )
-        return ContrastiveModel(ConvNet(layers, 32), ProjectionHead(32, 32, hidden=64))
+        layers: list[nn.Module] = []
+        for before, channels in ((3, 16), (16, 32)):
+            layers += [
+                nn.Conv2d(before, channels, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+            ]
+        encoder = ConvNet(nn.Sequential(*layers, MeanOverMap()), 32)
+        return ContrastiveModel(encoder, ProjectionHead(32, 32, hidden=64))
 
 
 def recipes(settings: Mapping[str, Any]) -> tuple[Policy, ...]:

@@ -7,6 +7,7 @@ bits (a 4,096th of the panel), arrays that occur twice once, numbers exactly.
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from contrastive_tutorial.records import said
 from contrastive_tutorial.report import INK, MARKERS, PALETTE
 from contrastive_tutorial.study import CELLS, THREE
 from contrastive_tutorial.widgets import fragment, subsets
-from contrastive_tutorial.widgets.packing import Pool, factors, frame, pack12, spread, thumbnails
+from contrastive_tutorial.widgets.packing import Pool, factors, frame, pack12, thumbnails
 from contrastive_tutorial.widgets.runs import (
     check_arrays,
     check_same_points,
@@ -41,6 +42,11 @@ MAX_BYTES = 400_000
 _MAX_CATEGORIES = 20
 _PANELS = 4
 _UNTRAINED = "untrained"
+_INTRO = (
+    "Every dot is a test image, placed by UMAP of what the encoder learned; the same image has the "
+    "same colour and shape in every panel. In which experiments can you see the subset of an "
+    "image? And its class? UMAP illustrates; the numbers are the evidence."
+)
 
 
 class EmbeddingExplorer(fragment.Piece):
@@ -60,7 +66,6 @@ class EmbeddingExplorer(fragment.Piece):
             ``(n,)``). Records without embeddings count in the metrics.
         cells: experiments to show, the first four side by side, more on request of the reader.
             By default the three of the article, as far as recorded, else the first ones found.
-        class_names: one per label, at most 256; by default those that the records say.
         metrics: what to show beside the plot: names in the records, or names and labels. Those
             with a known range get a bar.
         images: uint8 ``(n, 3, H, W)`` in the order of the points, shown beside the dot that a
@@ -68,10 +73,8 @@ class EmbeddingExplorer(fragment.Piece):
             drawn image shows what the policy of the dot's subset does, where it has one.
         classes: labels that are in colour at first when a reader colours by class, all others
             grey; by default all are in colour.
-        seeds: whose embeddings to offer; by default as many as fit into ``max_bytes``.
-        max_points: show only so many points, evenly spaced.
-        title, intro: what it is called, and what a reader is told first.
-        max_bytes: budget of the HTML without ``images``.
+        seeds: whose embeddings to offer; by default as many as fit into 400 kB of HTML.
+        title: what it is called.
 
     Attributes:
         html: the self-contained piece of HTML.
@@ -80,7 +83,7 @@ class EmbeddingExplorer(fragment.Piece):
 
     Raises:
         InputError: naming the run and the array that is missing, damaged or not finite, a label
-            without a name, or a budget that does not suffice.
+            without a name, or more than fits into 400 kB without ``images``.
     """
 
     def __init__(
@@ -88,15 +91,11 @@ class EmbeddingExplorer(fragment.Piece):
         records: Sequence[Any],
         *,
         cells: Sequence[str] | None = None,
-        class_names: Sequence[str] | None = None,
         metrics: Mapping[str, str] | Sequence[str] = SHOWN,
         images: Any = None,
         classes: Sequence[int] = (),
         seeds: Sequence[int] | None = None,
-        max_points: int | None = None,
         title: str = "The three experiments",
-        intro: str | None = None,
-        max_bytes: int = MAX_BYTES,
     ) -> None:
         runs = [read(record, number) for number, record in enumerate(records)]
         check_together(runs)
@@ -109,7 +108,7 @@ class EmbeddingExplorer(fragment.Piece):
         self.summaries = summaries(runs, self._metrics)
         found = summaries([replace(run, num_subsets=0) for run in floor], self._metrics)
         self._untrained = found.get((_UNTRAINED, 0), {})
-        self.class_names = names_of(class_names, runs)
+        self.class_names = names_of(runs)
         most = len(self.class_names) - 1
         if any(label not in range(most + 1) for label in classes):
             raise InputError(f"classes: expected labels from 0 to {most}, got {list(classes)}")
@@ -122,73 +121,31 @@ class EmbeddingExplorer(fragment.Piece):
             if missing or not seeds:
                 raise InputError(f"seeds: embeddings are recorded for {recorded}, got {seeds}")
             recorded = list(seeds)
-        total = check_same_points(self._runs)
-        self._points = spread(total, max_points)
-        intro = intro or (
-            "Every dot is a test image, placed by UMAP of what the encoder learned; the same image "
-            "has the same colour and shape in every panel. In which experiments can you see the "
-            "subset of an image? And its class? UMAP illustrates; the numbers are the evidence."
-        )
-        self._intro = fragment.clean(intro)
+        self._total = check_same_points(self._runs)
         self._settings = next(iter(runs)).setting
-        self._total = total
         self._recorded_seeds = len({run.seed for run in runs})
         least = 1 if seeds is None else len(recorded)
-        self._first = self._fit(recorded, least, max_bytes)
+        self._first = self._fit(recorded, least)
         if images is not None:
             self._first["data"] |= {
-                "thumbs": thumbnails(images, total, self._points), "pictured": "image",
+                "thumbs": thumbnails(images, self._total), "pictured": "image",
             }  # fmt: skip
             self.html = fragment.fragment("explorer", self._first, self.summary)
-        self._png: bytes | None = None
 
-    def _fit(self, recorded: list[int], least: int, max_bytes: int) -> dict[str, Any]:
-        """The state with as many seeds as fit into ``max_bytes``, at least so many."""
+    def _fit(self, recorded: list[int], least: int) -> dict[str, Any]:
+        """The state with as many seeds as fit into ``MAX_BYTES``, at least so many."""
         for number in range(len(recorded), least - 1, -1):
             self.seeds = recorded[:number]
             state = self._state()
             self.summary = self._sentence(state)
             self.html = fragment.fragment("explorer", state, self.summary)
-            if len(self.html) <= max_bytes:
+            if len(self.html) <= MAX_BYTES:
                 return state
         raise InputError(
-            f"max_bytes: {self.title!r} needs {len(self.html):,} bytes for "
-            f"{len(self._points):,} points of {len(self.cells)} cells and {len(self.seeds)} seeds, "
-            f"more than {max_bytes:,}; pass fewer seeds or cells, or max_points"
+            f"records: {self.title!r} needs {len(self.html):,} bytes for {self._total:,} points of "
+            f"{len(self.cells)} cells and {len(self.seeds)} seeds, more than {MAX_BYTES:,}; pass "
+            "fewer seeds or cells"
         )
-
-    @property
-    def png(self) -> bytes:
-        """Every panel at every K, small, as a PNG."""
-        if self._png is None:
-            self._png = self._multiples()
-        return self._png
-
-    def as_widget(self) -> Any:
-        """The same explorer as an anywidget, whose ``k``, ``seed``, ``images`` and ``selected``
-        Python can read, observe and set while a kernel runs.
-
-        Raises:
-            InputError: if anywidget is not installed.
-        """
-        try:
-            import anywidget
-        except ModuleNotFoundError as error:
-            raise InputError(
-                "as_widget: needs the package anywidget; install it with `pip install anywidget`"
-            ) from error
-        import traitlets
-
-        state = self._first
-        traits = {
-            "_esm": fragment.module_source("explorer"),
-            "data": traitlets.Dict(state["data"]).tag(sync=True),
-            "k": traitlets.Int(state["k"]).tag(sync=True),
-            "seed": traitlets.Int(state["seed"]).tag(sync=True),
-            "images": traitlets.Enum(["clean", "own"], state["images"]).tag(sync=True),
-            "selected": traitlets.Int(-1).tag(sync=True),
-        }
-        return type("EmbeddingExplorerWidget", (anywidget.AnyWidget,), traits)()
 
     # ---- packing -----------------------------------------------------------------------------
 
@@ -202,14 +159,13 @@ class EmbeddingExplorer(fragment.Piece):
         dealt: dict[tuple[int, int], int] = {}
         for (_, k, seed), run in runs.items():
             if "subsets" in run.arrays:
-                dealt[k, seed] = pool.add(run.arrays["subsets"][self._points])
+                dealt[k, seed] = pool.add(run.arrays["subsets"])
         for (cell, k, seed), run in runs.items():
             entry: dict[str, Any] = {"k": k, "subsets": dealt.get((k, seed), -1), "own": -1}
             entry["share"] = subsets.own_share(run.arrays)
             for name, array in (("clean", "embedding"), ("own", "embedding_subset")):
                 if array in run.arrays:
-                    points = (run.arrays[array][self._points] - low) / span
-                    entry[name] = pool.add(pack12(points))
+                    entry[name] = pool.add(pack12((run.arrays[array] - low) / span))
             packed[f"{cell}|{k}|{seed}"] = entry
         values = {
             f"{cell}|{k}": {name: numbers(summary) for name, summary in found.items()}
@@ -225,11 +181,11 @@ class EmbeddingExplorer(fragment.Piece):
         first = 10 if 10 in (complete or ks) else (complete or ks)[-1]
         data = {
             "title": self.title,
-            "intro": self._intro,
+            "intro": _INTRO,
             "note": self._note(),
             "names": list(self.class_names),
             "palette": list(PALETTE),
-            "count": len(self._points),
+            "count": self._total,
             "pool": pool.items,
             "ks": ks,
             "seeds": self.seeds,
@@ -239,10 +195,8 @@ class EmbeddingExplorer(fragment.Piece):
             "values": values,
             "recorded": recorded,
             "metrics": [self._metric(name, label) for name, label in self._metrics.items()],
-            "labels": {
-                seed: pool.add(run.arrays["labels"][self._points]) for seed, run in per_seed.items()
-            },
-            "factors": factors(per_seed, self._points, pool),
+            "labels": {seed: pool.add(run.arrays["labels"]) for seed, run in per_seed.items()},
+            "factors": factors(per_seed, pool),
             "own": (own := any(entry["own"] >= 0 for entry in packed.values())),
             "subsets": subsets.names(table, max(ks)) if dealt else [],
             "classes": self._classes,
@@ -310,9 +264,7 @@ class EmbeddingExplorer(fragment.Piece):
         data, preset = self._settings
         parts = [
             f"{data}, preset {preset}." if data and preset else f"{data or preset}.".lstrip("."),
-            f"{len(self._points):,} of {self._total:,} recorded test images shown."
-            if len(self._points) < self._total
-            else f"{self._total:,} test images.",
+            f"{self._total:,} test images.",
         ]
         shown = ", ".join(map(str, self.seeds))
         if self._recorded_seeds > len(self.seeds):
@@ -331,7 +283,9 @@ class EmbeddingExplorer(fragment.Piece):
             f"{self._metrics.get(first, 'metrics')}: {'; '.join(told)}. {self._note()}"
         )
 
-    def _multiples(self) -> bytes:
+    @functools.cached_property
+    def png(self) -> bytes:
+        """Every panel at every K, small, as a PNG."""
         import matplotlib
         import matplotlib.pyplot as plt
 
@@ -361,8 +315,8 @@ class EmbeddingExplorer(fragment.Piece):
                     words = "same at every K" if ignores_subsets(cell) else "not recorded"
                     axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color=INK)
                     continue
-                points = (run.arrays["embedding"][self._points] - low) / span
-                labels = run.arrays["labels"][self._points]
+                points = (run.arrays["embedding"] - low) / span
+                labels = run.arrays["labels"]
                 for number in np.unique(labels):
                     name = drawable(self.class_names[number])
                     handles[name] = axes.scatter(

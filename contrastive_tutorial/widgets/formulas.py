@@ -52,168 +52,137 @@ class Control:
 
 @dataclass(frozen=True)
 class Kind:
-    """One picture: its controls, the package's numbers for it, and a still of it."""
+    """One picture: the package's numbers for it, a still of it, its controls, and the numbers in
+    words; ``file`` in ``static/live/``, if it has not the picture's name."""
 
     title: str
-    file: str
-    controls: tuple[Control, ...]
     numbers: Callable[..., computed.Numbers]
-    words: Callable[[computed.Numbers], str]
     still: Callable[[Axes, dict[str, Any], computed.Numbers], None]
+    controls: tuple[Control, ...]
+    words: Callable[[computed.Numbers], str]
+    file: str = ""
 
 
-_GROUPS = (2, 4, 5, 10, 20, 50, 100)
 _KIND = ("easy", "semi-hard", "hard")
-_MEAN_Q = Control("mean_q", "mean µ′ of Q", 2.0, -3, 3, 0.05)
+
+
+def _one_of(name: str, label: str, value: float, *among: float, words: Any = ()) -> Control:
+    return Control(name, label, value, 0, step=1, digits=0, among=among, words=words)
+
 
 #: Every picture there is, by name.
 KINDS: dict[str, Kind] = {
     "normals": Kind(
-        "Two normal distributions",
-        "normals",
+        "Two normal distributions", computed.normals, computed.draw_normals,
         (
             Control("mean_q", "mean µ′ of Q", 1.0, -3, 3, 0.05),
             Control("std_q", "width σ′ of Q", 2.0, 0.4, 4, 0.02),
             Control("std_p", "width σ of P", 1.0, 0.5, 2, 0.02),
         ),
-        computed.normals,
         lambda n: f"KL(P || Q) is {n['kl']:.3f} nats, KL(Q || P) is {n['reverse_kl']:.3f}",
-        computed.draw_normals,
     ),
     "sweep": Kind(
-        "Divergence against the width of Q",
-        "normals",
-        (_MEAN_Q, Control("std_q", "width σ′ of Q", 1.0, 0.3, 6, 0.01)),
-        computed.sweep,
+        "Divergence against the width of Q", computed.sweep, computed.draw_sweep,
+        (
+            Control("mean_q", "mean µ′ of Q", 2.0, -3, 3, 0.05),
+            Control("std_q", "width σ′ of Q", 1.0, 0.3, 6, 0.01),
+        ),
         lambda n: f"KL(P || Q) is smallest, {n['least']:.4f} nats, at width {n['best']:.4f}",
-        computed.draw_sweep,
+        "normals",
     ),
     "vectors": Kind(
-        "Dot product, cosine and distance",
-        "vectors",
+        "Dot product, cosine and distance", computed.vectors, computed.draw_vectors,
         (
             Control("angle", "angle of p (degrees)", 90.0, 0, 180, 1, 0),
             Control("length", "length of p", 2.0, 0.2, 3.2, 0.02),
             Control("normalise", "normalise p", False),
         ),
-        computed.vectors,
         lambda n: (
             "dot products with a: p {:.2f}, q {:.2f}; squared distances: p {:.2f}, q {:.2f}".format(
                 *n["dots"], *n["squares"]
             )
         ),
-        computed.draw_vectors,
     ),
     "triplet": Kind(
-        "A triplet in the plane",
-        "triplet",
+        "A triplet in the plane", computed.triplet, computed.draw_triplet,
         (
             Control("to_positive", "distance of the positive", 0.6, 0.1, 1.1, 0.01),
             Control("to_negative", "distance of the negative", 0.75, 0.05, 1.4, 0.01),
             Control("turn", "direction of the negative", 126.0, 0, 359, 1, 0),
             Control("margin", "margin", 0.3, 0.02, 0.8, 0.01),
         ),
-        computed.triplet,
         lambda n: f"{_KIND[n['kind']]}, loss {n['loss']:.2f}",
-        computed.draw_triplet,
     ),
     "weights": Kind(
-        "What a negative weighs",
-        "weights",
+        "What a negative weighs", computed.weights, computed.draw_weights,
         (
             Control("temperature", "temperature τ", 0.2, -2, 1, 0.01, 3, log=True),
             Control("margin", "margin of the triplets", 0.3, 0.02, 1.24, 0.02),
         ),
-        computed.weights,
         lambda n: "softmax as if {:.1f} negatives, triplets as if {:.0f}".format(*n["effective"]),
-        computed.draw_weights,
     ),
     "floor": Kind(
-        "The loss of a code without content",
-        "floor",
+        "The loss of a code without content", computed.floor, computed.draw_floor,
         (
-            Control(
-                "groups", "groups K", 10, 0, step=1, digits=0, among=(2, 4, 5, 10, 20, 50, 100)
-            ),
+            _one_of("groups", "groups K", 10, 2, 4, 5, 10, 20, 50, 100),
             Control("apart", "apart, % of the widest", 90.0, 0, 100, 0.5, 1),
             Control("temperature", "temperature τ", 0.5, -1.3, 0.3, 0.01, 3, log=True),
         ),
-        computed.floor,
         lambda n: (
             f"{n['loss']:.3f} nats at {n['angle']:.1f} degrees, never below {n['floor']:.3f}, and "
             f"{n['same']:.3f} with one code for all"
         ),
-        computed.draw_floor,
     ),
     "noise": Kind(
-        "How noisy a mean is",
-        "noise",
+        "How noisy a mean is", computed.noise, computed.draw_noise,
         (
             Control("batch", "images in the batch N", 100, 1, 3, 0.01, 0, log=True),
-            Control("parts", "parts K", 5, 0, step=1, digits=0, among=(1, 2, 4, 5, 10)),
+            _one_of("parts", "parts K", 5, 1, 2, 4, 5, 10),
             Control("shift", "distance between parts (σ)", 0.3, 0, 1, 0.01),
         ),
-        computed.noise,
         lambda n: (
             f"one mean of {n['images']} images is off by {n['miss']:.3f} sigma, a mean of "
             f"{n['each']:g} of one part by {n['own']:.3f}"
         ),
-        computed.draw_noise,
     ),
     "memory": Kind(
-        "What running statistics remember",
-        "memory",
+        "What running statistics remember", computed.memory, computed.draw_memory,
         (
             Control("fresh", "weight of the new, 1 − ρ", 0.01, -3, -0.3, 0.01, 3, log=True),
             Control("steps", "steps", 90, 0, 300, 1, 0),
-            Control("batch", "images in a batch", 25, 0, step=1, digits=0, among=(5, 25, 100, 500)),
+            _one_of("batch", "images in a batch", 25, 5, 25, 100, 500),
         ),
-        computed.memory,
         lambda n: (
             f"{n['left']:.3f} of the initial value is left; one percent after "
             f"{n['one_percent']:.0f} steps; the running mean is {n['mean']:.2f} "
             f"± {n['spread']:.3f}, the truth 2"
         ),
-        computed.draw_memory,
     ),
     "flips": Kind(
-        "What flipped signs can do",
-        "flips",
+        "What flipped signs can do", computed.flips, computed.draw_flips,
         (
-            Control("seeds", "seeds n", 5, 0, step=1, digits=0, among=tuple(range(1, 13))),
+            _one_of("seeds", "seeds n", 5, *range(1, 13)),
             Control("mean", "mean difference (points)", 1.5, -3, 3, 0.05),
             Control("spread", "spread between seeds", 1.0, 0, 2, 0.05),
         ),
-        computed.flips,
         lambda n: (
             f"p = {n['p']:.4f}, as one of four {n['of_four']:.4f}; the least that "
             f"{len(n['deltas'])} seeds can reach is {n['least']:.4f}"
         ),
-        computed.draw_flips,
     ),
     "sheet": Kind(
-        "Classes, subsets and a norm",
-        "sheet",
+        "Classes, subsets and a norm", computed.sheet, computed.draw_sheet,
         (
             Control("shift", "policy shift s", 1.2, 0, 2, 0.02),
-            Control(
-                "norm",
-                "normalised over",
-                1,
-                0,
-                step=1,
-                among=(0, 1, 2),
-                words=("nothing", "the batch", "each subset"),
-            ),
+            _one_of("norm", "normalised over", 1, 0, 1, 2,
+                    words=("nothing", "the batch", "each subset")),
             Control("uneven", "subsets of unlike classes", False),
             Control("x", "one dot: x", 0.0, -4, 4, 0.02),
             Control("y", "one dot: y", 1.2, -3, 3, 0.02),
         ),
-        computed.sheet,
         lambda n: (
             f"nearest dot of the own subset {n['own_subset']:.2f}, of the own class "
             f"{n['own_class']:.2f}; mean inner product inside a subset {n['inner']:.3f}"
         ),
-        computed.draw_sheet,
     ),
-}
+}  # fmt: skip

@@ -1,24 +1,14 @@
-"""The interactive pieces of the book: alive with a kernel, alive without one.
-
-* :func:`interact` lets a reader move the arguments of a function.
-* :class:`EmbeddingExplorer` shows the three experiments side by side.
-* :func:`check_number` and :func:`check_function` check the answers to exercises.
-"""
+"""``widgets.interact``: alive with a kernel, recorded without one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from contrastive_tutorial.files import in_book
 from contrastive_tutorial.widgets.capture import captured, figure_text
 from contrastive_tutorial.widgets.controls import Control, read_choices
-from contrastive_tutorial.widgets.drag import read_drag
-from contrastive_tutorial.widgets.exercises import check_function, check_number
-from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
-from contrastive_tutorial.widgets.player import MAX_BYTES, MAX_FRAMES, Player, record
-
-__all__ = ["EmbeddingExplorer", "Player", "check_function", "check_number", "interact"]
+from contrastive_tutorial.widgets.player import record
 
 
 def interact(
@@ -28,9 +18,6 @@ def interact(
     name: str | None = None,
     labels: Mapping[str, str] | None = None,
     describe: Callable[..., str] | None = None,
-    drag: Mapping[str, str | Sequence[str]] | None = None,
-    max_frames: int = MAX_FRAMES,
-    max_bytes: int = MAX_BYTES,
     **choices: Any,
 ) -> Any:
     """Let a reader move the arguments of ``fn``; make it the last line of a cell.
@@ -50,12 +37,6 @@ def interact(
         labels: what to call an argument, by its name.
         describe: called like ``fn``; returns what a reader who cannot see the picture should know.
             By default a picture is described by its own title.
-        drag: what a recording lets the reader drag in its figure, besides the sliders: the ``gid``
-            of a marker that ``fn`` plots, and the name or names of the choices that follow it.
-            ``axes.plot(mean, height, "o", gid="peak")`` with
-            ``drag={"peak": ["mean", "std"]}`` makes the marker draggable: it goes to the recorded
-            position that lies nearest to the pointer. Alive, there are sliders alone.
-        max_frames, max_bytes: budget of a recording: combinations and bytes of HTML.
         choices: by argument name, a list of values, a dict of labels and values, a ``range``,
             ``True`` or ``False``, or numbers ``(min, max)`` or ``(min, max, step)``.
 
@@ -63,22 +44,17 @@ def interact(
         An ipywidget, or a :class:`Player`.
 
     Raises:
-        InputError: naming the argument or the widget: a choice is missing, unknown or empty, the
-            budget is exceeded, ``fn`` shows nothing, or a mark of ``drag`` is not drawn, does not
-            move, or follows no choice.
+        InputError: naming the argument or the widget: a choice is missing, unknown or empty, a
+            recording is too large (200 combinations, 2 MB), or ``fn`` shows nothing.
 
     >>> player = interact(lambda k: f"{k} subsets", static=True, name="subsets", k=[1, 2, 5])
     >>> player.num_frames
     3
     """
     controls = read_choices(fn, choices, labels)
-    marks = read_drag(drag, controls)
     name = str(name or getattr(fn, "__name__", type(fn).__name__))
     if static or (static is None and not is_live()):
-        return record(
-            fn, controls, name=name, describe=describe, marks=marks,
-            max_frames=max_frames, max_bytes=max_bytes,
-        )  # fmt: skip
+        return record(fn, controls, name=name, describe=describe)
     return _live(fn, controls, describe, name)
 
 

@@ -59,7 +59,7 @@ class Formula(fragment.Piece):
         }  # fmt: skip
         self.title = chosen.title
         self.html = fragment.fragment(
-            f"live/{chosen.file}+live", state, self.summary, self.still(480)
+            f"live/{chosen.file or kind}+live", state, self.summary, self.still(480)
         )
 
     @functools.cached_property

@@ -31,14 +31,6 @@ class Pool:
         return self._known[text]
 
 
-def spread(total: int, max_points: int | None) -> np.ndarray:
-    if max_points is None or max_points >= total:
-        return np.arange(total)
-    if max_points < 1:
-        raise InputError(f"max_points: expected at least 1, got {max_points}")
-    return np.linspace(0, total - 1, max_points).round().astype(int)
-
-
 def frame(runs: Sequence[Run]) -> tuple[np.ndarray, float]:
     """Corner and side of the square that holds every embedding: one frame for all panels and K."""
     points = np.concatenate(
@@ -60,16 +52,12 @@ def pack12(points: np.ndarray) -> np.ndarray:
     return np.stack([x & 255, (x >> 8) | ((y & 15) << 4), y >> 4], axis=1)
 
 
-def factors(per_seed: Mapping[int, Run], points: np.ndarray, pool: Pool) -> dict[str, Any]:
+def factors(per_seed: Mapping[int, Run], pool: Pool) -> dict[str, Any]:
     """What else is known of the images, as categories or as a range, by name."""
     names = [name for name in next(iter(per_seed.values())).arrays if name.startswith("factor_")]
     factors: dict[str, Any] = {}
     for name in names:
-        found = {
-            seed: np.asarray(run.arrays[name])[points]
-            for seed, run in per_seed.items()
-            if name in run.arrays
-        }
+        found = {seed: run.arrays[name] for seed, run in per_seed.items() if name in run.arrays}
         if len(found) < len(per_seed):
             continue
         everything = np.concatenate(list(found.values()))
@@ -92,8 +80,8 @@ def factors(per_seed: Mapping[int, Run], points: np.ndarray, pool: Pool) -> dict
     return factors
 
 
-def thumbnails(images: Any, total: int, points: np.ndarray) -> dict[str, Any]:
-    """One WebP with the images of these points, of ``total`` in all."""
+def thumbnails(images: Any, total: int) -> dict[str, Any]:
+    """One WebP with the images of all points."""
     if hasattr(images, "cpu"):
         images = images.cpu()
     pixels = np.asarray(images)
@@ -102,7 +90,7 @@ def thumbnails(images: Any, total: int, points: np.ndarray) -> dict[str, Any]:
             f"images: expected uint8 of shape ({total}, 3, H, W), one per point, got "
             f"{pixels.dtype} of shape {pixels.shape}"
         )
-    return atlas(pixels[points])
+    return atlas(pixels)
 
 
 def atlas(pixels: np.ndarray) -> dict[str, Any]:

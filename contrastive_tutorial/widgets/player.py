@@ -16,7 +16,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,6 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.widgets import fragment
 from contrastive_tutorial.widgets.capture import captured, figure_text
 from contrastive_tutorial.widgets.controls import Control
-from contrastive_tutorial.widgets.drag import Mark, check_marks, places
 
 MAX_FRAMES = 200
 MAX_BYTES = 2_000_000
@@ -51,14 +50,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Frame:
-    """What one combination shows: numbers of parts, what is said, and where marks lie.
-
-    A mark's place is the part that shows it, counted within the frame, and where in it.
-    """
+    """What one combination shows: numbers of parts, and what is said."""
 
     parts: tuple[int, ...]
     spoken: str
-    marks: tuple[tuple[int, float, float] | None, ...] = ()
 
 
 class Player(fragment.Piece):
@@ -84,7 +79,6 @@ class Player(fragment.Piece):
         frames: Sequence[Frame],
         order: Sequence[int],
         png: bytes | None,
-        marks: Sequence[Mark] = (),
     ) -> None:
         self.name = self.title = name = fragment.clean(name)
         self.controls = tuple(controls)
@@ -96,7 +90,6 @@ class Player(fragment.Piece):
             f"{name}: recorded for {len(order)} combinations of "
             f"{', '.join(c.label for c in controls)}. At {chosen}: {first.spoken}"
         )
-        note = f"Recorded: all {len(order)} positions were computed beforehand."
         content = {
             "controls": [
                 {
@@ -109,13 +102,9 @@ class Player(fragment.Piece):
                 for c in controls
             ],
             "parts": [_compact(part) for part in parts],
-            "frames": [
-                {"parts": f.parts, "spoken": f.spoken, **({"marks": f.marks} if marks else {})}
-                for f in frames
-            ],
+            "frames": [{"parts": f.parts, "spoken": f.spoken} for f in frames],
             "order": order,
-            "marks": [mark.follows for mark in marks],
-            "note": f"Drag what is ringed, or use the controls. {note}" if marks else note,
+            "note": f"Recorded: all {len(order)} positions were computed beforehand.",
         }
         packed = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)
         state = {"title": name, "packed": base64.b64encode(packed).decode("ascii")}
@@ -128,23 +117,16 @@ def record(
     *,
     name: str,
     describe: Callable[..., str] | None = None,
-    marks: Sequence[Mark] = (),
-    max_frames: int = MAX_FRAMES,
-    max_bytes: int = MAX_BYTES,
 ) -> Player:
     """Call ``fn`` for every combination of the controls' values and keep what it shows.
 
-    ``marks`` are what a reader may drag in its figures.
-
     Raises:
-        InputError: naming the widget, if there are more than ``max_frames`` combinations, the
-            HTML exceeds ``max_bytes``, a combination shows nothing, every combination fails, or
-            no figure shows a mark.
+        InputError: naming the widget, if there are more than ``MAX_FRAMES`` combinations, the
+            HTML exceeds ``MAX_BYTES``, a combination shows nothing, or every combination fails.
     """
-    combinations = _count(name, controls, max_frames)
+    combinations = _count(name, controls)
     parts: dict[Part, int] = {}
     frames: dict[Frame, int] = {}
-    seen: list[Mapping[str, Any]] = []
     order: list[int] = []
     size = 0
     first_png: bytes | None = None
@@ -152,8 +134,7 @@ def record(
     first = _first_combination(controls)
     for number, values in enumerate(itertools.product(*(c.values for c in controls))):
         arguments = {control.name: value for control, value in zip(controls, values, strict=True)}
-        shown = _call(fn, arguments, name, describe, marks, number == first)
-        seen.append(shown.places)
+        shown = _call(fn, arguments, name, describe, number == first)
         if shown.failure is not None:
             failures.append(shown.failure)
         if number == first:
@@ -162,11 +143,10 @@ def record(
             if part not in parts:
                 parts[part] = len(parts)
                 size += _cost(part.data)
-        _require_room(name, size, f"{number + 1} of {combinations}", max_bytes)
+        _require_room(name, size, f"{number + 1} of {combinations}")
         frame = Frame(
             tuple(parts[part] for part in shown.parts),
             _spoken(shown.parts, describe, arguments),
-            tuple(shown.places.get(mark.gid) for mark in marks),
         )
         order.append(frames.setdefault(frame, len(frames)))
     if len(failures) == combinations:
@@ -174,37 +154,35 @@ def record(
             f"widget {name!r}: every combination fails, the first with "
             f"{type(failures[0]).__name__}: {failures[0]}"
         ) from failures[0]
-    check_marks(name, marks, seen)
-    player = Player(name, controls, list(parts), list(frames), order, first_png, marks)
-    if len(player.html.encode()) > max_bytes:
+    player = Player(name, controls, list(parts), list(frames), order, first_png)
+    if len(player.html.encode()) > MAX_BYTES:
         raise InputError(
             f"widget {name!r}: {len(player.html) / 1e6:.2f} MB of HTML, more than "
-            f"{max_bytes / 1e6:.2f} MB; draw smaller figures or offer fewer values"
+            f"{MAX_BYTES / 1e6:.2f} MB; draw smaller figures or offer fewer values"
         )
     return player
 
 
-def _require_room(name: str, size: int, done: str, most: int) -> None:
-    if size > most:
+def _require_room(name: str, size: int, done: str) -> None:
+    if size > MAX_BYTES:
         raise InputError(
             f"widget {name!r}: {size / 1e6:.1f} MB after {done} frames, more than "
-            f"{most / 1e6:.1f} MB; draw smaller or simpler figures, offer fewer values, or raise "
-            "max_bytes"
+            f"{MAX_BYTES / 1e6:.1f} MB; draw smaller or simpler figures, or offer fewer values"
         )
 
 
-def _count(name: str, controls: Sequence[Control], max_frames: int) -> int:
+def _count(name: str, controls: Sequence[Control]) -> int:
     """How many combinations there are.
 
     Raises:
         InputError: for too many.
     """
     combinations = math.prod(len(control.values) for control in controls)
-    if combinations > max_frames:
+    if combinations > MAX_FRAMES:
         sizes = " x ".join(f"{len(c.values)} {c.name}" for c in controls)
         raise InputError(
-            f"widget {name!r}: {sizes} = {combinations} combinations, more than {max_frames}; "
-            "offer fewer values, or raise max_frames"
+            f"widget {name!r}: {sizes} = {combinations} combinations, more than {MAX_FRAMES}; "
+            "offer fewer values"
         )
     return combinations
 
@@ -218,12 +196,11 @@ def _first_combination(controls: Sequence[Control]) -> int:
 
 @dataclass
 class _Shown:
-    """What one call of the function left behind; ``places`` of marks with their part, by gid."""
+    """What one call of the function left behind."""
 
     parts: list[Part] = field(default_factory=list)
     png: bytes | None = None
     failure: Exception | None = None
-    places: dict[str, tuple[int, float, float]] = field(default_factory=dict)
 
 
 def _call(
@@ -231,15 +208,12 @@ def _call(
     arguments: dict[str, Any],
     name: str,
     describe: Callable[..., str] | None,
-    marks: Sequence[Mark],
     need_png: bool,
 ) -> _Shown:
     """What one combination shows.
 
     Pixels take as long to draw as the figure itself: without ``need_png`` there may be no PNG.
     """
-    from matplotlib.figure import Figure
-
     alt = None if describe is None else str(describe(**arguments))
     shown = _Shown()
     with captured() as outputs:
@@ -252,12 +226,10 @@ def _call(
         outputs.close_figures()
     else:
         items = items + outputs.figures(result)
-    for number, item in enumerate(items):
+    for item in items:
         part, picture = _part(item, alt, name, need_png)
         shown.parts.append(part)
         shown.png = shown.png or picture
-        if isinstance(item, Figure):  # drawn by now, so that its layout is final
-            shown.places |= {gid: (number, *at) for gid, at in places(item, marks).items()}
     if shown.failure is not None:
         message = f"{type(shown.failure).__name__}: {' '.join(str(shown.failure).split())}"
         shown.parts.append(Part("error", fragment.clean(message)[:300]))

@@ -133,11 +133,7 @@ def select_cells(runs: list[Run], cells: Sequence[str] | None) -> tuple[list[Run
     return [run for run in runs if run.cell in chosen], chosen
 
 
-def names_of(class_names: Sequence[str] | None, runs: Sequence[Run]) -> tuple[str, ...]:
-    if class_names is not None:
-        if isinstance(class_names, str) or not len(class_names):
-            raise InputError(f"class_names: expected a list of names, got {class_names!r}")
-        return tuple(fragment.clean(str(name)) for name in class_names)
+def names_of(runs: Sequence[Run]) -> tuple[str, ...]:
     said = max((run.class_names for run in runs), key=len)
     known = report.class_names(runs[0].setting[0], said)
     most = 0

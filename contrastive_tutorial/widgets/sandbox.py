@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from contrastive_tutorial import losses
-from contrastive_tutorial.errors import InputError, unknown
 from contrastive_tutorial.report import style
 from contrastive_tutorial.widgets import fragment
 
 _INPUTS, _EACH, _CLASSES = 8, 10, 3
-_TITLE = "Points that learn"
 
 
 def info_nce_of_distances(points: Tensor, classes: Tensor, temperature: float) -> Tensor:
@@ -48,11 +46,9 @@ _LOSSES = {
 class Sandbox(fragment.Piece):
     """A plane of points in the reader's browser: choose a loss, train, drag.
 
+    It opens on hardest negatives and a linear network.
+
     Args:
-        loss: ``"batch-hard"``, ``"batch-all"``, ``"semi-hard"`` or ``"InfoNCE"``.
-        network: whether a linear network learns at first, or the points themselves.
-        margin: of the triplet losses, in squared distance, 0.02 to 1.
-        temperature: of InfoNCE, 0.01 to 5.
         seed: of inputs and weights.
 
     Attributes:
@@ -60,30 +56,12 @@ class Sandbox(fragment.Piece):
         classes: ``(30,)`` int64.
         html: the self-contained piece of HTML.
         summary: the start in words.
-
-    Raises:
-        InputError: for an unknown loss, or a margin or temperature outside its range.
     """
 
-    title = _TITLE
+    title = "Points that learn"
 
-    def __init__(
-        self,
-        loss: str = "batch-hard",
-        *,
-        network: bool = True,
-        margin: float = 0.2,
-        temperature: float = 0.5,
-        seed: int = 0,
-    ) -> None:
-        if loss not in _LOSSES:
-            raise unknown("loss", loss, list(_LOSSES))
-        for name, value, low, high in (
-            ("margin", margin, 0.02, 1),
-            ("temperature", temperature, 0.01, 5),
-        ):
-            if not (isinstance(value, (int, float)) and low <= value <= high):
-                raise InputError(f"{name}: expected a number from {low} to {high}, got {value!r}")
+    def __init__(self, seed: int = 0) -> None:
+        loss, margin, temperature = "batch-hard", 0.2, 0.5
         generator = torch.Generator().manual_seed(seed)
         self.classes = torch.arange(_CLASSES * _EACH) % _CLASSES
         angle = 2 * math.pi * self.classes.double() / _CLASSES
@@ -94,16 +72,16 @@ class Sandbox(fragment.Piece):
         self.points = inputs @ weights.T
         reached = self.loss(loss, self.points, margin, temperature)
         self.summary = fragment.clean(
-            f"{_TITLE}: {len(self.points)} points of {_CLASSES} classes, {loss}, "
+            f"{self.title}: {len(self.points)} points of {_CLASSES} classes, {loss}, "
             f"loss {float(reached):.3f}, mean distance {float(torch.pdist(self.points).mean()):.2f}"
         )
         state = {
-            "title": _TITLE,
+            "title": self.title,
             "classes": self.classes.tolist(),
             "inputs": inputs.tolist(),
             "weights": weights.tolist(),
             "loss": loss,
-            "learns": "a linear network" if network else "the points themselves",
+            "learns": "a linear network",
             "margin": margin,
             "tau": temperature,
         }
@@ -124,5 +102,5 @@ class Sandbox(fragment.Piece):
         fig, ax = plt.subplots(figsize=(3.6, 3.6))
         for k in range(_CLASSES):
             ax.plot(*self.points[self.classes == k].T, style.MARKERS[k], color=style.PALETTE[k])
-        ax.set(aspect="equal", xticks=[], yticks=[], title=_TITLE)
+        ax.set(aspect="equal", xticks=[], yticks=[], title=self.title)
         return fragment.png_of(fig, 100)

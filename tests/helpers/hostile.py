@@ -154,7 +154,7 @@ def execute(page):
     from contrastive_tutorial import widgets
 
     interact = widgets.interact
-    options = {"name", "describe", "labels", "static", "drag", "max_frames", "max_bytes"}
+    options = {"name", "describe", "labels", "static"}
 
     def one_frame(fn, **given):
         for name, choice in given.items():

@@ -76,8 +76,6 @@ def test_what_is_not_recorded_says_so():
 def test_records_that_do_not_belong_together_are_refused():
     with pytest.raises(InputError, match="mix preset: cpu, gpu"):
         Board([*study(), make_record("GN", 0, {"knn10": 0.2}, preset="gpu")])
-    with pytest.raises(InputError, match="baseline: expected one of"):
-        Board(study(), baseline="pca")
 
 
 def test_a_page_without_scripts_has_a_table_and_no_markup_of_a_record():

@@ -6,9 +6,7 @@ import base64
 import io
 import json
 import re
-import sys
-import types
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -148,21 +146,20 @@ def test_a_k_that_was_not_recorded_stays_a_gap():
     assert "S-P1|5|0" in data["runs"]
 
 
-def test_every_seed_that_fits_is_offered_and_the_rest_counts_in_the_metrics():
+def test_every_seed_that_fits_is_offered_and_the_rest_counts_in_the_metrics(monkeypatch):
     records = study(n=500, shown=(0, 1, 2))
     assert EmbeddingExplorer(records).seeds == [0, 1, 2]
     one = EmbeddingExplorer(records, seeds=[1])
     assert one.seeds == [1]
     budget = len(EmbeddingExplorer(records, seeds=[0, 1]).html) + 500
-    some = EmbeddingExplorer(records, max_bytes=budget)
+    monkeypatch.setattr("contrastive_tutorial.widgets.explorer.MAX_BYTES", budget)
+    some = EmbeddingExplorer(records)
     assert some.seeds == [0, 1]
     assert len(some.html) <= budget
     assert "Embeddings: seed 0, 1; metrics: up to 3 seeds." in some.summary
-    with pytest.raises(InputError, match=r"max_bytes: .* needs .* pass fewer seeds or cells"):
-        EmbeddingExplorer(records, max_bytes=50_000)
-    small = EmbeddingExplorer(records, max_points=100)
-    assert "100 of 500 recorded test images shown" in small.summary
-    assert state(small)["data"]["count"] == 100
+    monkeypatch.setattr("contrastive_tutorial.widgets.explorer.MAX_BYTES", 50_000)
+    with pytest.raises(InputError, match=r"needs .* pass fewer seeds or cells"):
+        EmbeddingExplorer(records)
 
 
 def test_the_full_study_fits_the_budget():
@@ -231,7 +228,6 @@ def test_class_names():
         assert EmbeddingExplorer(records).class_names == tuple(f"class {i}" for i in range(10))
     records[-1].class_names = names = [f"own {i}" for i in range(12)]
     assert EmbeddingExplorer(records).class_names == tuple(names)
-    assert EmbeddingExplorer(records, class_names=["one"] * 10).class_names[0]
 
 
 def test_it_opens_on_subsets_where_runs_kept_them_and_on_two_classes_when_asked():
@@ -361,30 +357,6 @@ def test_equal_records_give_equal_bytes():
     assert one.png == two.png
 
 
-def test_as_widget_needs_anywidget(monkeypatch):
-    monkeypatch.setitem(sys.modules, "anywidget", None)
-    with pytest.raises(InputError, match="pip install anywidget"):
-        EmbeddingExplorer(study()).as_widget()
-
-
-def test_as_widget_is_the_same_file_with_state_to_observe(monkeypatch):
-    import ipywidgets
-    import traitlets
-
-    class AnyWidget(ipywidgets.DOMWidget):
-        _esm = traitlets.Unicode("").tag(sync=True)
-
-    monkeypatch.setitem(sys.modules, "anywidget", types.SimpleNamespace(AnyWidget=AnyWidget))
-    widget = EmbeddingExplorer(study()).as_widget()
-    assert widget._esm.rstrip().endswith("export default { render };")
-    assert (widget.k, widget.seed, widget.images, widget.selected) == (10, 0, "own", -1)
-    assert widget.data["ks"] == [1, 5, 10]
-    seen = []
-    widget.observe(lambda change: seen.append(change["new"]), "k")
-    widget.k = 5
-    assert seen == [5]
-
-
 # ---- what is refused -----------------------------------------------------------------------------
 
 
@@ -411,6 +383,10 @@ NAN[3] = np.nan
         (without("labels"), "B0 at K = 10, seed 0: array 'labels' is missing"),
         (broken(labels=np.arange(40)), "labels: 10 class names allow 0 to 9, got 0 to 39"),
         (broken(labels=np.arange(40) - 1), "labels: 10 class names allow 0 to 9, got -1 to 38"),
+        (
+            [FakeRecord(class_names=["a", "b"], content=arrays())],
+            "labels: 2 class names allow 0 to 1",
+        ),
         (broken(labels=np.zeros(40)), "labels: expected whole numbers of shape"),
         (broken(labels=np.zeros((40, 1), int)), "labels: expected whole numbers of shape"),
         (broken(labels=np.zeros(0, int)), "labels: expected whole numbers .* n >= 1"),
@@ -464,9 +440,6 @@ def test_bad_choices_are_named():
         ({"cells": ["GN"]}, r"cells: embeddings are recorded for \['B0', 'S-P1', 'M-P1'\]"),
         ({"cells": []}, "cells: embeddings are recorded"),
         ({"seeds": [7]}, r"seeds: embeddings are recorded for \[0\], got \[7\]"),
-        ({"class_names": "airplane"}, "class_names: expected a list of names"),
-        ({"class_names": ["a", "b"]}, "labels: 2 class names allow 0 to 1"),
-        ({"max_points": 0}, "max_points: expected at least 1"),
         ({"classes": [6, 10]}, r"classes: expected labels from 0 to 9, got \[6, 10\]"),
         ({"classes": ["frog"]}, "classes: expected labels from 0 to 9"),
     ):
@@ -482,7 +455,7 @@ HOSTILE = [
 
 def test_hostile_class_names_are_drawn_as_text():
     names = HOSTILE[:10]
-    explorer = EmbeddingExplorer(study(), class_names=names)
+    explorer = EmbeddingExplorer([replace(record, class_names=names) for record in study()])
     assert explorer.html.count("</script>") == 2
     assert state(explorer)["data"]["names"] == [name.replace("\ud800", "?") for name in names]
     assert explorer.png.startswith(b"\x89PNG")
@@ -503,6 +476,7 @@ def test_anything_is_shown_safely_or_refused_clearly(names, labels, number, cell
     live = {
         "cell": cell,
         "num_subsets": k,
+        "class_names": names,
         "metrics": {"cluster_accuracy": metric},
         "arrays": {
             "labels": np.array(labels, dtype=int),
@@ -510,7 +484,7 @@ def test_anything_is_shown_safely_or_refused_clearly(names, labels, number, cell
         },
     }
     try:
-        explorer = EmbeddingExplorer([live], class_names=names)
+        explorer = EmbeddingExplorer([live])
     except InputError:
         return
     assert explorer.html.count("</script>") == 2
@@ -525,14 +499,13 @@ def test_anything_is_shown_safely_or_refused_clearly(names, labels, number, cell
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     records = study(n=300, seeds=(0, 1, 2), shown=(0, 1))
+    names = ["</script>", *(f"class {letter}" for letter in "bcdefghij")]
     for record in records:
         if record.content:
             record.content["factor_x"] = np.linspace(0, 1, 300)
         record.metrics["cluster_accuracy"] += record.num_subsets / 100
-    names = ["</script>", *(f"class {letter}" for letter in "bcdefghij")]
-    explorer = EmbeddingExplorer(
-        records, class_names=names, images=np.zeros((300, 3, 32, 32), np.uint8)
-    )
+        record.class_names = names
+    explorer = EmbeddingExplorer(records, images=np.zeros((300, 3, 32, 32), np.uint8))
     return explorer.save_html(tmp_path_factory.mktemp("explorer") / "three.html")
 
 

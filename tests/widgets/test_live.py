@@ -45,8 +45,9 @@ def corners_and_random(kind, count=60):
 
 def in_the_page(name, cases, drawn=False):
     """Each case with what the page computes for it, or draws."""
-    job = {"file": str(STATIC / "live" / f"{KINDS[name].file}.js"), "core": str(STATIC / "live.js"),
-           "kind": name, "cases": cases, "drawn": drawn}  # fmt: skip
+    job = {"file": str(STATIC / "live" / f"{KINDS[name].file or name}.js"),
+           "core": str(STATIC / "live.js"), "kind": name, "cases": cases,
+           "drawn": drawn}  # fmt: skip
     script = Path(__file__).with_name("live_numbers.js")
     done = subprocess.run(
         ["node", script], input=json.dumps(job), capture_output=True, text=True, check=False

@@ -19,8 +19,8 @@ from PIL import Image
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.report import style
+from contrastive_tutorial.widgets import player as player_module
 from contrastive_tutorial.widgets.controls import read_choices
-from contrastive_tutorial.widgets.drag import read_drag
 from contrastive_tutorial.widgets.fragment import clean
 from contrastive_tutorial.widgets.fragment import page as whole_page
 from contrastive_tutorial.widgets.player import record
@@ -29,26 +29,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
-def play(
-    fn,
-    *,
-    name="widget",
-    describe=None,
-    drag=None,
-    max_frames=200,
-    max_bytes=2_000_000,
-    **choices,
-):
-    controls = read_choices(fn, choices)
-    return record(
-        fn,
-        controls,
-        name=name,
-        describe=describe,
-        marks=read_drag(drag, controls),
-        max_frames=max_frames,
-        max_bytes=max_bytes,
-    )
+def play(fn, *, name="widget", describe=None, **choices):
+    return record(fn, read_choices(fn, choices), name=name, describe=describe)
 
 
 def content(player):
@@ -208,12 +190,13 @@ def test_showing_nothing_is_an_error_that_names_the_combination():
         play(lambda k: None, name="silent", k=[1, 2])
 
 
-def test_budgets_name_the_widget():
+def test_budgets_name_the_widget(monkeypatch):
     with pytest.raises(InputError, match=r"'wide': 30 a x 10 b = 300 combinations, more than 200"):
         play(lambda a, b: "x", name="wide", a=range(30), b=range(10))
     noise = Image.effect_noise((300, 300), 90)
+    monkeypatch.setattr(player_module, "MAX_BYTES", 20_000)
     with pytest.raises(InputError, match=r"'heavy': .* MB after 1 of 2 frames, more than 0.0 MB"):
-        play(lambda k: noise, name="heavy", max_bytes=20_000, k=[1, 2])
+        play(lambda k: noise, name="heavy", k=[1, 2])
 
 
 def test_equal_recordings_have_equal_bytes():
@@ -227,37 +210,6 @@ def test_the_bundle_serves_every_kind_of_reader():
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert bundle["text/plain"].startswith("widget: recorded for 2 combinations of k. At k = 1:")
     assert set(play(lambda k: k, k=[1])._repr_mimebundle_()) == {"text/html", "text/plain"}
-
-
-def dot(x, y, shown=True):
-    if not shown:
-        raise ValueError("hidden")
-    print("first the text")
-    figure, axes = plt.subplots(figsize=(4, 2), layout="none")
-    axes.set_position([0, 0, 1, 1])
-    axes.set(xlim=(0, 4), ylim=(0, 2))
-    axes.plot(x, y, "o", markersize=12, gid="dot")
-    return figure
-
-
-def test_marks_are_kept_with_the_part_that_shows_them():
-    player = play(dot, drag={"dot": ["x", "y"]}, x=[1, 2, 3], y=[0.5, 1.5], shown=[True, False])
-    recorded = content(player)
-    assert recorded["marks"] == [[0, 1]]
-    places = [recorded["frames"][frame]["marks"][0] for frame in recorded["order"]]
-    expected = [[1, x / 4, 1 - y / 2] for x in (1, 2, 3) for y in (0.5, 1.5)]
-    assert places == [place for one in expected for place in (one, None)]
-    assert recorded["note"].startswith("Drag what is ringed")
-    plain = content(play(dot, x=[1], y=[1]))
-    assert plain["marks"] == []
-    assert "marks" not in plain["frames"][0]
-
-
-def test_a_mark_that_nobody_could_drag_fails_the_build():
-    with pytest.raises(InputError, match=r"'widget': drag: no figure shows a mark 'dto'"):
-        play(dot, drag={"dto": "x"}, x=[1, 2], y=[1])
-    with pytest.raises(InputError, match=r"drag: the mark 'dot' lies in one place whatever"):
-        play(lambda x: dot(1, 1), drag={"dot": "x"}, x=[1, 2])
 
 
 hostile = st.text(max_size=30) | st.sampled_from(
@@ -469,75 +421,3 @@ def test_a_page_at_rest_unpacks_everything(tmp_path):
     path.write_text(whole_page(f'<div style="height: 9000px"></div>{html}', "calm"))
     with opened(path) as tab:
         tab.locator(".stage", has_text="value 1").wait_for()
-
-
-@pytest.fixture(scope="module")
-def field(tmp_path_factory):
-    player = play(
-        dot,
-        name="field",
-        describe=lambda x, y: f"dot at {x}, {y}",
-        drag={"dot": ["x", "y"]},
-        x=[1, 2, 3],
-        y={"low": 0.5, "high": 1.5},
-    )
-    return player.save_html(tmp_path_factory.mktemp("player") / "field.html")
-
-
-def drag(tab, across, down, steps=4):
-    """Press on the mark, move it by parts of the picture's size, and do not let go."""
-    picture = tab.locator(".stage svg").bounding_box()
-    mark = tab.locator(".mark").bounding_box()
-    x, y = mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2
-    tab.mouse.move(x + 3, y + 3)
-    tab.mouse.down()
-    tab.mouse.move(x + 3 + across * picture["width"], y + 3 + down * picture["height"], steps=steps)
-
-
-@pytest.mark.browser
-@needs_chromium
-def test_a_mark_follows_the_mouse_and_takes_the_controls_along(field):
-    with opened(field) as tab:
-        tab.locator(".stage svg").wait_for()
-        slider, select = tab.get_by_role("slider", name="x"), tab.get_by_label("y", exact=True)
-        first = picture(tab)
-        assert tab.locator(".mark").evaluate("node => getComputedStyle(node).cursor") == "grab"
-        drag(tab, 0.09, 0)  # a third of the way to the next value: not yet
-        assert slider.get_attribute("aria-valuetext") == "1"
-        tab.mouse.up()
-        drag(tab, 0.25, -0.5)
-        assert tab.locator(".mark").evaluate("node => getComputedStyle(node).cursor") == "grabbing"
-        assert slider.get_attribute("aria-valuetext") == "2"
-        assert select.input_value() == "1"
-        assert "x = 2" not in tab.locator("[aria-live]").inner_text()  # it speaks when let go
-        tab.mouse.up()
-        spoken(tab, "x = 2, y = high. first the text dot at 2, 1.5")
-        assert picture(tab) != first
-        drag(tab, 3, 3)  # far out of the picture: the nearest there is
-        tab.mouse.up()
-        spoken(tab, "x = 3, y = low")
-        before = tab.locator(".mark").bounding_box()
-        tab.mouse.move(5, 5)  # let go, it stays
-        assert tab.locator(".mark").bounding_box() == before
-        slider.press("ArrowLeft")
-        spoken(tab, "x = 2, y = low")
-        assert tab.locator(".mark").bounding_box()["x"] < before["x"]
-
-
-@pytest.mark.browser
-@needs_chromium
-def test_a_mark_follows_a_finger_and_the_page_still_scrolls(field):
-    with opened(field, viewport={"width": 320, "height": 300}, has_touch=True) as tab:
-        tab.locator(".stage svg").wait_for()
-        tab.locator(".mark").scroll_into_view_if_needed()
-        mark = tab.locator(".mark").bounding_box()
-        across = tab.locator(".stage svg").bounding_box()["width"] / 4
-        x, y = mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2
-        touch = tab.context.new_cdp_session(tab)
-        for kind, dx in [("Start", 0), ("Move", across / 2), ("Move", 2 * across), ("End", None)]:
-            points = [] if dx is None else [{"x": x + dx, "y": y}]
-            touch.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
-        spoken(tab, "x = 3, y = low")
-        styles = "node => getComputedStyle(node).touchAction"
-        assert tab.locator(".mark").evaluate(styles) == "none"
-        assert tab.locator(".stage").evaluate(styles) == "auto"

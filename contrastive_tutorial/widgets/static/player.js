@@ -26,13 +26,7 @@ button:disabled { opacity: 0.45; cursor: default; }
 :is(select, button, input, .stage):focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 output { min-width: 3.2em; font-variant-numeric: tabular-nums; font-weight: 600;
   overflow-wrap: anywhere; }
-.stage { margin-top: 0.6rem; overflow-x: auto; position: relative; }
-.mark { position: absolute; width: 2.4rem; height: 2.4rem; translate: -50% -50%; border-radius: 50%;
-  cursor: grab; touch-action: none; user-select: none; -webkit-user-select: none; }
-.mark::after { content: ""; position: absolute; inset: 0.55rem; border-radius: 50%;
-  border: 2px dashed var(--accent); }
-.mark:hover::after, .mark.held::after { border-style: solid; inset: 0.4rem; }
-.mark.held { cursor: grabbing; }
+.stage { margin-top: 0.6rem; overflow-x: auto; }
 .stage img, .stage svg { max-width: 100%; height: auto; display: block; }
 .stage pre { margin: 0.3rem 0; white-space: pre-wrap; overflow-wrap: anywhere; color: var(--fg);
   font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
@@ -123,54 +117,6 @@ function drawPart(part) {
   return holder;
 }
 
-// Marks in the pictures that can be dragged. They are a second way to move the controls, so they stay
-// out of the tab order and away from screen readers. `places()` gives where each lies now, in pixels
-// of the stage; `pull(mark, x, y)` moves the controls that follow it; `settle()` ends a movement.
-function draggable(stage, marks, { places, pull, settle }) {
-  const handles = marks.map(() => element("div", { class: "mark", "aria-hidden": "true" }));
-  let held = null;
-
-  function lay() {
-    places().forEach((place, i) => {
-      handles[i].hidden = !place;
-      if (!place) return;
-      handles[i].style.left = place.x + "px";
-      handles[i].style.top = place.y + "px";
-    });
-  }
-  function pointer(event) {
-    const frame = stage.getBoundingClientRect();
-    return { x: event.clientX - frame.left + stage.scrollLeft, y: event.clientY - frame.top };
-  }
-  function release() {
-    if (!held) return;
-    handles[held.mark].classList.remove("held");
-    held = null;
-    settle();
-  }
-  handles.forEach((handle) => {
-    handle.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0 || held) return;
-      event.preventDefault(); // no text selection, no page scrolled under a finger
-      const at = pointer(event);
-      // Where two marks lie upon each other, the one that is nearer is meant.
-      const distances = places().map((p) => (p ? Math.hypot(p.x - at.x, p.y - at.y) : Infinity));
-      const mark = distances.indexOf(Math.min(...distances));
-      const place = places()[mark];
-      held = { mark, id: event.pointerId, dx: place.x - at.x, dy: place.y - at.y };
-      handle.setPointerCapture(event.pointerId);
-      handles[mark].classList.add("held");
-    });
-    handle.addEventListener("pointermove", (event) => {
-      if (!held || event.pointerId !== held.id) return;
-      const at = pointer(event);
-      pull(held.mark, at.x + held.dx, at.y + held.dy);
-    });
-    handle.addEventListener("lostpointercapture", release); // also after pointerup and -cancel
-  });
-  return { handles, lay };
-}
-
 function render({ model, el }) {
   const shadow = el.attachShadow({ mode: "open" });
   const player = element("div", { class: "player", role: "group",
@@ -178,7 +124,6 @@ function render({ model, el }) {
   const controls = element("div", { class: "controls" });
   const stage = element("div", { class: "stage", "aria-busy": "true" },
     "Unpacking the recorded frames…");
-  let lay = () => {}; // puts the marks where the picture now is
   const live = element("div", { class: "unseen", role: "status", "aria-live": "polite" });
   const note = element("p", { class: "note" });
   player.append(controls, stage, live, note);
@@ -210,59 +155,21 @@ function render({ model, el }) {
         .map((control, i) => `${control.label} = ${control.labels[position[i]]}`).join(", ");
     }
 
-    const frameAt = (chosen) =>
-      content.frames[content.order[chosen.reduce((sum, at, i) => sum + at * strides[i], 0)]];
+    const frameNow = () =>
+      content.frames[content.order[position.reduce((sum, at, i) => sum + at * strides[i], 0)]];
 
-    // What shows a part of the current frame: where it lies in the stage, in pixels.
-    function pictureOf(part) {
-      const picture = pieces.children[part].querySelector("svg, img").getBoundingClientRect();
-      const outer = stage.getBoundingClientRect();
-      return { left: picture.left - outer.left + stage.scrollLeft, top: picture.top - outer.top,
-        width: picture.width, height: picture.height };
-    }
     const pieces = element("div");
-    const marks = draggable(stage, content.marks, {
-      places() {
-        return content.marks.map((_, mark) => {
-          const place = frameAt(position).marks[mark];
-          if (!place) return null;
-          const { left, top, width, height } = pictureOf(place[0]);
-          return { x: left + place[1] * width, y: top + place[2] * height };
-        });
-      },
-      pull(mark, x, y) { // to the nearest recorded place, the present one if others are no nearer
-        const now = frameAt(position).marks[mark];
-        if (!now) return; // the controls were moved meanwhile, to where it is not shown
-        const { left, top, width, height } = pictureOf(now[0]);
-        const far = (chosen) => {
-          const place = frameAt(chosen).marks[mark];
-          return place
-            ? Math.hypot(left + place[1] * width - x, top + place[2] * height - y) : Infinity;
-        };
-        let options = [position.slice()];
-        for (const i of content.marks[mark]) {
-          options = options.flatMap((chosen) =>
-            content.controls[i].labels.map((_, at) => chosen.with(i, at)));
-        }
-        const best = options.reduce((a, b) => (far(b) < far(a) ? b : a), position);
-        pause();
-        best.forEach((at, i) => { if (at !== position[i]) moveTo[i](at, true); });
-      },
-      settle: () => show(),
-    });
-    lay = marks.lay;
 
     function draw() {
-      const { parts } = frameAt(position);
+      const { parts } = frameNow();
       pieces.replaceChildren(...parts.map((index) => drawPart(content.parts[index])));
     }
 
     function show(quiet) {
-      const frame = frameAt(position);
+      const frame = frameNow();
       // The stage never shrinks while a reader moves a slider, so the page does not jump.
       stage.style.minHeight = stage.offsetHeight + "px";
       draw();
-      lay();
       reach();
       clearTimeout(announcement);
       if (!quiet) {
@@ -278,8 +185,7 @@ function render({ model, el }) {
       stop.splice(0).forEach((call) => call());
     }
 
-    // One per control: sets it to a position, whoever asked, and shows the frame.
-    const moveTo = content.controls.map((control, i) => {
+    content.controls.forEach((control, i) => {
       let mark = () => {}; // makes the control itself say where it stands
       const place = (at, quiet) => {
         position[i] = at;
@@ -353,12 +259,11 @@ function render({ model, el }) {
       }
       mark();
       controls.append(element("div", { class: "row" }, label, field));
-      return place;
     });
     note.textContent = content.note;
     draw();
     stage.removeAttribute("aria-busy");
-    stage.replaceChildren(pieces, ...marks.handles);
+    stage.replaceChildren(pieces);
     watchWidth.unobserve(player); // says what there is to see once the browser has laid it out
     watchWidth.observe(player);
   }
@@ -367,7 +272,6 @@ function render({ model, el }) {
   const watchWidth = new ResizeObserver(([entry]) => {
     if (Math.abs(entry.contentRect.width - width) > 1) stage.style.minHeight = "";
     width = entry.contentRect.width;
-    lay();
     reach();
   });
   watchWidth.observe(player);
