@@ -116,31 +116,6 @@ def select(found: Sequence[Record], kind: str, condition: str, batch_size: int) 
     return chosen
 
 
-def difference(
-    found: Sequence[Record], kind: str, condition: str, batch_size: int, known: bool = False
-) -> Difference:
-    """``kind`` minus BN in one condition at one batch size, over the seeds that both have.
-
-    Raises:
-        InputError: for fewer than two such seeds, or runs on different images.
-    """
-    ours, base = (select(found, k, condition, batch_size) for k in (kind, "bn"))
-    if len({record.data_hash for record in (*ours, *base)}) > 1:
-        raise InputError(f"records: {kind} and bn were trained on different images")
-    theirs = {record.seed: record for record in base}
-    deltas = tuple(
-        accuracy(record, known) - accuracy(theirs[record.seed])
-        for record in ours
-        if record.seed in theirs
-    )
-    if len(deltas) < 2:
-        raise InputError(
-            f"records: {kind} and bn share {len(deltas)} seeds in {condition}, batch size "
-            f"{batch_size}; expected at least 2"
-        )
-    return Difference.of(deltas)
-
-
 def batch_sizes(found: Sequence[Record]) -> list[int]:
     """The batch sizes that occur, ascending."""
     name = "batch_size"

@@ -109,21 +109,20 @@ def _squares(effect: Effect) -> str:
 
 
 def differences_along(
-    records: Sequence[Record], baseline: str, metric: str = "knn10"
+    records: Sequence[Record], baseline: str
 ) -> dict[str, dict[int, dict[int, float]]]:
-    """What every cell has over ``baseline`` along training, paired: by cell, seed and step.
+    """kNN of every cell over ``baseline`` along training, paired: by cell, seed and step.
 
     Args:
         records: of one data set, preset and number of subsets; cells that were not measured along
             training are left out, and so are those that share no seed with the baseline.
         baseline: the cell that is taken off.
-        metric: of ``Preset.measured``: ``"knn10"``, ``"linear_probe"``.
 
     Raises:
         InputError: for records that do not belong together.
         NotRecordedError: for steps that one side lacks.
     """
-    prefix = f"along/{metric}/"
+    prefix = "along/knn10/"
     known = {r.cell for r in records if any(key.startswith(prefix) for key in r.extra)}
     found: dict[str, dict[int, dict[int, float]]] = {}
     if baseline not in known:

@@ -153,16 +153,12 @@ class Picture:
 def picture(fig: Figure, alt: str) -> Picture:
     """Render a figure, close it, and return it with its alternative text.
 
-    Parameters
-    ----------
-    fig : matplotlib.figure.Figure
-    alt : str
-        What a reader who cannot see the figure should know: what is plotted and what it shows.
+    Args:
+        fig: of matplotlib.
+        alt: what a reader who cannot see the figure should know: what is plotted, what it shows.
 
-    Raises
-    ------
-    InputError
-        If ``alt`` is empty, or ``fig`` is not a matplotlib figure.
+    Raises:
+        InputError: if ``alt`` is empty, or ``fig`` is not a matplotlib figure.
     """
     alt = _checked(fig, alt)
     drawn = Picture(_drawn(fig, alt), fig, alt)
@@ -177,10 +173,8 @@ def twice(fig: Figure, alt: str, narrow: Figure | None = None) -> Picture:
     ``narrow`` for a figure that needs to be another one on a phone. Print, the PDF and whatever
     shows no HTML have the first. ``fig`` itself is left in the narrow layout.
 
-    Raises
-    ------
-    InputError
-        As :func:`picture`, for either figure.
+    Raises:
+        InputError: as :func:`picture`, for either figure.
     """
     alt = _checked(fig, alt)
     engine = fig.get_layout_engine()
@@ -211,11 +205,7 @@ def show(fig: Figure, alt: str, narrow: Figure | None = None) -> None:
 
 
 def _checked(fig: Figure, alt: str) -> str:
-    """The words in one line.
-
-    Raises:
-        InputError: as :func:`picture`.
-    """
+    """The words in one line."""
     from matplotlib.figure import Figure
 
     if not isinstance(fig, Figure):

@@ -212,10 +212,8 @@ def sensitivity_table(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def verdict_table(
-    records: Sequence[Record], ids: Sequence[str], study: str = "hypotheses"
-) -> DataFrame:
-    """What the registered rules say: a row for every hypothesis, and one for each of its parts.
+def verdict_table(records: Sequence[Record], ids: Sequence[str]) -> DataFrame:
+    """What the first study's rules say: a row for every hypothesis, and one for each of its parts.
 
     ``measured`` names the cells and gives their difference, with a sign, or the value of one cell,
     without; ``holds if`` is where the interval has to lie.
@@ -225,7 +223,7 @@ def verdict_table(
     """
     import pandas as pd
 
-    registry = load_hypotheses(study)
+    registry = load_hypotheses()
     columns = ["outcome", "measured", "holds if"]
     rows: dict[str, list[str]] = {}
     for name in ids:

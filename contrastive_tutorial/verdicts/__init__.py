@@ -36,7 +36,6 @@ from contrastive_tutorial.verdicts.hypotheses import (
     load_hypotheses,
 )
 from contrastive_tutorial.verdicts.pairing import by_seed
-from contrastive_tutorial.verdicts.rules import cells_of
 
 __all__ = [
     "EFFECTS",
@@ -52,7 +51,6 @@ __all__ = [
     "PrimaryResult",
     "Verdict",
     "by_seed",
-    "cells_of",
     "contrast",
     "decide",
     "effects_of",

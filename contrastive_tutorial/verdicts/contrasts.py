@@ -16,7 +16,6 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import NotRecordedError, Record
 from contrastive_tutorial.verdicts.decisions import Contrast, contrast
 from contrastive_tutorial.verdicts.hypotheses import Registry
-from contrastive_tutorial.verdicts.pairing import by_seed, nested_seeds
 
 
 @dataclass(frozen=True)
@@ -118,11 +117,9 @@ def measure(
     found = []
     for effect in effects:
         try:
-            table = by_seed(everything, (effect.left, effect.right), preset, data, num_subsets)
-            seeds = nested_seeds(table)
             result = contrast(
                 everything, effect.left, effect.right, metric, preset, data, num_subsets,
-                how=how, seeds=seeds, min_seeds=2,
+                how=how, min_seeds=2,
             )  # fmt: skip
             found.append(Measured(effect, result))
         except NotRecordedError as error:

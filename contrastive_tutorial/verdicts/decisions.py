@@ -7,7 +7,7 @@ the reason, where runs are merely missing; whatever points at damaged or mixed r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +30,6 @@ from contrastive_tutorial.verdicts.pairing import (
     mixed,
     nested_seeds,
     require_seeds,
-    same_seeds,
 )
 from contrastive_tutorial.verdicts.rules import cells_of, holds, number
 
@@ -135,10 +134,9 @@ def contrast(
     num_subsets: int = 10,
     *,
     how: str | None = None,
-    seeds: Sequence[int] | None = None,
     min_seeds: int | None = None,
 ) -> Contrast:
-    """``cell_a`` minus ``cell_b``, paired over seeds.
+    """``cell_a`` minus ``cell_b``, paired over the first seeds that both have.
 
     Args:
         records: any; those of other cells, presets, data sets and subset counts are left out.
@@ -148,22 +146,17 @@ def contrast(
         preset, data: which records; may be left out where the two cells have only one.
         num_subsets: K.
         how: evaluation statistics, or ``None`` for the headline ones.
-        seeds: use these. Without it both cells must have been run with the same seeds.
         min_seeds: refuse fewer; by default as many as the sign-flip test takes to reach p < 0.05
             (6). Fewer give an interval, but never a significant p.
 
     Raises:
-        InputError: for too few seeds, seeds that one side lacks, data hashes, presets or evaluation
-            statistics that differ, a run recorded twice, or a record without the metric.
+        InputError: for too few seeds, a hole in the seeds of one side, data hashes, presets or
+            evaluation statistics that differ, a run recorded twice, or a record without the metric.
     """
     needed = seeds_needed() if min_seeds is None else min_seeds
     cells = (cell_a, cell_b)
     table = by_seed(list(records), cells, preset, data, num_subsets)
-    used = same_seeds(table) if seeds is None else tuple(sorted(set(seeds)))
-    for cell in cells:
-        absent = sorted(set(used) - set(table[cell]))
-        if absent:
-            raise NotRecordedError(f"{cell}: seed {absent[0]} is not recorded")
+    used = nested_seeds(table)
     require_seeds(used, max(needed, 2), table)
     first = table[cell_a][used[0]]
     deltas = tuple(
@@ -216,14 +209,12 @@ def primary_results(
     for name, (left, right) in rules.primary.items():
         scope = (preset or rules.preset, data or rules.data, rules.num_subsets)
         try:
-            table = by_seed(records, (left, right), *scope)
             each = [
                 contrast(
-                    records, left, right, one, *scope, how=how,
-                    seeds=nested_seeds(table), min_seeds=rules.primary_min_seeds,
+                    records, left, right, one, *scope, how=how, min_seeds=rules.primary_min_seeds
                 )
                 for one in ([metric] if metric else rules.primary_metrics)
-            ]  # fmt: skip
+            ]
             found[name], raw[name] = each[0], max(one.p for one in each)
         except NotRecordedError as error:
             reasons[name] = str(error)

@@ -90,19 +90,6 @@ def mixed(records: Iterable[Record]) -> str:
     return f"the runs are of {' and '.join(several)}" if several else ""
 
 
-def same_seeds(table: Mapping[str, Mapping[int, Record]]) -> tuple[int, ...]:
-    """The seeds of every cell, which must be the same ones."""
-    every: set[int] = set().union(*table.values())
-    for cell, members in table.items():
-        absent = sorted(every - set(members))
-        if absent and members:
-            raise NotRecordedError(
-                f"seeds are not paired: {cell} lacks seed "
-                f"{', '.join(map(str, absent))}; run them, or name the seeds to use"
-            )
-    return tuple(sorted(set.intersection(*(set(members) for members in table.values()))))
-
-
 def nested_seeds(table: Mapping[str, Mapping[int, Record]]) -> tuple[int, ...]:
     """The first seeds of all cells, as many as the cell with the fewest has."""
     fewest = min((sorted(members) for members in table.values()), key=lambda seeds: len(seeds))

@@ -2,12 +2,13 @@
 
 import html
 import re
+from dataclasses import replace
 
 import pytest
 from recorded import make_record
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.report import Rows
+from contrastive_tutorial.report import Rows, rows
 from contrastive_tutorial.report.rows import _drawing, _spans
 from contrastive_tutorial.verdicts import Condition, decide, load_hypotheses
 
@@ -108,15 +109,14 @@ def test_words_of_no_hypothesis_are_refused_and_markup_in_them_is_text():
     assert "&lt;script&gt;" in rows.html
 
 
-def test_markup_in_a_file_of_hypotheses_is_text(tmp_path):
-    from importlib.resources import files
-
-    source = (files("contrastive_tutorial.verdicts") / "amendment-a.yml").read_text("utf-8")
+def test_markup_in_a_file_of_hypotheses_is_text(monkeypatch):
     attack = "<img src=x onerror=a()>"
-    for name in ("title: Own affine parameters cost", "name: equal strength"):
-        assert name in source
-        source = source.replace(name, f"{name} {attack}")
-    (tmp_path / "mine.yml").write_text(source, encoding="utf-8")
-    rows = Rows(RECORDS, tmp_path / "mine.yml")
-    assert "<img" not in rows.html
-    assert html.escape(attack) in rows.html
+    registry = load_hypotheses("amendment-a")
+    marked = [
+        replace(h, title=h.title + attack, parts=[replace(p, name=attack) for p in h.parts])
+        for h in registry
+    ]
+    monkeypatch.setattr(rows, "load_hypotheses", lambda _: replace(registry, hypotheses=marked))
+    shown = Rows(RECORDS, "amendment-a").html
+    assert "<img" not in shown
+    assert html.escape(attack) in shown

@@ -8,7 +8,6 @@ import copy
 import inspect
 import io
 import itertools
-import json
 import math
 import os
 import re
@@ -20,7 +19,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
 from PIL import Image
 from recorded import make_record
 from scipy.integrate import trapezoid
@@ -881,7 +879,12 @@ def test_every_check_belongs_to_a_claim():
 
 def test_every_claim_is_told_in_few_words_of_our_own():
     assert {claim.verdict for claim in LEDGER.claims} == set(VERDICTS)
+    ids = [claim.id for claim in LEDGER.claims]
+    assert len(set(ids)) == len(ids)
     for claim in LEDGER.claims:
+        assert claim.sources, claim.id
+        assert set(claim.contradicts) <= set(ids), claim.id
+        assert claim.contradicts or claim.verdict != "contradictory", claim.id
         assert claim.claim.isascii(), f"{claim.id}: not in English"
         assert len(claim.claim) < 260, claim.id
         assert claim.correct.strip().endswith("."), claim.id
@@ -908,30 +911,6 @@ def test_recorded_contrasts_can_be_computed_once_both_cells_are_recorded(claim):
             assert metric in record.metrics, f"{claim.id}: {record.stem}"
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda c: c.update(schema_version=0), "schema_version"),
-        (lambda c: c.pop("timeline"), "timeline"),
-        (lambda c: c["claims"][0].pop("id"), "without an id"),
-        (lambda c: c["claims"][0].pop("correct"), "S1.1: .*'correct'"),
-        (lambda c: c["claims"][0].update(mood="low"), "S1.1: .*'mood'"),
-        (lambda c: c["claims"][0].update(verdict="true"), "S1.1: verdict: .*got 'true'"),
-        (lambda c: c["claims"][0].update(sources=[]), "S1.1: sources"),
-        (lambda c: c["claims"][0].update(check={}), "S1.1: check"),
-        (lambda c: c["claims"][0].update(contradicts=["S0.0"]), "S1.1: .*no claim 'S0.0'"),
-        (lambda c: c["claims"][0].update(verdict="contradictory", contradicts=[]), "name what"),
-        (lambda c: c["claims"][1].update(id="S1.1"), "S1.1: listed twice"),
-    ],
-)
-def test_a_damaged_ledger_is_refused_with_claim_and_field(tmp_path, change, message):
-    content = yaml.safe_load((REGISTERED / "claims.yml").read_text())
-    change(content)
-    (tmp_path / "claims.yml").write_text(json.dumps(content))  # which is YAML
-    with pytest.raises(InputError, match=message):
-        load_claims(tmp_path / "claims.yml")
-
-
 def test_the_ledger_filters_by_verdict_and_section():
     assert LEDGER.select() == LEDGER
     wrong = LEDGER.select("wrong").claims
@@ -956,14 +935,6 @@ def test_the_table_shows_every_claim_once_and_escapes_its_text():
     script = replace(LEDGER.claims[0], claim="<script>", sources=("<b>",))
     assert "<script>" not in Ledger((script,), ())._repr_html_()
     assert "<caption" in Ledger((), ())._repr_html_()
-
-
-def test_a_ledger_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
-        load_claims(tmp_path / "none.yml")
-    (tmp_path / "bad.yml").write_text("claims: [\n")
-    with pytest.raises(InputError, match="not valid YAML"):
-        load_claims(tmp_path / "bad.yml")
 
 
 def test_the_verdicts_in_the_prose_are_those_of_the_records():

@@ -8,7 +8,6 @@ from contrastive_tutorial.verdicts.pairing import (
     mixed,
     nested_seeds,
     require_seeds,
-    same_seeds,
 )
 
 SCOPE = ("cpu", "cifar10-jpeg75", 10)
@@ -56,12 +55,6 @@ def table(**seeds):
     return {
         cell: {seed: make_record(cell, seed) for seed in found} for cell, found in seeds.items()
     }
-
-
-def test_same_seeds_refuses_a_seed_that_one_side_lacks():
-    assert same_seeds(table(A=[1, 0], B=[0, 1])) == (0, 1)
-    with pytest.raises(NotRecordedError, match="not paired: B lacks seed 2, 3"):
-        same_seeds(table(A=[0, 1, 2, 3], B=[0, 1]))
 
 
 def test_nested_seeds_takes_the_first_but_refuses_a_hole():
