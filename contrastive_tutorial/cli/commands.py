@@ -14,10 +14,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contrastive_tutorial.cli.parser import PROGRAM, build_parser
 from contrastive_tutorial.errors import InputError, MissingExtraError, is_out_of_memory
+
+if TYPE_CHECKING:
+    from contrastive_tutorial.records import Record
 
 
 def parse_numbers(text: str) -> list[int]:
@@ -76,9 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):  # None where a program is started without them (`>&-`)
         if (stream := getattr(sys, name)) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the process ends
-        elif hasattr(
-            stream, "reconfigure"
-        ):  # a terminal that cannot write a name still gets a line
+        elif hasattr(stream, "reconfigure"):  # where a name cannot be written, its line still is
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     try:
@@ -89,35 +90,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # what cannot be written must fail here, not while Python shuts down
         return status
     except (InputError, MissingExtraError) as error:
-        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _failed(" ".join(str(error).split()))
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        print(
-            f"{PROGRAM}: out of memory; use a smaller preset or fewer images. The last checkpoint "
-            "is kept",
-            file=sys.stderr,
+        return _failed(
+            "out of memory; use a smaller preset or fewer images. The last checkpoint is kept"
         )
-        return 2
     except KeyboardInterrupt:
-        print(f"\n{PROGRAM}: interrupted; the same command continues", file=sys.stderr)
-        return 130
+        print(file=sys.stderr)  # the terminal has shown ^C
+        return _failed("interrupted; the same command continues", 130)
     except BrokenPipeError:  # e.g. `report | head`
         _drop_output()
         return 0
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):  # a late import, too
-            print(
-                f"{PROGRAM}: {error.strerror}: close some, or allow more (ulimit -n)",
-                file=sys.stderr,
-            )
-            return 2
+            return _failed(f"{error.strerror}: close some, or allow more (ulimit -n)")
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
             raise
         _drop_output()
-        print(f"{PROGRAM}: the output cannot be written ({error.strerror})", file=sys.stderr)
-        return 2
+        return _failed(f"the output cannot be written ({error.strerror})")
+
+
+def _failed(words: str, status: int = 2) -> int:
+    print(f"{PROGRAM}: {words}", file=sys.stderr)
+    return status
 
 
 def _drop_output() -> None:
@@ -262,11 +259,9 @@ def _carry_out(
     return 0
 
 
-def _one_line(record: object) -> str:
+def _one_line(record: Record) -> str:
     from contrastive_tutorial.metrics import METRICS
-    from contrastive_tutorial.records import Record
 
-    assert isinstance(record, Record)
     shown = ", ".join(
         f"{metric.short} {record.metrics[name]:.{metric.digits}f}"
         for name, metric in METRICS.items()

@@ -24,13 +24,7 @@ from contrastive_tutorial.records import (
     value,
 )
 from contrastive_tutorial.verdicts.hypotheses import Condition, Hypothesis, Part, Rules
-from contrastive_tutorial.verdicts.pairing import (
-    Table,
-    by_seed,
-    mixed,
-    nested_seeds,
-    require_seeds,
-)
+from contrastive_tutorial.verdicts.pairing import Table, by_seed, mixed, nested_seeds, require_seeds
 from contrastive_tutorial.verdicts.rules import cells_of, holds, number
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -41,22 +35,15 @@ class Contrast:
     """One cell minus another on one metric, paired over seeds.
 
     Attributes:
-        cell_a, cell_b: the contrast is a minus b.
-        metric, how, preset, data, num_subsets: what was compared; ``how`` is ``None`` for the
-            cells' headline evaluation statistics.
+        preset, data, num_subsets: of the runs.
         seeds: which, ascending.
         deltas: a minus b, one per seed.
         mean: of the deltas.
         interval: of that mean.
         p: exact two-sided sign-flip test, not corrected for other contrasts. It cannot be below
             2^(1-n), whatever the deltas are.
-        remark: that the runs are of several devices or commits, if they are.
     """
 
-    cell_a: str
-    cell_b: str
-    metric: str
-    how: str | None
     preset: str
     data: str
     num_subsets: int
@@ -65,18 +52,11 @@ class Contrast:
     mean: float
     interval: Interval
     p: float
-    remark: str = ""
 
     @property
     def n(self) -> int:
         """Number of paired seeds."""
         return len(self.deltas)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.cell_a} - {self.cell_b}, {self.metric}: {self.mean:+.4f}, {self.interval}, "
-            f"n = {self.n}, p = {self.p:.3g}" + (f"; {self.remark}" if self.remark else "")
-        )
 
 
 @dataclass(frozen=True)
@@ -154,8 +134,7 @@ def contrast(
             evaluation statistics that differ, a run recorded twice, or a record without the metric.
     """
     needed = seeds_needed() if min_seeds is None else min_seeds
-    cells = (cell_a, cell_b)
-    table = by_seed(list(records), cells, preset, data, num_subsets)
+    table = by_seed(list(records), (cell_a, cell_b), preset, data, num_subsets)
     used = nested_seeds(table)
     require_seeds(used, max(needed, 2), table)
     first = table[cell_a][used[0]]
@@ -164,10 +143,6 @@ def contrast(
         for seed in used
     )
     return Contrast(
-        cell_a=cell_a,
-        cell_b=cell_b,
-        metric=metric,
-        how=how,
         preset=first.preset,
         data=first.data,
         num_subsets=num_subsets,
@@ -176,7 +151,6 @@ def contrast(
         mean=mean(deltas),
         interval=mean_interval(deltas),
         p=sign_flip_p(deltas),
-        remark=mixed(table[cell][seed] for cell in cells for seed in used),
     )
 
 

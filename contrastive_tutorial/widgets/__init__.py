@@ -12,11 +12,7 @@ require_extra("notebook", "matplotlib", "ipywidgets")
 
 from contrastive_tutorial.widgets.batch import BatchBuilder
 from contrastive_tutorial.widgets.board import Board
-from contrastive_tutorial.widgets.exercises import (
-    check_choice,
-    check_function,
-    check_number,
-)
+from contrastive_tutorial.widgets.exercises import check_choice, check_function, check_number
 from contrastive_tutorial.widgets.explorer import EmbeddingExplorer
 from contrastive_tutorial.widgets.fields import settle
 from contrastive_tutorial.widgets.fragment import save_module

@@ -39,9 +39,7 @@ class Control:
 
 
 def read_choices(
-    fn: Callable[..., Any],
-    choices: Mapping[str, Any],
-    labels: Mapping[str, str] | None = None,
+    fn: Callable[..., Any], choices: Mapping[str, Any], labels: Mapping[str, str] | None = None
 ) -> list[Control]:
     """Controls for the arguments of ``fn``, in the order given.
 

@@ -161,11 +161,7 @@ def _judge_number(
 
 
 def _verdict(
-    number: float,
-    shown: str,
-    expected: float,
-    tol: float,
-    mistakes: Sequence[tuple[float, str]],
+    number: float, shown: str, expected: float, tol: float, mistakes: Sequence[tuple[float, str]]
 ) -> str:
     """The judge of a number; ``verdict`` in ``static/exercise.js`` is its twin."""
     if abs(number - expected) <= tol or number == expected:

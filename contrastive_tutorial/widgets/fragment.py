@@ -25,73 +25,11 @@ from contrastive_tutorial.files import atomic_write
 
 _EXPORT = "export default { render };"
 
-# What a front end gives an AFM module (https://anywidget.dev/en/afm), without a kernel behind it.
-# Outputs are found by a data attribute and marked once drawn: the same output may stand in a page
-# twice, and some front ends run every script of an output again when it is shown again.
-_HOST = """(function () {
-"use strict";
-const afm = (function () {
-%(module)s
-})();
-function makeModel(state) {
-  const listeners = new Map();
-  return {
-    get: (name) => state[name],
-    set(name, value) {
-      if (state[name] === value) return;
-      state[name] = value;
-      (listeners.get("change:" + name) || []).slice().forEach((call) => call());
-    },
-    on(event, call) {
-      listeners.set(event, [...(listeners.get(event) || []), call]);
-    },
-    off(event, call) {
-      listeners.set(event, (listeners.get(event) || []).filter((other) => other !== call));
-    },
-    save_changes() {},
-    send() {},
-  };
-}
-const mark = '[data-ct-widget="%(key)s"]';
-function everywhere(scope) { // a front end may keep its outputs in a shadow tree
-  const inside = [...scope.querySelectorAll("*")].filter((node) => node.shadowRoot);
-  return [...scope.querySelectorAll(mark),
-    ...inside.flatMap((node) => everywhere(node.shadowRoot))];
-}
-const beside = document.currentScript && document.currentScript.previousElementSibling;
-const found = beside && beside.matches(mark) ? [beside] : [...document.querySelectorAll(mark)];
-(found.length ? found : everywhere(document)).forEach((root) => {
-  if (root.dataset.ctReady) return;
-  root.dataset.ctReady = "1";
-  const state = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
-  const el = document.createElement("div");
-  const fallback = root.querySelector(".ct-fallback");
-  el.textContent = fallback.textContent; // until the widget has drawn, and if it cannot
-  fallback.replaceWith(el);
-  afm.render({ model: makeModel(state), el });
-});
-})();"""
-
 _PARTS = re.compile(
     r'<script type="application/json">(?P<data>.*?)</script>'
     r".*\nconst afm = \(function \(\) \{\n(?P<module>.*?)\n\}\)\(\);\nfunction makeModel",
     re.DOTALL,
 )
-
-_MODULE = """const widget = (function () {
-%(module)s
-})();
-const STATE = %(data)s;
-export default {
-  // What the page says of the widget goes before what was saved with it.
-  render({ model, el }) {
-    for (const [name, value] of Object.entries(STATE)) {
-      if (model.get(name) === undefined) model.set(name, value);
-    }
-    return widget.render({ model, el });
-  },
-};
-"""
 
 
 def module_source(name: str) -> str:
@@ -99,13 +37,13 @@ def module_source(name: str) -> str:
 
     ``"live/floor+live"`` is one module of two files, in this order.
     """
-    static = resources.files("contrastive_tutorial.widgets") / "static"
-    source = "".join(
-        (static / f"{part}.js").read_text(encoding="utf-8") for part in name.split("+")
-    )
-    if "followTheme(" not in source:
-        return source
-    return (static / "common.js").read_text(encoding="utf-8") + source
+    source = "".join(_static(f"{part}.js") for part in name.split("+"))
+    return _static("common.js") + source if "followTheme(" in source else source
+
+
+def _static(name: str) -> str:
+    folder = resources.files("contrastive_tutorial.widgets") / "static"
+    return (folder / name).read_text(encoding="utf-8")
 
 
 def squeezed(source: str) -> str:
@@ -156,12 +94,13 @@ def fragment(name: str, state: dict[str, Any], fallback: str, still: str = "") -
     data = json_for_script(state)
     key = hashlib.sha256((name + data).encode()).hexdigest()[:16]
     module = squeezed(source).replace(_EXPORT, "return { render };")
+    host = squeezed(_static("host.js")).replace("/*KEY*/", key).replace("/*MODULE*/", module)
     noscript = f"<noscript>{still}</noscript>" if still else ""
     return (
         f'<div class="ct-widget" data-ct-widget="{key}">'
         f'<p class="ct-fallback">{html.escape(clean(fallback))}</p>'
         f'<script type="application/json">{data}</script>{noscript}</div>\n'
-        f"<script>{squeezed(_HOST) % {'module': module, 'key': key}}</script>"
+        f"<script>{host}</script>"
     )
 
 
@@ -193,36 +132,15 @@ def save_module(widget: Any, path: str | Path) -> Path:
             f"widget: expected a recorded widget of this package, got {type(widget).__name__}; "
             "with a kernel, interact(..., static=True) records one"
         )
-    atomic_write(path, (_MODULE % parts.groupdict()).encode())
+    module = _static("module.js").replace("/*MODULE*/", parts["module"])
+    atomic_write(path, module.replace("/*STATE*/", parts["data"]).encode())
     return Path(path)
 
 
 def page(body: str, title: str) -> str:
     """A whole HTML page around a fragment, for ``save_html``; follows the reader's theme."""
-    title = html.escape(clean(title))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-:root[data-theme="light"] {{ color-scheme: light; }}
-:root[data-theme="dark"] {{ color-scheme: dark; }}
-body {{ margin: 0 auto; max-width: 75rem; padding: 1rem;
-  font: 1rem/1.5 system-ui, sans-serif; background: Canvas; color: CanvasText; }}
-h1 {{ font-size: 1.25rem; }}
-</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-{body}
-</main>
-</body>
-</html>
-"""
+    frame = _static("page.html").replace("<!--TITLE-->", html.escape(clean(title)))
+    return frame.replace("<!--BODY-->", body)
 
 
 class Piece:

@@ -70,10 +70,7 @@ def is_live() -> bool:
 
 
 def _live(
-    fn: Callable[..., Any],
-    controls: list[Control],
-    describe: Callable[..., str] | None,
-    name: str,
+    fn: Callable[..., Any], controls: list[Control], describe: Callable[..., str] | None, name: str
 ) -> Any:
     import ipywidgets
     from IPython.display import display

@@ -24,7 +24,8 @@ class Run:
     cell: str
     num_subsets: int
     seed: int
-    setting: tuple[str, str]
+    data: str
+    preset: str
     evaluation: str
     metrics: dict[str, float]
     class_names: tuple[str, ...] = ()
@@ -33,12 +34,8 @@ class Run:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
-    def data(self) -> str:
-        return self.setting[0]
-
-    @property
-    def preset(self) -> str:
-        return self.setting[1]
+    def setting(self) -> tuple[str, str]:
+        return self.data, self.preset
 
     def __str__(self) -> str:
         return f"{self.cell} at K = {self.num_subsets}, seed {self.seed}"
@@ -55,16 +52,9 @@ def ignores_subsets(cell: str) -> bool:
 
 
 def read(record: Any, number: int) -> Run:
-    """One run of a record or of a dict; attributes are trusted no further than they are used."""
+    """One run of a record or of a dict."""
     where = f"records[{number}]"
-    if isinstance(record, Mapping):
-        content = dict(record)
-    else:
-        names = (
-            "cell", "num_subsets", "seed", "metrics", "data", "preset", "evaluation", "class_names",
-            "hyperparameters", "data_hash",
-        )  # fmt: skip
-        content = {name: getattr(record, name) for name in names if hasattr(record, name)}
+    content = dict(record if isinstance(record, Mapping) else getattr(record, "__dict__", {}))
     for name in ("cell", "num_subsets", "metrics"):
         if name not in content:
             raise InputError(f"{where}: expected a record or a dict with {name!r}, got neither")
@@ -73,7 +63,8 @@ def read(record: Any, number: int) -> Run:
             cell=str(content["cell"]),
             num_subsets=int(content["num_subsets"]),
             seed=int(content.get("seed", 0)),
-            setting=(str(content.get("data", "")), str(content.get("preset", ""))),
+            data=str(content.get("data", "")),
+            preset=str(content.get("preset", "")),
             evaluation=str(content.get("evaluation", "")),
             metrics={str(name): float(value) for name, value in dict(content["metrics"]).items()},
             class_names=tuple(str(name) for name in content.get("class_names", ())),
@@ -86,8 +77,7 @@ def read(record: Any, number: int) -> Run:
         raise InputError(f"{where}: expected num_subsets >= 1 and seed >= 0, got {run}")
     arrays = content.get("arrays", {})
     if not isinstance(record, Mapping):
-        has = getattr(record, "has_arrays", None)
-        arrays = record.arrays() if has is None or has() else {}
+        arrays = record.arrays() if record.has_arrays() else {}
     try:
         run.arrays = {str(name): np.asarray(value) for name, value in dict(arrays).items()}
     except (TypeError, ValueError) as error:
@@ -135,7 +125,7 @@ def select_cells(runs: list[Run], cells: Sequence[str] | None) -> tuple[list[Run
 
 def names_of(runs: Sequence[Run]) -> tuple[str, ...]:
     said = max((run.class_names for run in runs), key=len)
-    known = report.class_names(runs[0].setting[0], said)
+    known = report.class_names(runs[0].data, said)
     most = 0
     for run in runs:
         labels = run.arrays.get("labels")

@@ -152,8 +152,7 @@ def test_the_report_counts_what_is_missing():
 
 def test_extras_are_found_through_extras(requires):
     requires(
-        'contrastive-tutorial[inner]; extra == "outer"',
-        'surely-no-such-package; extra == "inner"',
+        'contrastive-tutorial[inner]; extra == "outer"', 'surely-no-such-package; extra == "inner"'
     )
     assert unmet("outer") == ["surely-no-such-package (not installed)"]
 

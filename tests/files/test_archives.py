@@ -13,7 +13,6 @@ import tarfile
 import tracemalloc
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import images
@@ -28,12 +27,12 @@ SOURCES = ["pets", "pets.tar", "pets.tar.gz", "pets.tgz", "pets.tar.xz", "pets.t
 FILES = [("train/cat/1.png", b"one"), ("train/dog/2.png", b"two" * 500), ("test/cat/3.png", b"")]
 
 
-def _files(path: Path, limits: Limits | None = None) -> dict[str, bytes]:
+def _files(path, limits=None):
     found = members(path, limits or Limits())
     return {"/".join(name): content for name, content in found if content is not None}
 
 
-def _refusal(path: Path, limits: Limits | None = None) -> str:
+def _refusal(path, limits=None):
     with pytest.raises(InputError) as caught:
         list(members(path, limits or Limits()))
     message = str(caught.value)
@@ -43,12 +42,12 @@ def _refusal(path: Path, limits: Limits | None = None) -> str:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_gives_every_file_with_its_bytes(tmp_path: Path, name: str) -> None:
+def test_gives_every_file_with_its_bytes(tmp_path, name):
     assert _files(images.write(tmp_path / name, FILES)) == dict(FILES)
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_skips_what_file_managers_leave_behind(tmp_path: Path, name: str) -> None:
+def test_skips_what_file_managers_leave_behind(tmp_path, name):
     clutter = [
         (".DS_Store", b"x"),
         ("train/cat/.hidden.png", b"x"),
@@ -59,7 +58,7 @@ def test_skips_what_file_managers_leave_behind(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_a_member_over_the_byte_limit_is_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_a_member_over_the_byte_limit_is_refused_by_name(tmp_path, name):
     path = images.write(tmp_path / name, FILES)
     assert len(_files(path, Limits(member_bytes=1_500))) == 3
     message = _refusal(path, Limits(member_bytes=1_499))
@@ -71,13 +70,13 @@ def test_a_member_over_the_byte_limit_is_refused_by_name(tmp_path: Path, name: s
 @pytest.mark.parametrize(
     "member", ["/etc/passwd", "../up.png", "train/../../up.png", "..\\up.png", "C:\\up.png"]
 )
-def test_names_that_lead_out_are_refused(tmp_path: Path, name: str, member: str) -> None:
+def test_names_that_lead_out_are_refused(tmp_path, name, member):
     path = images.write(tmp_path / name, [*FILES, (member, b"x")])
     assert "leads out of the archive" in _refusal(path)
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if "." in name])
-def test_the_same_name_twice_is_refused(tmp_path: Path, name: str) -> None:
+def test_the_same_name_twice_is_refused(tmp_path, name):
     warned = pytest.warns(UserWarning, match="Duplicate")
     with warned if name.endswith("zip") else contextlib.nullcontext():
         path = images.write(tmp_path / name, [*FILES, FILES[0]])
@@ -94,13 +93,13 @@ def test_the_same_name_twice_is_refused(tmp_path: Path, name: str) -> None:
         (tarfile.GNUTYPE_SPARSE, "neither a plain file nor a folder"),
     ],
 )
-def test_tar_links_and_devices_are_refused(tmp_path: Path, kind: bytes, reason: str) -> None:
+def test_tar_links_and_devices_are_refused(tmp_path, kind, reason):
     odd = tarfile.TarInfo("train/cat/odd.png")
     odd.type, odd.linkname = kind, "/etc/passwd"
     assert reason in _refusal(images.write_tar(tmp_path / "pets.tar", [*FILES, odd]))
 
 
-def test_zip_links_are_refused(tmp_path: Path) -> None:
+def test_zip_links_are_refused(tmp_path):
     link = zipfile.ZipInfo("train/cat/odd.png")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
@@ -108,7 +107,7 @@ def test_zip_links_are_refused(tmp_path: Path) -> None:
     assert "'train/cat/odd.png' is a link" in _refusal(tmp_path / "pets.zip")
 
 
-def test_encrypted_zip_members_are_refused(tmp_path: Path) -> None:
+def test_encrypted_zip_members_are_refused(tmp_path):
     path = images.write_zip(tmp_path / "pets.zip", FILES)
     content = bytearray(path.read_bytes())
     entry = content.index(b"PK\x01\x02")
@@ -118,13 +117,13 @@ def test_encrypted_zip_members_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_zip_compressions_without_a_brake_are_refused(tmp_path: Path, method: int) -> None:
+def test_zip_compressions_without_a_brake_are_refused(tmp_path, method):
     path = images.write_zip(tmp_path / "pets.zip", FILES, method)
     assert "unusual compression" in _refusal(path)
 
 
 @pytest.mark.parametrize("name", ["bomb.tar.gz", "bomb.tar.xz", "bomb.tar.bz2", "bomb.zip"])
-def test_a_decompression_bomb_is_refused_before_it_goes_off(tmp_path: Path, name: str) -> None:
+def test_a_decompression_bomb_is_refused_before_it_goes_off(tmp_path, name):
     """2 GB of zeros in hidden files, which nobody would look at, in a few megabytes or less."""
     path = tmp_path / name
     _bomb(path, copies=64, size=32 << 20)
@@ -133,7 +132,7 @@ def test_a_decompression_bomb_is_refused_before_it_goes_off(tmp_path: Path, name
     assert "unpacks to far more" in _refusal(path, limits)
 
 
-def _bomb(path: Path, copies: int, size: int) -> None:
+def _bomb(path, copies, size):
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for i in range(copies):
@@ -148,7 +147,7 @@ def _bomb(path: Path, copies: int, size: int) -> None:
     path.write_bytes(compress(raw) * copies)
 
 
-def test_an_endless_tar_header_is_refused(tmp_path: Path) -> None:
+def test_an_endless_tar_header_is_refused(tmp_path):
     """tarfile would read an extended header into memory, however long it says that it is."""
     header = tarfile.TarInfo("header")
     header.type, header.size = tarfile.XHDTYPE, 200 << 20
@@ -160,7 +159,7 @@ def test_an_endless_tar_header_is_refused(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _little_memory(limit: int) -> Iterator[None]:
+def _little_memory(limit):
     tracemalloc.start()
     try:
         yield
@@ -169,7 +168,7 @@ def _little_memory(limit: int) -> Iterator[None]:
         tracemalloc.stop()
 
 
-def test_a_zip_that_lies_about_its_size_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
+def test_a_zip_that_lies_about_its_size_is_refused_before_it_is_inflated(tmp_path):
     """``ZipFile.read`` would inflate the whole member first, and compare sizes then."""
     (tmp_path / "pets.zip").write_bytes(images.lying_zip("cat/1.png", 100, 64))
     (tmp_path / "short.zip").write_bytes(images.lying_zip("cat/1.png", 3 << 20, 1))
@@ -188,7 +187,7 @@ def test_a_zip_that_lies_about_its_size_is_refused_before_it_is_inflated(tmp_pat
     ],
     ids=["pax", "long name", "sparse"],
 )
-def test_a_tar_header_of_more_than_a_megabyte_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_tar_header_of_more_than_a_megabyte_is_refused(tmp_path, content):
     """In a compressed archive, tarfile turns kilobytes of these into gigabytes, or minutes."""
     with gzip.open(tmp_path / "pets.tar.gz", "wb") as file:
         file.write(content + bytes(1024))
@@ -196,9 +195,7 @@ def test_a_tar_header_of_more_than_a_megabyte_is_refused(tmp_path: Path, content
         assert "unpacks to far more" in _refusal(tmp_path / "pets.tar.gz")
 
 
-def test_a_tar_of_headers_alone_has_a_budget(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tar_of_headers_alone_has_a_budget(tmp_path, monkeypatch):
     """Empty folders by the hundred thousand, in a file of some kilobytes."""
     assert Limits().header_budget(0) == 32 << 20
     assert Limits().header_budget(1_000) == (32 << 20) + 10_000
@@ -213,12 +210,12 @@ def test_a_tar_of_headers_alone_has_a_budget(
 
 @pytest.mark.parametrize("name", ["x.tar.gz", "x.zip"])
 @pytest.mark.parametrize("member", ["a/" * 40 + "1.png", "cat/" + "y" * 1_100 + ".png"])
-def test_long_names_and_deep_folders_are_refused(tmp_path: Path, name: str, member: str) -> None:
+def test_long_names_and_deep_folders_are_refused(tmp_path, name, member):
     """A million of them would fill the memory."""
     assert "has a name of" in _refusal(images.write(tmp_path / name, [(member, b"x")]))
 
 
-def test_xz_that_asks_for_gigabytes_of_dictionary_is_refused(tmp_path: Path) -> None:
+def test_xz_that_asks_for_gigabytes_of_dictionary_is_refused(tmp_path):
     filters: list[dict[str, int]] = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}]
     content = bytearray(lzma.compress(bytes(1000), lzma.FORMAT_XZ, filters=filters))
     block = 12  # after the stream header: size, flags, filter id, length, dictionary size
@@ -231,7 +228,7 @@ def test_xz_that_asks_for_gigabytes_of_dictionary_is_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if "." in name])
-def test_a_cut_archive_is_never_taken_for_a_whole_one(tmp_path: Path, name: str) -> None:
+def test_a_cut_archive_is_never_taken_for_a_whole_one(tmp_path, name):
     path = images.write(tmp_path / name, FILES)
     whole = path.read_bytes()
     if name.endswith(".tar"):  # what follows the end mark is padding
@@ -242,7 +239,7 @@ def test_a_cut_archive_is_never_taken_for_a_whole_one(tmp_path: Path, name: str)
         assert "damaged, incomplete" in _refusal(path)
 
 
-def test_a_tar_cut_between_two_members_is_refused(tmp_path: Path) -> None:
+def test_a_tar_cut_between_two_members_is_refused(tmp_path):
     path = images.write_tar(tmp_path / "pets.tar", FILES)
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"train/dog")])
@@ -252,9 +249,7 @@ def test_a_tar_cut_between_two_members_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["pets.tar.gz", "pets.tar.xz", "pets.tar.bz2", "pets.zip"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_flipped_bits_never_change_bytes_silently(
-    tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
-) -> None:
+def test_flipped_bits_never_change_bytes_silently(tmp_path_factory, name, data):
     path = images.write(tmp_path_factory.mktemp("flip") / name, FILES)
     content = bytearray(path.read_bytes())
     position = data.draw(st.integers(0, len(content) - 1))
@@ -269,15 +264,13 @@ def test_flipped_bits_never_change_bytes_silently(
 
 @settings(max_examples=60, deadline=None)
 @given(content=st.binary(max_size=2_000), name=st.sampled_from(SOURCES[1:]))
-def test_arbitrary_bytes_give_one_line(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
-) -> None:
+def test_arbitrary_bytes_give_one_line(tmp_path_factory, content, name):
     path = tmp_path_factory.mktemp("bytes") / name
     path.write_bytes(content)
     assert "damaged" in _refusal(path)
 
 
-def test_long_names_and_names_that_are_no_text_fit_one_line(tmp_path: Path) -> None:
+def test_long_names_and_names_that_are_no_text_fit_one_line(tmp_path):
     long = "train/cat/" + "x" * 4_096 + ".png"
     path = images.write_tar(tmp_path / "long.tar", [(long, b"too much")])
     message = _refusal(path)
@@ -287,7 +280,7 @@ def test_long_names_and_names_that_are_no_text_fit_one_line(tmp_path: Path) -> N
     assert "train/cat/\N{REPLACEMENT CHARACTER}" in _refusal(path, Limits(member_bytes=1))
 
 
-def test_pipes_and_looping_links_in_a_folder_are_refused(tmp_path: Path) -> None:
+def test_pipes_and_looping_links_in_a_folder_are_refused(tmp_path):
     images.write_folder(tmp_path / "loop", FILES)
     (tmp_path / "loop" / "train" / "again").symlink_to(tmp_path / "loop" / "train")
     assert "that it lies in" in _refusal(tmp_path / "loop")
@@ -296,14 +289,14 @@ def test_pipes_and_looping_links_in_a_folder_are_refused(tmp_path: Path) -> None
     assert "neither a file nor a folder" in _refusal(tmp_path / "pipe")
 
 
-def test_links_to_files_in_ones_own_folder_are_followed(tmp_path: Path) -> None:
+def test_links_to_files_in_ones_own_folder_are_followed(tmp_path):
     images.write_folder(tmp_path / "pets", FILES)
     (tmp_path / "elsewhere").write_bytes(b"linked")
     (tmp_path / "pets" / "train" / "cat" / "4.png").symlink_to(tmp_path / "elsewhere")
     assert _files(tmp_path / "pets")["train/cat/4.png"] == b"linked"
 
 
-def test_a_file_that_vanishes_is_named(tmp_path: Path) -> None:
+def test_a_file_that_vanishes_is_named(tmp_path):
     images.write_folder(tmp_path / "pets", FILES)
     (tmp_path / "pets" / "train" / "cat" / "1.png").unlink()
     (tmp_path / "pets" / "train" / "cat" / "1.png").symlink_to(tmp_path / "nowhere")
@@ -311,7 +304,7 @@ def test_a_file_that_vanishes_is_named(tmp_path: Path) -> None:
         _files(tmp_path / "pets")
 
 
-def test_names() -> None:
+def test_names():
     assert stem(Path("a/pets.v2.tar.xz")) == "pets.v2"
     assert stem(Path("a/pets.ZIP")) == "pets"
     assert stem(Path("a/pets")) == "pets"
@@ -319,13 +312,13 @@ def test_names() -> None:
     assert not is_archive(Path("x.rar"))
 
 
-def test_a_folder_may_be_linked_beside_itself(tmp_path: Path) -> None:
+def test_a_folder_may_be_linked_beside_itself(tmp_path):
     images.write_folder(tmp_path / "pets", FILES)
     (tmp_path / "pets" / "val").symlink_to(tmp_path / "pets" / "test")
     assert _files(tmp_path / "pets")["val/cat/3.png"] == b""
 
 
-def test_links_do_not_multiply_folders_without_end(tmp_path: Path) -> None:
+def test_links_do_not_multiply_folders_without_end(tmp_path):
     """Each level links twice to the next: two to the power of thirty folders."""
     for level in range(30):
         (tmp_path / f"{level}").mkdir()
@@ -337,9 +330,7 @@ def test_links_do_not_multiply_folders_without_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("written", ["pets.tar", "pets.tar.gz", "pets.tar.xz", "pets.zip"])
 @pytest.mark.parametrize("named", ["pets.tar.gz", "pets.tbz2", "pets.tar"])
-def test_the_content_says_which_kind_of_archive_it_is(
-    tmp_path: Path, written: str, named: str
-) -> None:
+def test_the_content_says_which_kind_of_archive_it_is(tmp_path, written, named):
     """A browser unpacks a ``.tar.gz`` and leaves its name."""
     (tmp_path / "made").mkdir()
     path = images.write(tmp_path / "made" / written, FILES).rename(tmp_path / named)
@@ -347,13 +338,13 @@ def test_the_content_says_which_kind_of_archive_it_is(
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_what_is_skipped_is_never_read(tmp_path: Path, name: str) -> None:
+def test_what_is_skipped_is_never_read(tmp_path, name):
     path = images.write(tmp_path / name, [*FILES, ("notes.csv", b"x" * 5_000)])
     found = members(path, Limits(member_bytes=1_500), lambda name: name[-1].endswith(".csv"))
     assert {"/".join(name) for name, content in found if content is not None} == set(dict(FILES))
 
 
-def _unmarked_zip(path: Path, names: list[str], code: str) -> Path:
+def _unmarked_zip(path, names, code):
     """A zip as Windows makes them: names in the system's code, and no flag that says which."""
     with zipfile.ZipFile(path, "w") as archive:
         for i, name in enumerate(names):
@@ -377,9 +368,7 @@ def _unmarked_zip(path: Path, names: list[str], code: str) -> Path:
         ("cp437", ["Bär/1.jpg", "résumé/2.jpg"]),
     ],
 )
-def test_names_of_a_zip_without_the_flag_are_decoded(
-    tmp_path: Path, code: str, names: list[str]
-) -> None:
+def test_names_of_a_zip_without_the_flag_are_decoded(tmp_path, code, names):
     said: list[str] = []
     path = _unmarked_zip(tmp_path / "pets.zip", names, code)
     found = members(path, Limits(), say=said.append)
@@ -390,7 +379,7 @@ def test_names_of_a_zip_without_the_flag_are_decoded(
     assert all(names[0] in line for line in said)
 
 
-def test_a_zip_with_a_directory_of_millions_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_zip_with_a_directory_of_millions_is_refused_before_it_is_read(tmp_path):
     path = tmp_path / "pets.zip"
     path.write_bytes(b"PK\x01\x02" + b"x" * 42 + b"PK\x01\x02" * 1_020)
     with _little_memory(8 << 20):
@@ -399,12 +388,10 @@ def test_a_zip_with_a_directory_of_millions_is_refused_before_it_is_read(tmp_pat
     assert _files(path, Limits(images=3)) == dict(FILES)
 
 
-def test_a_disk_that_fails_is_not_called_a_damaged_zip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fails_is_not_called_a_damaged_zip(tmp_path, monkeypatch):
     path = images.write(tmp_path / "x.zip", images.files(1))
 
-    def broken(_: object) -> None:
+    def broken(_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(zipfile, "_EndRecData", broken)

@@ -22,14 +22,14 @@ from contrastive_tutorial.files.decoding import ImageError, decode, decode_all, 
 PATH, NAME = Path("pets.zip"), ("train", "cat", "1.png")
 
 
-def _decode(content: bytes, limits: Limits | None = None) -> np.ndarray:
+def _decode(content, limits=None):
     found = decode(PATH, NAME, content, limits or Limits())
     assert found.shape == (32, 32, 3)
     assert found.dtype == np.uint8
     return found
 
 
-def _refusal(content: bytes, limits: Limits | None = None) -> str:
+def _refusal(content, limits=None):
     with pytest.raises(InputError, match=r"pets\.zip.*train/cat/1\.png") as caught:
         _decode(content, limits)
     assert "\n" not in str(caught.value)
@@ -37,14 +37,14 @@ def _refusal(content: bytes, limits: Limits | None = None) -> str:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP"])
-def test_lossless_formats_keep_every_pixel(kind: str) -> None:
+def test_lossless_formats_keep_every_pixel(kind):
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
     assert np.array_equal(
         _decode(images.encoded(images.pixels(1), kind, **options)), images.pixels(1)
     )
 
 
-def test_jpeg_is_what_torchvision_decodes() -> None:
+def test_jpeg_is_what_torchvision_decodes():
     from torchvision.io import ImageReadMode, decode_jpeg
 
     content = images.encoded(images.pixels(2), "JPEG", quality=75)
@@ -56,7 +56,7 @@ def test_jpeg_is_what_torchvision_decodes() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (100, 48), (40, 131), (32, 33), (200, 32)])
-def test_other_sizes_are_resized_and_cropped_at_the_centre(width: int, height: int) -> None:
+def test_other_sizes_are_resized_and_cropped_at_the_centre(width, height):
     """Same as torchvision's antialiased resize of the shorter side, then a centre crop."""
     rows, columns = np.mgrid[0:height, 0:width]
     smooth = (
@@ -71,12 +71,12 @@ def test_other_sizes_are_resized_and_cropped_at_the_centre(width: int, height: i
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 500), (3_000, 1), (7, 5)])
-def test_tiny_and_thin_images_are_enlarged(width: int, height: int) -> None:
+def test_tiny_and_thin_images_are_enlarged(width, height):
     image = np.full((height, width, 3), 90, np.uint8)
     assert (_decode(images.encoded(image)) == 90).all()
 
 
-def test_large_jpegs_are_shrunk_while_decoding() -> None:
+def test_large_jpegs_are_shrunk_while_decoding():
     flat = np.zeros((1_000, 1_400, 3), np.uint8)
     flat[:, 700:] = 200
     found = _decode(images.encoded(flat, "JPEG"))
@@ -84,7 +84,7 @@ def test_large_jpegs_are_shrunk_while_decoding() -> None:
     assert np.abs(found[:, 18:].astype(int) - 200).max() < 8
 
 
-def test_grey_palette_and_cmyk_become_rgb() -> None:
+def test_grey_palette_and_cmyk_become_rgb():
     grey = images.pixels(3)[..., 0]
     assert np.array_equal(_decode(images.encoded(grey)), np.repeat(grey[..., None], 3, 2))
     bits = Image.fromarray(grey > 127)
@@ -98,7 +98,7 @@ def test_grey_palette_and_cmyk_become_rgb() -> None:
         assert red[1:].max() < 15
 
 
-def test_sixteen_bits_are_kept_until_the_whole_set_is_known() -> None:
+def test_sixteen_bits_are_kept_until_the_whole_set_is_known():
     deep = np.arange(1024, dtype=np.uint16).reshape(32, 32) * 64
     for kind in ("PNG", "TIFF"):
         found = decode(PATH, NAME, images.encoded(Image.fromarray(deep), kind), Limits())
@@ -108,7 +108,7 @@ def test_sixteen_bits_are_kept_until_the_whole_set_is_known() -> None:
     assert (decode(PATH, NAME, images.encoded(flat), Limits()) == 4_000).all()
 
 
-def test_a_portable_graymap_says_which_number_is_white() -> None:
+def test_a_portable_graymap_says_which_number_is_white():
     rows = (np.arange(1024).reshape(32, 32) * 4).astype(">u2")
     found = _decode(b"P5 32 32 4095\n" + rows.tobytes())
     assert found[0, 0, 0] == 0
@@ -117,9 +117,7 @@ def test_a_portable_graymap_says_which_number_is_white() -> None:
 
 @pytest.mark.parametrize("most", [4_096, 65_536])
 @pytest.mark.parametrize("kind", [2, 6])
-def test_colours_of_sixteen_bits_are_kept_until_the_whole_set_is_known(
-    kind: int, most: int
-) -> None:
+def test_colours_of_sixteen_bits_are_kept_until_the_whole_set_is_known(kind, most):
     deep = np.random.default_rng(0).integers(0, most, (32, 32, 3)).astype(">u2")
     opaque = np.full((32, 32, 1), 65_535, ">u2")
     raw = deep if kind == 2 else np.concatenate([deep, opaque], 2).astype(">u2")
@@ -134,13 +132,13 @@ def test_colours_of_sixteen_bits_are_kept_until_the_whole_set_is_known(
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_colours_of_sixteen_bits_in_a_tiff(order: str) -> None:
+def test_colours_of_sixteen_bits_in_a_tiff(order):
     deep = np.random.default_rng(0).integers(0, 4_096, (32, 32, 3)).astype(f"{order}u2")
     content = images.deep_tiff(deep)
     assert np.array_equal(decode(PATH, NAME, content, Limits()), deep)
 
 
-def test_what_is_transparent_among_colours_of_sixteen_bits_becomes_white() -> None:
+def test_what_is_transparent_among_colours_of_sixteen_bits_becomes_white():
     deep = np.full((32, 32, 3), (1_000, 2_000, 3_000)).astype(">u2")
     deep[0] += 1  # another colour, though not in its upper byte
     key = deep[1, 1].tobytes()
@@ -152,11 +150,11 @@ def test_what_is_transparent_among_colours_of_sixteen_bits_becomes_white() -> No
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
-def test_pixels_of_32_bits_are_refused(mode: str) -> None:
+def test_pixels_of_32_bits_are_refused(mode):
     assert "32 bits" in _refusal(images.encoded(Image.new(mode, (32, 32)), "TIFF"))
 
 
-def test_of_a_tiff_whose_zero_is_white() -> None:
+def test_of_a_tiff_whose_zero_is_white():
     for kind, value in ((np.uint8, 200), (np.uint16, 40_000)):
         content = images.encoded(np.full((32, 32), value, kind), "TIFF")
         tag = content.index(b"\x06\x01\x03\x00\x01\x00\x00\x00\x01\x00") + 8
@@ -169,12 +167,12 @@ def test_of_a_tiff_whose_zero_is_white() -> None:
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
-def test_compressed_tiff_is_refused_by_name(compression: str) -> None:
+def test_compressed_tiff_is_refused_by_name(compression):
     content = images.encoded(images.pixels(4), "TIFF", compression=compression)
     assert "compressed TIFF; convert it to PNG" in _refusal(content)
 
 
-def test_what_is_transparent_becomes_white() -> None:
+def test_what_is_transparent_becomes_white():
     image = Image.new("RGBA", (64, 64), (10, 20, 30, 0))
     image.paste((200, 0, 0, 255), (0, 0, 64, 32))
     for kind in ("PNG", "WEBP", "TIFF"):
@@ -189,7 +187,7 @@ def test_what_is_transparent_becomes_white() -> None:
 
 @pytest.mark.parametrize("side", [31, 32, 64])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA"])
-def test_what_is_transparent_becomes_white_at_every_size(side: int, mode: str) -> None:
+def test_what_is_transparent_becomes_white_at_every_size(side, mode):
     black = (0,) * len(Image.new(mode, (1, 1)).getbands())
     image = Image.new(mode, (side, side), black if len(black) > 1 else 0)
     options: dict[str, object] = {}
@@ -199,13 +197,13 @@ def test_what_is_transparent_becomes_white_at_every_size(side: int, mode: str) -
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
-def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
+def test_of_an_animation_the_first_frame_counts(kind):
     frames = [Image.new("RGB", (32, 32), colour) for colour in ((250, 0, 0), (0, 250, 0))]
     content = images.encoded(frames[0], kind, save_all=True, append_images=frames[1:])
     assert np.abs(_decode(content).reshape(-1, 3).mean(0) - [250, 0, 0]).max() < 6
 
 
-def test_photographs_are_put_upright() -> None:
+def test_photographs_are_put_upright():
     image = np.zeros((64, 64, 3), np.uint8)
     image[:32] = 255  # light above
     exif = Image.Exif()
@@ -217,7 +215,7 @@ def test_photographs_are_put_upright() -> None:
 
 
 @pytest.mark.parametrize("side", [32, 64])
-def test_photographs_are_put_upright_wherever_the_file_says_so(side: int) -> None:
+def test_photographs_are_put_upright_wherever_the_file_says_so(side):
     """In a PNG the orientation may stand behind the pixels, or in XMP text."""
     image = np.zeros((side, side, 3), np.uint8)
     image[: side // 2] = 255  # light above
@@ -243,7 +241,7 @@ def test_photographs_are_put_upright_wherever_the_file_says_so(side: int) -> Non
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("junk", [b"Exif\0\0garbage, not a header", b"Exif\0\0II*\0\x08"])
-def test_metadata_that_cannot_be_read_cost_no_image(kind: str, junk: bytes) -> None:
+def test_metadata_that_cannot_be_read_cost_no_image(kind, junk):
     content = images.encoded(np.full((64, 64, 3), 90, np.uint8), kind, exif=junk)
     assert abs(_decode(content).astype(int) - 90).max() <= 2
 
@@ -259,12 +257,12 @@ def test_metadata_that_cannot_be_read_cost_no_image(kind: str, junk: bytes) -> N
         (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "JPEG XL"),
     ],
 )
-def test_formats_of_telephones_are_called_by_their_name(content: bytes, kind: str) -> None:
+def test_formats_of_telephones_are_called_by_their_name(content, kind):
     assert f"is {kind}, not a supported format; convert it" in _refusal(content)
 
 
 @pytest.mark.parametrize("side", [8, 48, 224])
-def test_other_sizes_on_request(side: int) -> None:
+def test_other_sizes_on_request(side):
     found = decode(PATH, NAME, images.encoded(images.pixels(3, 300, 260)), Limits(), side)
     assert found.shape == (side, side, 3)
     same = images.pixels(4, side, side)
@@ -274,22 +272,17 @@ def test_other_sizes_on_request(side: int) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [
-        b"hello",
-        b"\xff\xd8\xff",
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        bytes(99),
-    ],
+    [b"hello", b"\xff\xd8\xff", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", bytes(99)],
 )
-def test_what_is_no_image_is_refused_by_name(content: bytes) -> None:
+def test_what_is_no_image_is_refused_by_name(content):
     assert "not an image" in _refusal(content)
 
 
-def test_an_empty_file_is_called_empty() -> None:
+def test_an_empty_file_is_called_empty():
     assert "is empty" in _refusal(b"")
 
 
-def test_names_that_promise_an_image() -> None:
+def test_names_that_promise_an_image():
     for name in ("1.jpg", "A.JPEG", "x.webp", "IMG.HEIC", "val_0", "a.b.png"):
         assert is_image_name(("cat", name))
     for name in ("labels.csv", "README.md", "Thumbs.db", "a.docx", "b.mat", "c.zip", "IMG_1.CR2"):
@@ -298,26 +291,19 @@ def test_names_that_promise_an_image() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_cut_images_are_refused(kind: str) -> None:
+def test_cut_images_are_refused(kind):
     content = images.encoded(images.pixels(5), kind)
     for length in range(8, len(content) // 2, len(content) // 12):
         assert "remove or replace it" in _refusal(content[:length])
 
 
-def _png(
-    width: int,
-    height: int,
-    depth: int = 8,
-    kind: int = 0,
-    raw: np.ndarray | None = None,
-    clear: bytes = b"",
-) -> bytes:
+def _png(width, height, depth=8, kind=0, raw=None, clear=b""):
     lines = b"" if raw is None else b"".join(b"\0" + row.tobytes() for row in raw)
     return images.bare_png(width, height, depth, kind, lines, clear)
 
 
 @pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (50_000, 1_300), (8_001, 8_000)])
-def test_too_many_pixels_are_refused_from_the_header(width: int, height: int) -> None:
+def test_too_many_pixels_are_refused_from_the_header(width, height):
     """The file holds no pixels at all: nothing was decoded to find out."""
     assert "the limit is 64,000,000" in _refusal(_png(width, height))
 
@@ -331,16 +317,16 @@ def test_too_many_pixels_are_refused_from_the_header(width: int, height: int) ->
     ],
     ids=["levels", "text", "webp"],
 )
-def test_kinds_that_take_more_time_or_memory_have_a_lower_limit(content: bytes, limit: str) -> None:
+def test_kinds_that_take_more_time_or_memory_have_a_lower_limit(content, limit):
     assert f"the limit is {limit} for its kind" in _refusal(content)
 
 
-def test_run_length_bitmaps_have_a_lower_limit() -> None:
+def test_run_length_bitmaps_have_a_lower_limit():
     assert _decode(images.run_lengths(40, 40)).max() == 0
     assert "the limit is 2,000,000 for its kind" in _refusal(images.run_lengths(2_000, 1_001))
 
 
-def test_the_pixel_limit_is_exact() -> None:
+def test_the_pixel_limit_is_exact():
     content = images.encoded(images.pixels(6, 40, 40))
     _decode(content, Limits(image_pixels=1_600))
     assert "40 x 40" in _refusal(content, Limits(image_pixels=1_599))
@@ -348,7 +334,7 @@ def test_the_pixel_limit_is_exact() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_damaged_images_give_pixels_or_one_line(data: st.DataObject) -> None:
+def test_damaged_images_give_pixels_or_one_line(data):
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM"]))
     content = bytearray(images.encoded(images.pixels(7, 40, 36), kind))
     for _ in range(data.draw(st.integers(1, 8))):
@@ -359,7 +345,7 @@ def test_damaged_images_give_pixels_or_one_line(data: st.DataObject) -> None:
         _decode(bytes(content))
 
 
-def test_order_is_kept_by_the_threads_and_folders_pass_through() -> None:
+def test_order_is_kept_by_the_threads_and_folders_pass_through():
     """Small files are decoded at once, large ones by threads; nothing overtakes."""
     rng = np.random.default_rng(0)
     content = []
@@ -378,7 +364,7 @@ def test_order_is_kept_by_the_threads_and_folders_pass_through() -> None:
     )
 
 
-def test_too_many_images_are_refused() -> None:
+def test_too_many_images_are_refused():
     content = images.encoded(images.pixels(8))
     members = [((f"{i}.png",), content) for i in range(5)]
     assert len(list(decode_all(PATH, iter(members), Limits(images=5)))) == 5
@@ -386,7 +372,7 @@ def test_too_many_images_are_refused() -> None:
         list(decode_all(PATH, iter(members), Limits(images=4)))
 
 
-def test_bad_images_are_passed_on_in_their_place() -> None:
+def test_bad_images_are_passed_on_in_their_place():
     good = images.encoded(images.pixels(9, 300, 300))
     members = [((f"{i}.png",), good) for i in range(60)]
     members[30], members[40] = (("bad.png",), b"no" * 100_000), (("short.png",), good[:4_000])

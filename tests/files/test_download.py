@@ -1,34 +1,30 @@
 """Downloads from a server on this machine: resumed, from mirrors, verified."""
 
-from __future__ import annotations
-
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from webserver import Server, serving
+from webserver import serving
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files.download import Download
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server():
     with serving() as found:
         yield found
 
 
-def _offer(server: Server, *urls: str, kind: str = "sha256") -> Download:
+def _offer(server, *urls, kind="sha256"):
     digest = hashlib.new(kind, server.content).hexdigest()
     return Download(urls or (server.url,), len(server.content), f"{kind}:{digest}")
 
 
-def _fetch(folder: Path, offered: Download) -> Path:
+def _fetch(folder, offered):
     return offered.fetch(folder, "use shapes")
 
 
-def test_a_plain_download(server: Server, tmp_path: Path) -> None:
+def test_a_plain_download(server, tmp_path):
     file = _fetch(tmp_path / "new" / "folder", _offer(server))
     assert file.read_bytes() == server.content
     assert [path.name for path in file.parent.glob("*.part")] == []
@@ -36,25 +32,25 @@ def test_a_plain_download(server: Server, tmp_path: Path) -> None:
     assert server.asked == [None]  # the second call asked for nothing
 
 
-def test_goes_on_where_the_connection_broke(server: Server, tmp_path: Path) -> None:
+def test_goes_on_where_the_connection_broke(server, tmp_path):
     server.behaviours = ["hang up", "hang up", "serve"]
     assert _fetch(tmp_path, _offer(server)).read_bytes() == server.content
     assert server.asked == [None, "bytes=300000-", "bytes=600000-"]
 
 
-def test_goes_on_after_the_process_was_killed(server: Server, tmp_path: Path) -> None:
+def test_goes_on_after_the_process_was_killed(server, tmp_path):
     (tmp_path / "file.tar.gz.part").write_bytes(server.content[:123_456])
     assert _fetch(tmp_path, _offer(server)).read_bytes() == server.content
     assert server.asked == ["bytes=123456-"]
 
 
-def test_a_host_without_ranges_starts_over(server: Server, tmp_path: Path) -> None:
+def test_a_host_without_ranges_starts_over(server, tmp_path):
     (tmp_path / "file.tar.gz.part").write_bytes(b"x" * 1_000)
     server.behaviours = ["no ranges"]
     assert _fetch(tmp_path, _offer(server)).read_bytes() == server.content
 
 
-def test_the_next_host_goes_on_where_the_first_one_stopped(server: Server, tmp_path: Path) -> None:
+def test_the_next_host_goes_on_where_the_first_one_stopped(server, tmp_path):
     server.behaviours = ["hang up", "missing", "serve"]
     release = _offer(server, server.url, server.url + "?mirror")
     assert _fetch(tmp_path, release).read_bytes() == server.content
@@ -62,7 +58,7 @@ def test_the_next_host_goes_on_where_the_first_one_stopped(server: Server, tmp_p
 
 
 @pytest.mark.parametrize("behaviour", ["missing", "sign-in page", "damage"])
-def test_a_bad_host_is_left_for_the_next(server: Server, tmp_path: Path, behaviour: str) -> None:
+def test_a_bad_host_is_left_for_the_next(server, tmp_path, behaviour):
     server.behaviours = [behaviour]
     release = _offer(server, server.url, server.url + "?mirror")
     assert _fetch(tmp_path, release).read_bytes() == server.content
@@ -77,9 +73,7 @@ def test_a_bad_host_is_left_for_the_next(server: Server, tmp_path: Path, behavio
         ("wrong range", "another range"),
     ],
 )
-def test_failure_says_why_and_what_else_to_do(
-    server: Server, tmp_path: Path, behaviour: str, reason: str
-) -> None:
+def test_failure_says_why_and_what_else_to_do(server, tmp_path, behaviour, reason):
     if behaviour == "wrong range":
         (tmp_path / "file.tar.gz.part").write_bytes(server.content[:10])
     server.behaviours = [behaviour] * 9
@@ -92,25 +86,25 @@ def test_failure_says_why_and_what_else_to_do(
     assert not (tmp_path / "file.tar.gz").exists()
 
 
-def test_a_damaged_partial_file_is_thrown_away(server: Server, tmp_path: Path) -> None:
+def test_a_damaged_partial_file_is_thrown_away(server, tmp_path):
     (tmp_path / "file.tar.gz.part").write_bytes(b"x" * len(server.content))
     release = _offer(server, server.url, server.url)
     assert _fetch(tmp_path, release).read_bytes() == server.content
 
 
-def test_without_a_network(tmp_path: Path, server: Server) -> None:
+def test_without_a_network(tmp_path, server):
     release = _offer(server, "http://127.0.0.1:9/x", "https://no-such-host.invalid/x")
     with pytest.raises(InputError, match=r"no connection.*no connection.*shapes"):
         _fetch(tmp_path, release)
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, server: Server) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path, server):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match=r"cannot be written.*run the same command again"):
         _fetch(tmp_path / "file", _offer(server))
 
 
-def test_a_weaker_checksum_is_compared_too(server: Server, tmp_path: Path) -> None:
+def test_a_weaker_checksum_is_compared_too(server, tmp_path):
     assert _fetch(tmp_path, _offer(server, kind="md5")).read_bytes() == server.content
     wrong = Download((server.url,), len(server.content), "md5:" + "0" * 32)
     with pytest.raises(InputError, match="wrong checksum"):

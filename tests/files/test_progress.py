@@ -1,7 +1,5 @@
 """Progress bars are drawn for eyes only."""
 
-from __future__ import annotations
-
 import io
 import sys
 
@@ -11,11 +9,11 @@ from contrastive_tutorial.files.progress import bar, in_book
 
 
 class _Stream(io.StringIO):
-    def __init__(self, terminal: bool):
+    def __init__(self, terminal):
         super().__init__()
         self.terminal = terminal
 
-    def isatty(self) -> bool:
+    def isatty(self):
         return self.terminal
 
 
@@ -23,9 +21,7 @@ class _Stream(io.StringIO):
     ("terminal", "building", "drawn"),
     [(True, "", True), (False, "", False), (True, "1", False), (True, "true", False)],
 )
-def test_only_on_a_terminal_and_never_in_a_book_build(
-    monkeypatch: pytest.MonkeyPatch, terminal: bool, building: str, drawn: bool
-) -> None:
+def test_only_on_a_terminal_and_never_in_a_book_build(monkeypatch, terminal, building, drawn):
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     monkeypatch.setenv("CONTRASTIVE_TUTORIAL_BOOK", building)
     stream = _Stream(terminal)
@@ -40,9 +36,7 @@ def test_only_on_a_terminal_and_never_in_a_book_build(
     ("value", "building"),
     [("1", True), ("true", True), ("YES", True), ("0", False), ("False", False), (" ", False)],
 )
-def test_one_reading_of_the_variable(
-    monkeypatch: pytest.MonkeyPatch, value: str, building: bool
-) -> None:
+def test_one_reading_of_the_variable(monkeypatch, value, building):
     monkeypatch.setenv("CONTRASTIVE_TUTORIAL_BOOK", value)
     assert in_book() == building
     monkeypatch.delenv("CONTRASTIVE_TUTORIAL_BOOK")

@@ -120,10 +120,7 @@ def test_no_name_of_a_record_is_a_formula(name, tmp_path):
     path = make(data="x", class_names=[name]).save(tmp_path, {"labels": np.zeros(2, int)})
     (record,) = load_records(tmp_path)
     record.save_embedding({"embedding": np.zeros((2, 2))})
-    records = [
-        make(cell="$x_{$", data="$x_{$", preset="$"),
-        make(data="$x_{$", preset="$"),
-    ]
+    records = [make(cell="$x_{$", data="$x_{$", preset="$"), make(data="$x_{$", preset="$")]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         for fig in (

@@ -1,7 +1,5 @@
 """norm_figures: paired by seed, never mixed, and every series drawn with its n."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 
@@ -30,11 +28,7 @@ def made(norm, condition, batch_size, seed, accuracy, oracle=None, **changes):
             "num_subsets": NUM_SUBSETS,
             "evaluation": setting.evaluation,
             "evaluations": evaluations,
-            "hyperparameters": {
-                "norm": norm,
-                "condition": condition,
-                "batch_size": batch_size,
-            },
+            "hyperparameters": {"norm": norm, "condition": condition, "batch_size": batch_size},
             **changes,
         },
     )

@@ -16,14 +16,14 @@ import matplotlib.pyplot as plt
 WHITE, DARK = "#ffffff", "#121212"
 
 
-def relative_luminance(colour: str) -> float:
+def relative_luminance(colour):
     """WCAG 2.2 definition of relative luminance."""
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(one, other):
     low, high = sorted((relative_luminance(one), relative_luminance(other)))
     return (high + 0.05) / (low + 0.05)
 

@@ -177,10 +177,7 @@ def toy(shift, kind, seed):
     rng = np.random.default_rng(seed)
     images, subsets = rng.normal(size=(250, 64)), np.arange(250) // 25
     policy = shift * rng.normal(size=(10, 64))[subsets]
-    first, second = (
-        rng.normal(size=(64, 256)) / 8,
-        rng.normal(size=(256, 256)) / 16,
-    )
+    first, second = (rng.normal(size=(64, 256)) / 8, rng.normal(size=(256, 256)) / 16)
     views = [images + policy + 0.7 * rng.normal(size=images.shape) for _ in range(2)]
 
     def normalized(h):

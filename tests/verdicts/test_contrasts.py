@@ -10,13 +10,7 @@ from recorded import make
 from contrastive_tutorial import verdicts
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.study.cells import CELLS
-from contrastive_tutorial.verdicts.contrasts import (
-    EFFECTS,
-    Effect,
-    effects_of,
-    measure,
-    seeds_for,
-)
+from contrastive_tutorial.verdicts.contrasts import EFFECTS, Effect, effects_of, measure, seeds_for
 
 
 def test_effects_are_pairs_of_registered_cells():

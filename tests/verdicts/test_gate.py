@@ -37,10 +37,7 @@ def test_the_gate_opens_where_the_baseline_is_five_points_above_everything_untra
 
 @pytest.mark.parametrize(
     ("levels", "named"),
-    [
-        (study(0.44), "pca"),
-        (study(0.50, **{"ten-dsbn-cross": 0.34}), "ten-dsbn-cross"),
-    ],
+    [(study(0.44), "pca"), (study(0.50, **{"ten-dsbn-cross": 0.34}), "ten-dsbn-cross")],
 )
 def test_a_gate_that_fails_says_where(levels, named):
     found = gate(SECOND.rules, recorded(levels))

@@ -3,12 +3,7 @@ from recorded import make_record
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import NotRecordedError
-from contrastive_tutorial.verdicts.pairing import (
-    by_seed,
-    mixed,
-    nested_seeds,
-    require_seeds,
-)
+from contrastive_tutorial.verdicts.pairing import by_seed, mixed, nested_seeds, require_seeds
 
 SCOPE = ("cpu", "cifar10-jpeg75", 10)
 

@@ -1,7 +1,5 @@
 """The board of registered cells: what stands where, and that its numbers are the verdicts'."""
 
-from __future__ import annotations
-
 import json
 import re
 

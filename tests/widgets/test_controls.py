@@ -1,7 +1,5 @@
 """Arguments of ``interact`` as controls."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """Checkers judge, never raise, and keep the solution until there is an attempt."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

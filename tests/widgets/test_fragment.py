@@ -1,7 +1,5 @@
 """Widgets as one self-contained piece of HTML."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import http.server

@@ -1,7 +1,5 @@
 """``interact`` decides between a live widget and a recorded player."""
 
-from __future__ import annotations
-
 import pytest
 
 from contrastive_tutorial import widgets

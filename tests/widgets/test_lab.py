@@ -1,7 +1,5 @@
 """The lab: what is packed and refused, and that it trains in a browser that can reach nothing."""
 
-from __future__ import annotations
-
 import base64
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Recorded players: what is kept, what is refused, and that they live in a browser."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json
