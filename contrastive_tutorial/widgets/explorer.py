@@ -205,7 +205,7 @@ class EmbeddingExplorer(fragment.Piece):
         if table and dealt:
             data |= {"thumbs": subsets.pictures(table), "pictured": "policy"}
         images = "own" if own else "clean"
-        return {"data": data, "k": first, "seed": self.seeds[0], "images": images, "selected": -1}
+        return {"data": data, "k": first, "seed": self.seeds[0], "images": images}
 
     def _metric(self, name: str, label: str) -> dict[str, Any]:
         known = metric(name)

@@ -1,11 +1,11 @@
 """Widgets as one self-contained piece of HTML."""
 
 import contextlib
-import functools
 import http.server
 import json
 import re
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from contrastive_tutorial.widgets import (
     interact,
     save_module,
 )
+from contrastive_tutorial.widgets.formulas import KINDS
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
@@ -49,15 +50,8 @@ def test_numbers_that_json_lacks_are_refused():
         fragment.json_for_script(float("nan"))
 
 
-@pytest.mark.parametrize("name", ["player", "explorer"])
-def test_fragments_ask_no_one_for_anything(name):
-    html = fragment.fragment(name, {"title": "</script><b>"}, "a <b>fallback</b>")
-    # Namespaces are names, not requests.
-    addresses = set(re.findall(r"https?://[^\s\"'`)]+", html))
-    assert addresses <= {"http://www.w3.org/2000/svg"}
-    for banned in ("import(", "import ", "require(", "eval(", "new Blob", "new Function", "fetch("):
-        assert banned not in html
-    assert "export default" not in html
+def test_a_fallback_and_a_state_stay_text():
+    html = fragment.fragment("player", {"title": "</script><b>"}, "a <b>fallback</b>")
     assert html.count("</script>") == html.count("<script") == 2
     assert "a &lt;b&gt;fallback&lt;/b&gt;" in html
 
@@ -74,21 +68,6 @@ def test_equal_input_gives_equal_bytes_and_other_input_another_key():
     assert " id=" not in one.split("<script>")[0]  # shown twice in a page, no id repeats
 
 
-@pytest.mark.parametrize("name", ["player", "explorer"])
-def test_sources_are_modules_for_anywidget_too(name):
-    source = fragment.module_source(name)
-    assert source.rstrip().endswith("export default { render };")
-
-
-def test_what_widgets_share_stands_once():
-    shared = fragment.module_source("player").partition("const CSS")[0]
-    assert "function followTheme(" in shared
-    for name in ("player", "explorer"):
-        assert fragment.module_source(name).startswith(shared[:1000])
-        for function in ("element", "pageTheme", "followTheme"):
-            assert fragment.module_source(name).count(f"function {function}(") == 1
-
-
 def test_pages_escape_their_title():
     page = fragment.page("<p>body</p>", "</title><script>alert(1)</script>")
     assert "<script>" not in page
@@ -101,8 +80,6 @@ def test_pages_escape_their_title():
 def test_front_ends_that_insert_html_and_run_its_scripts_again(how, tmp_path):
     """JupyterLab replaces each script element by a copy, VS Code adds copies at the end, and
     others keep outputs in a shadow tree, where the document finds nothing."""
-    from contrastive_tutorial.widgets import interact
-
     html = interact(lambda k: f"now {k}", k=[1, 2], static=True, name="late").html
     append = "output.append(copy), copy.remove()"
     place = "script.replaceWith(copy)" if how == "replace" else append
@@ -152,22 +129,18 @@ def player():
 HOST = """<!doctype html><html lang="en"><meta charset="utf-8"><title>modules</title>
 <body><div id="place"></div><script type="module">
 import widget from "./%(name)s.mjs";
-class Model {
-  #state = %(body)s;
-  #calls = new Map();
-  get(name) { return this.#state[name]; }
-  set(name, value) { this.#state[name] = value; (this.#calls.get(name) || []).forEach((c) => c()); }
-  on(event, call) {
-    const name = event.replace("change:", "");
-    this.#calls.set(name, [...(this.#calls.get(name) || []), call]);
-  }
-  off() {}
-  save_changes() {}
-}
+const watched = new Set(), Native = ResizeObserver;
+window.ResizeObserver = class extends Native {
+  observe(node) { watched.add(this); super.observe(node); }
+  disconnect() { watched.delete(this); super.disconnect(); }
+};
+const state = %(body)s;
+const model = { get: (name) => state[name], set(name, value) { state[name] = value; },
+  on() {}, off() {}, save_changes() {} };
 const el = document.createElement("div");
 document.getElementById("place").attachShadow({ mode: "open" }).append(el);
-await widget.initialize?.({ model: new Model() });
-window.close = await widget.render({ model: new Model(), el });
+const close = await widget.render({ model, el });
+window.finish = () => { close?.(); return watched.size; };
 </script></body></html>"""
 
 
@@ -181,7 +154,7 @@ def served(folder):
                 return self.send_error(204)
             return super().do_GET()
 
-    handler = functools.partial(Quiet, directory=folder)
+    handler = partial(Quiet, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -207,13 +180,27 @@ def test_a_saved_module_draws_in_a_page_that_has_nothing_else(tmp_path, name, ma
     with served(tmp_path) as address, opened(f"{address}/page.html") as tab:
         for selector in there:
             tab.locator(selector).first.wait_for(timeout=120_000)
-        tab.evaluate("window.close?.()")
+        assert tab.evaluate("finish()") == 0  # a view that is closed leaves nothing behind
 
 
-@pytest.mark.parametrize(
-    "make",
-    [player, explorer, Lab, Sandbox, BatchBuilder, lambda: Board([]), lambda: Formula("normals")],
-)
+MAKERS = {
+    "player": player, "explorer": explorer, "lab": Lab, "sandbox": Sandbox, "batch": BatchBuilder,
+    "board": lambda: Board([]), **{kind: partial(Formula, kind) for kind in KINDS},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_every_widget_asks_no_one_and_is_the_same_again(make):
+    html = make().html
+    assert html == make().html
+    assert html.count("</script>") == html.count("<script") == 2
+    # Namespaces are names, not requests.
+    assert set(re.findall(r"https?://[^\s\"'`)]+", html)) <= {"http://www.w3.org/2000/svg"}
+    asks = r"import\(|\bimport |export default|require\(|\beval\(|new Function|fetch\("
+    assert not re.search(asks, html.rpartition("<script>")[2])
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_a_module_holds_the_script_and_the_data_of_the_fragment(tmp_path, make):
     widget = make()
     text = save_module(widget, tmp_path / "widget.mjs").read_text(encoding="utf-8")

@@ -197,11 +197,6 @@ def test_budgets_name_the_widget(monkeypatch):
         play(lambda k: noise, name="heavy", k=[1, 2])
 
 
-def test_equal_recordings_have_equal_bytes():
-    one, two = (play(lambda k: line(k), k=[1, 2]).html for _ in range(2))
-    assert one == two
-
-
 def test_the_bundle_serves_every_kind_of_reader():
     bundle = play(lambda k: line(k), k=[1, 2])._repr_mimebundle_()
     assert set(bundle) == {"text/html", "image/png", "text/plain"}

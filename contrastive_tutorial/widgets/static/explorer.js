@@ -505,10 +505,6 @@ function render({ model, el }) {
   function point(what, i) {
     if (ui[what] === i) return;
     ui[what] = i;
-    if (what === "pinned") {
-      model.set("selected", i);
-      model.save_changes();
-    }
     readPoint();
     schedule();
   }
@@ -874,27 +870,12 @@ function render({ model, el }) {
       }
     } else if (what === "seed") ui.seed = value;
     else ui.own = value === "own";
-    model.set(what, value);
-    model.save_changes();
     refresh();
     const heading = what === "images" ? `Images ${ui.own ? "with their subset's policy" : "clean"}.`
       : `K = ${ui.k}${what === "seed" ? `, seed ${ui.seed}` : ""}.`;
     say(`${heading} ${panels.map(describe).join(" ")}`);
   }
 
-  const fromOutside = [
-    ["change:k", () => data.ks.includes(model.get("k")) && model.get("k") !== ui.k
-      && choose("k", model.get("k"))],
-    ["change:seed", () => data.seeds.includes(model.get("seed")) && model.get("seed") !== ui.seed
-      && choose("seed", model.get("seed"))],
-    ["change:images", () => data.own && (model.get("images") === "own") !== ui.own
-      && choose("images", model.get("images"))],
-    ["change:selected", () => {
-      const i = model.get("selected");
-      if (Number.isInteger(i) && i >= -1 && i < count) point("pinned", i);
-    }],
-  ];
-  fromOutside.forEach(([event, call]) => model.on(event, call));
   const forget = followTheme(el, (theme) => {
     root.dataset.theme = theme;
     schedule();
@@ -904,7 +885,6 @@ function render({ model, el }) {
   panels.forEach(fit);
 
   return () => {
-    fromOutside.forEach(([event, call]) => model.off(event, call));
     if (queued) cancelAnimationFrame(queued);
     clearTimeout(speaking);
     sizes.disconnect();

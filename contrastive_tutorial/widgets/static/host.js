@@ -7,22 +7,12 @@ const afm = (function () {
 /*MODULE*/
 })();
 function makeModel(state) {
-  const listeners = new Map();
   return {
     get: (name) => state[name],
-    set(name, value) {
-      if (state[name] === value) return;
-      state[name] = value;
-      (listeners.get("change:" + name) || []).slice().forEach((call) => call());
-    },
-    on(event, call) {
-      listeners.set(event, [...(listeners.get(event) || []), call]);
-    },
-    off(event, call) {
-      listeners.set(event, (listeners.get(event) || []).filter((other) => other !== call));
-    },
+    set(name, value) { state[name] = value; },
+    on() {},
+    off() {},
     save_changes() {},
-    send() {},
   };
 }
 const mark = '[data-ct-widget="/*KEY*/"]';
