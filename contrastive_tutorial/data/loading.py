@@ -43,7 +43,7 @@ KNOWN_ARCHIVES = {
 _NAMES = ("shapes", *published.SETS)
 _RESERVED = {*_NAMES, *KNOWN_ARCHIVES.values()}
 _SIZES = range(8, 257)
-
+_LIMITS = Limits()  # of what a source may ask for
 
 #: Three sets whose leaks were looked for, by their content.
 _looked_at: set[tuple[str, ...]] = set()
@@ -61,7 +61,6 @@ def load(
     num_images: int | None = None,
     size: int = SIDE,
     cache: str | Path | None = None,
-    limits: Limits | None = None,
     skip_broken: bool = False,
 ) -> ImageSet:
     """Load one split of a data set.
@@ -84,8 +83,6 @@ def load(
         size: width and height of the images, 8 to 256; ``shapes`` has 32 only.
         cache: folder for decoded images; default ``CONTRASTIVE_TUTORIAL_CACHE``, then
             ``~/.cache/contrastive_tutorial``. Keyed by the SHA-256 of what was read.
-        limits: how much a source may ask for, see
-            :class:`contrastive_tutorial.files.archives.Limits`.
         skip_broken: leave out images that are damaged or of no format that is read, in place of
             refusing the source. ``skipped`` of the set counts them, and records keep that number.
 
@@ -99,7 +96,7 @@ def load(
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
     known = known_set(name_or_path)
-    how = _How(size, limits or Limits(), skip_broken)
+    how = _How(size, skip_broken)
     if known == "shapes":
         if size != SIDE:
             raise InputError(f"size: expected 32, which is all that shapes has, got {size}")
@@ -119,7 +116,6 @@ def load_splits(
     *,
     size: int = SIDE,
     cache: str | Path | None = None,
-    limits: Limits | None = None,
     skip_broken: bool = False,
 ) -> tuple[ImageSet, ImageSet, ImageSet]:
     """The train, validation and test sets of one source, which is decoded once.
@@ -127,7 +123,7 @@ def load_splits(
     Args:
         source: as of :func:`load`; or one image set, to be separated by position as there; or the
             three sets, which pass through.
-        device, size, cache, limits, skip_broken: as of :func:`load`.
+        device, size, cache, skip_broken: as of :func:`load`.
 
     Raises:
         InputError: as :func:`load`; also for sets in another order, that differ in size or in
@@ -143,10 +139,7 @@ def load_splits(
     if (known := known_set(source)) == "shapes":
         train, val, test = (load(source, split, device, size=size) for split in SPLITS)
         return train, val, test
-    how = _How(size, limits or Limits(), skip_broken)
-    sets = _sets(source, known, SPLITS, cache, how)
-    _looked_at.add(_together(*(sets[split] for split in SPLITS)))
-    return sets["train"].to(device), sets["val"].to(device), sets["test"].to(device)
+    return _looked_through(_sets(source, known, SPLITS, cache, _How(size, skip_broken)), device)
 
 
 def _of_one(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, ImageSet, ImageSet]:
@@ -155,8 +148,16 @@ def _of_one(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, Ima
     decoded = Decoded(pixels, kinds, unsaid, skipped=images.skipped)
     sets, remarks = split_by_position(images.name, decoded, images.class_names)
     say(images.name, remarks)
-    _looked_at.add(_together(*(sets[split] for split in SPLITS)))
-    return sets["train"].to(device), sets["val"].to(device), sets["test"].to(device)
+    return _looked_through(sets, device)
+
+
+def _looked_through(
+    sets: dict[str, ImageSet], device: torch.device | str
+) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """The three sets; what there is to say of leaks was said when they were made."""
+    train, val, test = (sets[split] for split in SPLITS)
+    _looked_at.add(_together(train, val, test))
+    return train.to(device), val.to(device), test.to(device)
 
 
 def _of_three(
@@ -224,7 +225,6 @@ class _How:
     """What decides, beside the source, which pixels come out."""
 
     size: int
-    limits: Limits
     skip_broken: bool
 
     def __post_init__(self) -> None:
@@ -233,7 +233,7 @@ class _How:
 
     def key(self, content: str) -> str:
         skipping = "-skipping" if self.skip_broken else ""
-        return f"{content}-{self.size}-{self.limits}{skipping}"
+        return f"{content}-{self.size}-{_LIMITS}{skipping}"
 
 
 def _sets(
@@ -260,7 +260,7 @@ def _sets(
 
 
 def _from_path(path: Path, splits: Sequence[str], folder: Path, how: _How) -> dict[str, ImageSet]:
-    release, content = _content(path, how.limits)
+    release, content = _content(path)
     if release is not None:
         name, key = release.name, f"{content}-{how.size}"
     elif not path.is_dir() and not archives.is_archive(path):
@@ -281,8 +281,8 @@ def _from_path(path: Path, splits: Sequence[str], folder: Path, how: _How) -> di
             found = release.resized(release.read(path), how.size)
         else:
             with bar(f"decoding {name}", "image") as shown_bar:
-                found = folders.read(path, how.limits, shown_bar.update, how.size, how.skip_broken)
-        if _content(path, how.limits) != (release, content):
+                found = folders.read(path, _LIMITS, shown_bar.update, how.size, how.skip_broken)
+        if _content(path) != (release, content):
             raise InputError(
                 f"{path}: changed while it was read; run the same command again once nothing "
                 "writes to it"
@@ -292,32 +292,28 @@ def _from_path(path: Path, splits: Sequence[str], folder: Path, how: _How) -> di
     return cached(name, key, decoded, splits, folder)
 
 
-def _content(path: Path, limits: Limits) -> tuple[published.Published | None, str]:
+def _content(path: Path) -> tuple[published.Published | None, str]:
     """Which published set lies at a path, if any, and what tells its content from any other."""
     try:
         release = published.release_at(path)
         if not path.is_dir():
             if not path.exists():
                 raise _unknown(path)
-            return release, _file_key(path)
-        return release, _folder_key(path, limits) if release is None else release.folder_key(path)
+            status = require_file(path)
+            changed = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            return release, _file_key(path.resolve(), changed)
+        return release, _folder_key(path) if release is None else release.folder_key(path)
     except OSError as error:
         where = shown(path if error.filename is None else error.filename)
         raise InputError(f"{where}: cannot be read ({error.strerror or error})") from error
 
 
-def _file_key(path: Path) -> str:
-    status = require_file(path)
-    changed = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return _hashed(path.resolve(), changed)
-
-
 @lru_cache(maxsize=16)
-def _hashed(path: Path, changed: tuple[int, ...]) -> str:
+def _file_key(path: Path, changed: tuple[int, ...]) -> str:
     return sha256(path)
 
 
-def _folder_key(path: Path, limits: Limits) -> str:
+def _folder_key(path: Path) -> str:
     """SHA-256 of the names and bytes of all that is read, and of the names of what is not."""
     digest = hashlib.sha256()
 
@@ -326,7 +322,7 @@ def _folder_key(path: Path, limits: Limits) -> str:
             digest.update(repr(name).encode())
         return over
 
-    for name, content in members(path, limits, skip):
+    for name, content in members(path, _LIMITS, skip):
         digest.update(f"{name!r}{-1 if content is None else len(content)}".encode())
         digest.update(content or b"")
     return digest.hexdigest()

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics.checks import as_tensor
@@ -124,7 +126,7 @@ def _umap(run: np.ndarray, start: np.ndarray, seed: int, learning_rate: float) -
     distances, indices = search.kneighbors(run)
     # UMAP expects initial coordinates of its own scale, with no two points in one place.
     start = 10 * start + np.random.default_rng(seed).normal(0, 1e-3, start.shape)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _threads_kept():
         # We embed no further points, so the search index that it misses is not needed.
         warnings.filterwarnings("ignore", message="precomputed_knn")
         warnings.filterwarnings("ignore", message=".*force_all_finite.*")
@@ -138,6 +140,18 @@ def _umap(run: np.ndarray, start: np.ndarray, seed: int, learning_rate: float) -
             precomputed_knn=(indices.astype(np.int32), distances.astype(np.float32)),
         )
         return np.asarray(model.fit_transform(run))
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """numba, inside UMAP, sets the threads of the OpenMP that torch computes with as well: all of
+    the machine. What trains next would be rounded otherwise, and on a busy machine be far slower.
+    """
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _normalized(points: np.ndarray) -> np.ndarray:

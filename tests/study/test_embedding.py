@@ -7,8 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import make
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import load_records
+from contrastive_tutorial.study import embedding
 from contrastive_tutorial.study.embedding import _turned, embed_records, reduce, umap_embed
 
 
@@ -47,6 +50,7 @@ def test_reduce_refuses_what_float16_cannot_hold():
         reduce(blobs()[0], 0)
 
 
+@pytest.mark.slow
 def test_umap_keeps_neighbours_and_is_deterministic_here():
     from sklearn.manifold import trustworthiness
 
@@ -65,6 +69,7 @@ def gap(a, b):
     return np.sqrt(((a - b) ** 2).sum(1).mean())
 
 
+@pytest.mark.slow
 def test_small_changes_of_features_are_small_changes_of_the_picture():
     """A sheet of points; its longer side becomes the shorter, which spins a picture made anew."""
     rng = np.random.default_rng(0)
@@ -77,6 +82,7 @@ def test_small_changes_of_features_are_small_changes_of_the_picture():
     assert gap(runs[0], runs[3]) < 0.5 * gap(runs[0], umap_embed(tall))
 
 
+@pytest.mark.slow
 def test_exact_neighbours_give_the_picture_that_umap_alone_gives():
     """Handing UMAP the neighbours saves time; its own search finds the same ones."""
     import umap
@@ -90,6 +96,15 @@ def test_exact_neighbours_give_the_picture_that_umap_alone_gives():
     assert ours == pytest.approx(trustworthiness(x, alone, n_neighbors=15), abs=0.03)
 
 
+@pytest.mark.slow
+def test_torch_computes_with_as_many_threads_as_before():
+    """numba sets all of the machine's, of the same OpenMP; on one core this cannot fail."""
+    before = torch.get_num_threads()
+    umap_embed(np.eye(16))
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.slow
 def test_a_collapsed_run_in_a_series_is_drawn_and_the_next_one_recovers():
     from sklearn.manifold import trustworthiness
 
@@ -99,6 +114,7 @@ def test_a_collapsed_run_in_a_series_is_drawn_and_the_next_one_recovers():
     assert trustworthiness(x, runs[2], n_neighbors=5) > 0.75
 
 
+@pytest.mark.slow
 def test_small_flat_and_disconnected_features_are_drawn():
     assert umap_embed(np.eye(16)).shape == (16, 2)
     for features in (
@@ -144,11 +160,8 @@ def test_bad_settings():
             umap_embed(np.eye(30), seed)
 
 
-def test_recorded_features_get_their_embeddings(tmp_path):
-    from recorded import make
-
-    from contrastive_tutorial.records import load_records
-
+def test_recorded_features_get_their_embeddings(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedding, "umap_embed", lambda runs, seed: [run[:, :2] for run in runs])
     x, labels = blobs(60)
     arrays = {
         "labels": labels,
@@ -178,10 +191,6 @@ def test_recorded_features_get_their_embeddings(tmp_path):
     ],
 )
 def test_runs_that_do_not_belong_together_are_not_aligned(tmp_path, other):
-    from recorded import make
-
-    from contrastive_tutorial.records import load_records
-
     x, labels = blobs(60)
     arrays = {"labels": labels, "subsets": labels, "features": reduce(x)}
     make("S-P1", hyperparameters={"test_hash": "a"}).save(tmp_path, arrays)
@@ -190,6 +199,7 @@ def test_runs_that_do_not_belong_together_are_not_aligned(tmp_path, other):
         list(embed_records(load_records(tmp_path)))
 
 
+@pytest.mark.slow
 def test_noise_in_order_of_labels_does_not_look_like_labels():
     from contrastive_tutorial.metrics import knn_accuracy
 
@@ -200,9 +210,8 @@ def test_noise_in_order_of_labels_does_not_look_like_labels():
     assert found < 0.45  # itself is one of ten: 0.25 and 0.1 by chance; it was 0.75
 
 
+@pytest.mark.slow
 def test_a_tensor_is_an_array():
-    import torch
-
     x = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
     assert np.array_equal(umap_embed(x), umap_embed(x.numpy()))
 
