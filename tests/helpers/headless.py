@@ -15,10 +15,9 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 EXECUTABLE = next((found for name in NAMES if (found := shutil.which(name))), None)
 
-needs_chromium = pytest.mark.skipif(
-    EXECUTABLE is None,
-    reason="no Chromium on PATH: install one (apt-get install chromium) to test the widgets alive",
-)
+
+_MISSING = "no Chromium on PATH: install one (apt-get install chromium) to test the widgets alive"
+needs_chromium = pytest.mark.skipif(EXECUTABLE is None, reason=_MISSING)
 
 
 @functools.cache
@@ -26,6 +25,8 @@ def browser() -> Any:
     """The one Chromium of this process: it finds no host but this machine. Each test opens a
     context of its own, which shares nothing with another's.
     """
+    if EXECUTABLE is None:
+        pytest.skip(_MISSING)
     from playwright.sync_api import sync_playwright
 
     playwright = sync_playwright().start()

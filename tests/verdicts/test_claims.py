@@ -30,7 +30,7 @@ from contrastive_tutorial.data.subsets import SubsetBatches, partition
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
 from contrastive_tutorial.records.intervals import seeds_needed, sign_flip_p
-from contrastive_tutorial.study import classifier
+from contrastive_tutorial.study import classifier, toy
 from contrastive_tutorial.study.cells import CELLS
 from contrastive_tutorial.train.encoders import build, seeded
 from contrastive_tutorial.verdicts import contrast, decide
@@ -168,49 +168,20 @@ def test_s2_5_positives_attract_and_negatives_repel():
     assert (gradient[negative] > 0).all()
 
 
-def toy(shift, kind, seed):
-    """Ten subsets of 25 images in a random two-layer network; a policy moves its subset.
-
-    A policy is a random channel shift of scale ``shift`` that both views of all images of a subset
-    share; views differ by noise. Nothing is trained.
-    """
-    rng = np.random.default_rng(seed)
-    images, subsets = rng.normal(size=(250, 64)), np.arange(250) // 25
-    policy = shift * rng.normal(size=(10, 64))[subsets]
-    first, second = (rng.normal(size=(64, 256)) / 8, rng.normal(size=(256, 256)) / 16)
-    views = [images + policy + 0.7 * rng.normal(size=images.shape) for _ in range(2)]
-
-    def normalized(h):
-        h = h.reshape(2, 250, -1)
-        if kind == "none":
-            return h.reshape(500, -1)
-        groups = [np.arange(250)] if kind == "global" else [subsets == k for k in range(10)]
-        out = np.empty_like(h)
-        for rows in groups:
-            part = h[:, rows]
-            out[:, rows] = (part - part.mean((0, 1))) / part.std((0, 1))
-        return out.reshape(500, -1)
-
-    h = np.maximum(normalized(np.concatenate(views) @ first), 0)
-    z = normalized(h @ second)
-    z0, z1 = z[:250], z[250:]
-    return (
-        metrics.contrastive_accuracy(z0, z1),
-        metrics.nearest_negative_same_subset(z0, z1, subsets),
-    )
-
-
 def test_s2_9_an_easy_shared_feature_wins_the_task_and_takes_the_neighbours():
-    def measured(shift, kind):
-        return np.mean([toy(shift, kind, seed) for seed in range(3)], axis=0)
+    """Nothing is trained: random networks on subsets whose policies are shifts."""
 
-    chance = (2 * 25 - 2) / (2 * 250 - 2)
-    (without, by_chance), (shortcut, captured) = measured(0, "none"), measured(1, "none")
-    assert by_chance == pytest.approx(chance, abs=0.03)
-    assert shortcut > without + 0.02  # the contrastive task looks better solved
-    assert captured > 0.85  # while neighbours are policy neighbours
-    assert measured(1, "global")[1] > 0.85  # one BN for all does nothing about it
-    assert measured(1, "split")[1] < chance / 2  # own statistics remove it, and overshoot
+    def measured(shift, kind):
+        return toy.run_toy(10, 25, shift, kind, seeds=range(3))
+
+    chance = toy.chance(10, 25).own_subset
+    without, shortcut = measured(0.0, "none"), measured(1.0, "none")
+    assert without.own_subset == pytest.approx(chance, abs=0.03)
+    assert shortcut.cross > without.cross + 0.02  # the contrastive task looks better solved
+    assert shortcut.own_subset > 0.85  # while neighbours are policy neighbours
+    assert measured(1.0, "global").own_subset > 0.85  # one BN for all does nothing about it
+    split = measured(1.0, "split")
+    assert split.own_subset < chance / 2  # own statistics remove it, and overshoot
 
 
 def test_s2_10_training_needs_no_labels_but_every_accuracy_does():

@@ -1,13 +1,12 @@
 """The batch builder: the numbers in the page are those of the package's layers, and it lives."""
 
 import json
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 import torch
-from headless import needs_chromium, opened
+from headless import opened
+from scripts import node
 from torch import nn
 
 from contrastive_tutorial import norm
@@ -15,7 +14,6 @@ from contrastive_tutorial.study import TINTS
 from contrastive_tutorial.widgets.batch import KINDS, NAMES, BatchBuilder, patterns, shared
 from contrastive_tutorial.widgets.fragment import module_source, squeezed
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 SUBSETS = [0, 0, 1, 1, 3, 3]
 
 
@@ -23,9 +21,7 @@ def page_says(call):
     """The value of an expression inside batch.js."""
     source = module_source("batch").replace("export default { render };", "")
     script = f"{source}\nprocess.stdout.write(JSON.stringify({call}));"
-    done = subprocess.run(["node", "-"], input=script, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return torch.tensor(json.loads(done.stdout), dtype=torch.float64)
+    return torch.tensor(node("-", given=script), dtype=torch.float64)
 
 
 def batch(subsets=SUBSETS):
@@ -38,7 +34,6 @@ def batch(subsets=SUBSETS):
     return torch.tensor(np.array(x))
 
 
-@needs_node
 def test_the_page_makes_the_channels_that_it_says():
     tints = [{"gain": gain, "offset": offset} for gain, offset in TINTS]
     for pattern, subset, expected in zip(patterns(), SUBSETS, batch(), strict=False):
@@ -46,12 +41,10 @@ def test_the_page_makes_the_channels_that_it_says():
         assert torch.allclose(page_says(call), expected, atol=1e-12)
 
 
-@needs_node
 def test_zero_has_no_minus_sign():
     assert page_says('[signed(-0.001) === "+0.00", signed(-0.012) === "−0.01"].map(Number)').all()
 
 
-@needs_node
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_is_what_the_layers_compute(kind):
     x = batch()
@@ -67,7 +60,6 @@ def test_training_is_what_the_layers_compute(kind):
     assert torch.allclose(found, expected, rtol=0, atol=1e-6)
 
 
-@needs_node
 @pytest.mark.parametrize("how", ["mean", "pooled", "branch:1"])
 def test_a_split_layer_is_tested_with_the_packages_statistics(how):
     x, image = batch(), batch([2])
@@ -83,7 +75,6 @@ def test_a_split_layer_is_tested_with_the_packages_statistics(how):
     assert torch.allclose(found, expected[0], rtol=0, atol=1e-6)
 
 
-@needs_node
 @pytest.mark.parametrize("how", ["kept", "alone"])
 def test_one_set_of_statistics_is_kept_or_is_the_images_own(how):
     x, image = batch(), batch([2])
@@ -96,7 +87,6 @@ def test_one_set_of_statistics_is_kept_or_is_the_images_own(how):
     assert torch.allclose(found, expected[0], rtol=0, atol=1e-6)
 
 
-@needs_node
 @pytest.mark.parametrize("kind", KINDS)
 def test_page_and_figure_agree_on_what_shares_a_mean(kind):
     call = f"{SUBSETS}.map((s, n) => [0, 1, 2, 3].map((c) => String(SHARES.{kind}(n, c, s))))"
@@ -115,7 +105,6 @@ def test_it_is_small_and_says_what_it_shows_where_scripts_do_not_run():
     assert set(bundle) == {"text/html", "text/plain", "image/png"}
 
 
-@needs_chromium
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_lives_and_the_keyboard_is_enough(tmp_path, width):

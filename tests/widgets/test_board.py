@@ -1,12 +1,12 @@
 """The board of registered cells: what stands where, and that its numbers are the verdicts'."""
 
-import json
 import re
 
 import pytest
-from headless import needs_chromium, opened
+from headless import opened
 from pages import ROOT
 from recorded import make_record
+from scripts import state
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
@@ -26,10 +26,6 @@ def study(seeds=range(3), **means):
     ]
 
 
-def content(board):
-    return json.loads(re.search(r'json">(.*?)</script>', board.html)[1])["content"]
-
-
 def test_every_cell_that_differs_in_the_three_factors_alone_has_a_place():
     cells = registered_cells(["hypotheses", "amendment-a"])
     assert {"B0", "S-P1", "M-P0", "X-bn", "GN-P1", "S-P1j", "M-bn-c", "B0-few"} <= set(cells)
@@ -42,7 +38,7 @@ def test_every_cell_that_differs_in_the_three_factors_alone_has_a_place():
 def test_every_difference_is_the_paired_one_of_the_verdicts():
     records = load_records(RESULTS, data="cifar10-jpeg75", preset="cpu", num_subsets=10)
     board = Board(records)
-    pairs = content(board)["pairs"]
+    pairs = state(board)["content"]["pairs"]
     assert len(pairs) == len(board.cells) * (len(board.cells) - 1) / 2
     recorded = {name: pair for name, pair in pairs.items() if "mean" in pair}
     assert len(recorded) > 100
@@ -54,7 +50,7 @@ def test_every_difference_is_the_paired_one_of_the_verdicts():
         assert pair["deltas"] == pytest.approx(known.deltas, abs=1e-6)
         expected = (known.mean, known.interval.low, known.interval.high)
         assert (pair["mean"], pair["low"], pair["high"]) == pytest.approx(expected, abs=1e-6)
-    above = {tile["name"]: tile for tile in content(board)["tiles"]}
+    above = {tile["name"]: tile for tile in state(board)["content"]["tiles"]}
     known = contrast(records, "M-P0", "B0", "knn10")
     assert above["M-P0"]["above"] == pytest.approx(known.mean, abs=1e-6)
     assert (above["M-P0"]["n"], above["B0"]["above"]) == (known.n, 0)
@@ -63,10 +59,10 @@ def test_every_difference_is_the_paired_one_of_the_verdicts():
 
 def test_what_is_not_recorded_says_so():
     board = Board([*study(), make_record("M-P1", 0, {"knn10": 0.2})])
-    tiles = {tile["name"]: tile for tile in content(board)["tiles"]}
+    tiles = {tile["name"]: tile for tile in state(board)["content"]["tiles"]}
     assert (tiles["S-P1"]["above"], tiles["S-P1"]["n"]) == (pytest.approx(-0.1), 3)
     assert (tiles["GN"]["above"], tiles["GN"]["words"]) == (None, "no record yet")
-    pairs = content(board)["pairs"]
+    pairs = state(board)["content"]["pairs"]
     assert "GN" in pairs["B0|GN"]["reason"]
     assert "too few seeds: 1 paired" in pairs["B0|M-P1"]["reason"]
     assert "no records" in Board([]).summary
@@ -94,7 +90,6 @@ def page(tmp_path_factory):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_two_cells_are_chosen_and_compared(page):
     with opened(page, viewport={"width": 800, "height": 900}) as tab:
         pair = tab.locator(".pair")
@@ -122,7 +117,6 @@ def test_two_cells_are_chosen_and_compared(page):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_keyboard_chooses_and_narrow_dark_pages_hold(page):
     phone = {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}}
     with opened(page, **phone) as tab:

@@ -1,17 +1,15 @@
 """Checkers judge, never raise, and keep the solution until there is an attempt."""
 
-import json
 import math
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from headless import needs_chromium, opened
+from headless import opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripts import node
 
 import contrastive_tutorial
 from contrastive_tutorial.errors import InputError
@@ -25,7 +23,6 @@ from contrastive_tutorial.widgets.exercises import (
 from contrastive_tutorial.widgets.fields import Field, settle
 
 JUDGE = Path(contrastive_tutorial.__file__).parent / "widgets" / "static" / "exercise.js"
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
 
 class Broken:
@@ -277,14 +274,9 @@ def judged(jobs):
     process.stdout.write(JSON.stringify(jobs.map(([typed, judge]) => judgeText(typed, judge))));
     """
     )
-    done = subprocess.run(
-        ["node", "-e", script], input=json.dumps(jobs), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+    return node("-e", script, given=jobs)
 
 
-@needs_node
 def test_the_page_judges_as_the_package_does():
     solutions = [0.0, 0.5, 60.0, 998.0, math.log(999), -32 / 49, math.sqrt(5), 4.5e-5, math.inf]
     jobs, wanted = [], []
@@ -306,7 +298,6 @@ def test_the_page_judges_as_the_package_does():
         assert page == package, job
 
 
-@needs_node
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
@@ -341,7 +332,7 @@ def test_what_is_typed_gets_one_clear_line(typed, says):
     assert "\n" not in line
 
 
-@needs_chromium
+@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_field_in_a_browser(tmp_path, scheme, shown):
     check_number("angle", ..., 60, mistakes={90: "<i>a right angle</i>"})

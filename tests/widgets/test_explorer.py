@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import json
-import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from headless import needs_chromium, opened
+from headless import opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scripts import state
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import METRICS
@@ -68,10 +68,6 @@ def study(cells=CELLS, ks=(1, 5, 10), seeds=(0, 1, 2), n=40, shown=(0,)):
         for k in (ks if cell != "B0" else ks[-1:])
         for seed in seeds
     ]
-
-
-def state(explorer):
-    return json.loads(re.search(r'json">(.*?)</script>', explorer.html)[1])
 
 
 def unpack(data, index):
@@ -521,7 +517,6 @@ def labels_of(tab):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_mouse_moves_everything(page):
     with opened(page, color_scheme="dark", viewport={"width": 1100, "height": 900}) as tab:
         first, words = still(tab), labels_of(tab)
@@ -557,7 +552,6 @@ def test_the_mouse_moves_everything(page):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_pointing_is_linked_and_the_wheel_waits_for_a_click(page):
     with opened(page, viewport={"width": 1100, "height": 900}) as tab:
         before = still(tab)
@@ -594,7 +588,6 @@ def test_pointing_is_linked_and_the_wheel_waits_for_a_click(page):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_panels_stay_where_they_are_and_a_name_shows_its_subset_alone(page):
     with opened(page, viewport={"width": 1100, "height": 900}) as tab:
         stages = tab.locator(".stage")
@@ -620,7 +613,6 @@ def test_panels_stay_where_they_are_and_a_name_shows_its_subset_alone(page):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_four_panels_stand_two_and_two_with_their_numbers_beside(tmp_path):
     floor = FakeRecord("untrained", metrics={"cluster_accuracy": 0.15})
     records = [*study(cells=(*CELLS, "M-P0")), floor]
@@ -648,7 +640,6 @@ def test_four_panels_stand_two_and_two_with_their_numbers_beside(tmp_path):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_keyboard_reaches_everything(page):
     with opened(page, reduced_motion="reduce", viewport={"width": 1100, "height": 900}) as tab:
         before = still(tab)
@@ -689,7 +680,6 @@ def test_the_keyboard_reaches_everything(page):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_themes_and_narrow_pages(page):
     with opened(page, color_scheme="light", viewport={"width": 390, "height": 800}) as tab:
         still(tab)
@@ -704,7 +694,6 @@ def test_themes_and_narrow_pages(page):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_missing_run_is_said_in_its_panel(tmp_path):
     records = [r for r in study() if not (r.cell == "M-P1" and r.num_subsets == 5)]
     file = EmbeddingExplorer(records).save_html(tmp_path / "gap.html")

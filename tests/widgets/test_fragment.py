@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from headless import needs_chromium, opened
+from headless import opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,7 +75,6 @@ def test_pages_escape_their_title():
 
 
 @pytest.mark.browser
-@needs_chromium
 @pytest.mark.parametrize("how", ["replace", "append", "shadow"])
 def test_front_ends_that_insert_html_and_run_its_scripts_again(how, tmp_path):
     """JupyterLab replaces each script element by a copy, VS Code adds copies at the end, and
@@ -164,7 +163,6 @@ def served(folder):
 
 
 @pytest.mark.browser
-@needs_chromium
 @pytest.mark.parametrize(
     ("name", "make", "body", "there"),
     [

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from headless import needs_chromium, opened
+from headless import opened
+from scripts import state
 from torch import nn
 
 from contrastive_tutorial import norm
@@ -27,10 +28,6 @@ ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "contrastive_tutorial" / "widgets" / "static" / "lab"
 PATIENCE_MS = 120_000  # a busy machine is no failure
 SHORT = {"steps": 12}
-
-
-def state(lab):
-    return json.loads(re.search(r'json">(.*?)</script>', lab.html)[1])
 
 
 def content(lab):
@@ -232,7 +229,6 @@ def reloaded(tab, script):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_default_question_is_trained_to_its_answer(whole):
     question = questions()[0]
     with opened(whole, viewport={"width": 1000, "height": 900}) as tab:
@@ -252,7 +248,6 @@ def test_the_default_question_is_trained_to_its_answer(whole):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_train_pause_step_and_reset(whole):
     with opened(whole) as tab:
         ready(tab)
@@ -290,7 +285,6 @@ def root(tab):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_value_that_cannot_be_is_named_at_its_field(whole):
     wrong = [
         ("k", "5"),
@@ -321,7 +315,6 @@ def test_a_value_that_cannot_be_is_named_at_its_field(whole):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_run_that_diverges_says_at_which_step(short):
     with opened(short) as tab:
         ready(tab)
@@ -337,7 +330,6 @@ def test_a_run_that_diverges_says_at_which_step(short):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_nonsense_in_a_link_is_named_and_left_out(whole):
     with opened(whole) as tab:
         ready(tab)
@@ -353,7 +345,6 @@ def test_nonsense_in_a_link_is_named_and_left_out(whole):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_copied_link_leads_back_to_the_setting(whole):
     with opened(whole) as tab:
         ready(tab)
@@ -375,7 +366,6 @@ def test_a_copied_link_leads_back_to_the_setting(whole):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_run_is_saved_as_a_record(short, tmp_path):
     with opened(short) as tab:
         ready(tab)
@@ -408,7 +398,6 @@ window.Worker = class extends Real {
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_worker_that_is_killed_is_noticed_and_replaced(whole):
     with opened(whole) as tab:
         tab.clock.install()
@@ -465,7 +454,6 @@ window.Blob = class extends Real {
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_six_starts_take_no_more_memory_than_two(tmp_path):
     """``benchmarks/lab_page.py`` has fifty."""
     once = {"steps": 1}
@@ -489,7 +477,6 @@ def test_six_starts_take_no_more_memory_than_two(tmp_path):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_page_out_of_sight_stops(whole):
     with opened(whole) as tab:
         ready(tab)
@@ -517,7 +504,6 @@ DRAWN = """([lab, ends]) => {
 
 
 @pytest.mark.browser
-@needs_chromium
 @pytest.mark.parametrize(
     ("script", "words"),
     [
@@ -542,7 +528,6 @@ def test_without_an_engine_the_recorded_answer_is_there(whole, script, words):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_without_compression_streams_the_recorded_answer_is_there(whole):
     with opened(whole) as tab:
         reloaded(tab, "delete window.DecompressionStream")
@@ -551,14 +536,12 @@ def test_without_compression_streams_the_recorded_answer_is_there(whole):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_without_javascript_the_recorded_answer_is_there(whole):
     with opened(whole, java_script_enabled=False) as tab:
         assert questions()[0]["measured"] in tab.locator("main").inner_text()
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_keyboard_does_everything(short):
     def here(tab):
         return tab.evaluate(
@@ -590,7 +573,6 @@ def test_the_keyboard_does_everything(short):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_calm_pages_are_drawn_at_most_once_a_second(whole):
     with opened(whole, reduced_motion="reduce") as tab:
         ready(tab)
@@ -610,7 +592,6 @@ def test_calm_pages_are_drawn_at_most_once_a_second(whole):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_same_file_is_an_anywidget_that_tells_the_kernel(tmp_path):
     lab = Lab(a=SHORT, b=SHORT)
     (tmp_path / "empty.html").write_text("<!doctype html><title>notebook</title><body></body>")
@@ -640,7 +621,6 @@ def test_the_same_file_is_an_anywidget_that_tells_the_kernel(tmp_path):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_themes_and_narrow_pages(short):
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     with opened(short, color_scheme="light", viewport={"width": 320, "height": 800}) as tab:
@@ -660,7 +640,6 @@ def test_themes_and_narrow_pages(short):
 
 
 @pytest.mark.browser
-@needs_chromium
 @pytest.mark.parametrize("policy", ["shared", "subset", "blur"])
 def test_recipes_are_those_of_the_page(whole, policy):
     given = settings_of(k=4, policy=policy, strength=0.5)
@@ -687,7 +666,6 @@ def test_recipes_are_those_of_the_page(whole, policy):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_engine_and_the_page_agree_on_the_settings(whole):
     lab = Lab()
     inside = content(lab)["script"]

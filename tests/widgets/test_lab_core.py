@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scripts import node
 from torch import nn
 
 import contrastive_tutorial
 from contrastive_tutorial import augment, data, losses, metrics, norm, records
 
 LAB = Path(contrastive_tutorial.__file__).parent / "widgets" / "static" / "lab"
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 N = 64
 NORMS, NEGATIVES = ("bn", "split", "ghost", "renorm", "none"), ("cross", "within")
 SUBSETS = (1, 2, 4, 8, N // 2)
@@ -29,20 +29,14 @@ RUN = 20  # steps of a run, which the schedule of BatchRenorm counts
 
 def lab(task, **arguments):
     """What lab_core.js answers."""
-    job = json.dumps({"task": task, "folder": str(LAB), **arguments})
-    script = Path(__file__).with_name("lab_core.js")
-    done = subprocess.run(["node", script], input=job, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+    job = {"task": task, "folder": str(LAB), **arguments}
+    return node(Path(__file__).with_name("lab_core.js"), given=job)
 
 
 def worker(*script):
     """Messages of the lab's worker; see lab_worker.js. The last wait ends it."""
-    job = json.dumps({"folder": str(LAB), "script": script})
-    command = ["node", Path(__file__).with_name("lab_worker.js")]
-    done = subprocess.run(command, input=job, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+    job = {"folder": str(LAB), "script": script}
+    return node(Path(__file__).with_name("lab_worker.js"), given=job)
 
 
 def kinds(heard, kind):
@@ -195,13 +189,11 @@ def same_gradients(case):
         assert start == len(found)
 
 
-@needs_node
 @pytest.mark.parametrize(("name", "kind", "k", "step"), list(cases()))
 def test_loss_and_gradients_are_those_of_float64(name, kind, k, step):
     same_gradients(Case(name, kind, k, step=step).settle())
 
 
-@needs_node
 @pytest.mark.parametrize("kind", NORMS)
 @pytest.mark.parametrize("negatives", NEGATIVES)
 def test_twenty_steps_of_adam_are_those_of_float64(kind, negatives):
@@ -218,7 +210,6 @@ def test_twenty_steps_of_adam_are_those_of_float64(kind, negatives):
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
 
 
-@needs_node
 def test_the_strided_network_is_the_packages():
     from contrastive_tutorial.train import encoders
 
@@ -232,7 +223,6 @@ def test_the_strided_network_is_the_packages():
     ]
 
 
-@needs_node
 @pytest.mark.parametrize("kind", NORMS)
 def test_flat_images_have_the_loss_of_a_constant(kind):
     """All views alike: every variance is zero, every projection the same."""
@@ -245,7 +235,6 @@ def test_flat_images_have_the_loss_of_a_constant(kind):
         assert np.isfinite(unpacked(answer["gradients"])).all()
 
 
-@needs_node
 def test_similarities_are_those_of_the_projections():
     case = Case("small", "bn", 2)
     found = lab("train", cases=[case.job(negatives) for negatives in NEGATIVES])
@@ -261,7 +250,6 @@ def test_similarities_are_those_of_the_projections():
         assert answer["negative"] == pytest.approx(expected, abs=1e-5)
 
 
-@needs_node
 def test_means_and_variances_of_the_largest_batch_are_those_of_float64():
     """A float32 that grows by one value after the other would have a variance of 0.199 here."""
     images, positions, channels = 512, 1024, 4
@@ -278,7 +266,6 @@ def test_means_and_variances_of_the_largest_batch_are_those_of_float64():
         np.testing.assert_allclose(found[1], per_group.var(1), rtol=2e-6)
 
 
-@needs_node
 def test_images_are_the_packages_byte_for_byte():
     found = lab("images", count=1_100)
     train = data.load("shapes", "train", num_images=1_100)
@@ -288,7 +275,6 @@ def test_images_are_the_packages_byte_for_byte():
     assert found["hash"] == train.content_hash
 
 
-@needs_node
 def test_views_are_the_packages():
     """Drawn by the package's strongest recipes, among them blur and a shift of the brightness."""
     images = data.load("shapes", "train", num_images=200).images
@@ -309,7 +295,6 @@ def test_views_are_the_packages():
     np.testing.assert_allclose(found, augment.apply(images, p), atol=2e-6)
 
 
-@needs_node
 def test_the_floor_is_the_packages():
     settings = [
         {"k": k, "n": n, "temperature": t, "negatives": negatives}
@@ -335,7 +320,6 @@ BAD = [
 ]  # fmt: skip
 
 
-@needs_node
 def test_bad_settings_are_refused_by_name():
     found = lab("check", configs=[config for _, config in BAD])
     wanted = [field if field != "colours" else "norm" for field, _ in BAD]
@@ -343,7 +327,6 @@ def test_bad_settings_are_refused_by_name():
     assert all(answer["message"].startswith(answer["field"]) for answer in found)
 
 
-@needs_node
 def test_every_setting_of_subsets_runs():
     """Of each norm and kind of negatives, also where a subset has two images and N is odd."""
     configs = [
@@ -358,7 +341,6 @@ def test_every_setting_of_subsets_runs():
         assert (answer["after"]["probe"] is None) == (config["k"] == 1)
 
 
-@needs_node
 def test_it_learns_and_the_same_seed_learns_the_same():
     configs = [{"seed": 3}, {"seed": 3}, {"seed": 4}]
     first, again, other = lab("run", configs=configs, steps=60)
@@ -368,7 +350,6 @@ def test_it_learns_and_the_same_seed_learns_the_same():
     assert first["bytes"] < 30e6, "two of them are one page's"
 
 
-@needs_node
 def test_a_step_too_large_keeps_the_weights_before_it():
     (answer,) = lab("run", configs=[{"lr": 1e6}], steps=10)
     assert answer["diverged"]
@@ -381,7 +362,6 @@ def start(name=1, paused=False, **config):
     return {"type": "start", "id": name, "config": config, "paused": paused}
 
 
-@needs_node
 def test_a_run_tells_all_that_a_page_shows(tmp_path):
     heard = worker(["", [start(steps=24, k=4, policy="subset", seed=5)]], ["end", []])
     assert {message["id"] for message in heard} == {1}
@@ -425,7 +405,6 @@ def test_a_run_tells_all_that_a_page_shows(tmp_path):
     assert record.hyperparameters["lab"] == ready["config"]
 
 
-@needs_node
 def test_pause_step_set_resume_and_stop():
     heard = worker(
         ["", [start(paused=True)]],
@@ -448,7 +427,6 @@ def test_pause_step_set_resume_and_stop():
     assert sum(len(tick["losses"]) for tick in ticks) == end["step"]
 
 
-@needs_node
 def test_a_new_start_ends_the_run_before_and_old_names_are_dropped():
     heard = worker(
         ["", [start(1)]],
@@ -460,7 +438,6 @@ def test_a_new_start_ends_the_run_before_and_old_names_are_dropped():
     assert [(end["id"], end["reason"]) for end in kinds(heard, "end")] == [(2, "steps")]
 
 
-@needs_node
 def test_a_bad_setting_and_a_rate_too_high_are_told():
     heard = worker(
         ["", [start(1, n=30, k=4)]],
@@ -491,7 +468,6 @@ def fitted(points, **start):
     return found | places | {"labels": unpacked(found["labels"], "<i4")}
 
 
-@needs_node
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("width", [32, 128])
 def test_clusters_are_those_of_scikit_learn_from_the_same_start(seed, width):
@@ -506,7 +482,6 @@ def test_clusters_are_those_of_scikit_learn_from_the_same_start(seed, width):
     np.testing.assert_allclose(own["centroids"], theirs.cluster_centers_, atol=1e-5)
 
 
-@needs_node
 def test_a_cluster_that_runs_empty_takes_the_farthest_point():
     from sklearn.cluster import KMeans
 
@@ -518,7 +493,6 @@ def test_a_cluster_that_runs_empty_takes_the_farthest_point():
     assert np.array_equal(own["labels"], theirs.labels_)
 
 
-@needs_node
 def test_starts_are_drawn_far_from_one_another():
     """Greedy k-means++ once more, in numpy and float64, with the same random numbers."""
     x = clouds(seed=2)
@@ -534,7 +508,6 @@ def test_starts_are_drawn_far_from_one_another():
     assert np.array_equal(fitted(x, uniform=uniform)["starts"], x[chosen])
 
 
-@needs_node
 def test_points_all_alike_have_clusters_too():
     same = np.tile(clouds(count=10)[:1], (600, 1))
     found = fitted(same, uniform=np.full((10, 4), 0.999, np.float32))
@@ -542,7 +515,6 @@ def test_points_all_alike_have_clusters_too():
     assert len(set(found["labels"])) == 1
 
 
-@needs_node
 def test_clusters_are_matched_to_classes_as_the_package_does():
     random = np.random.RandomState(0)
     tables = [random.randint(0, 30, (10, 10)) for _ in range(20)] + [np.zeros((10, 10), int)]
@@ -556,7 +528,6 @@ def test_clusters_are_matched_to_classes_as_the_package_does():
         assert hits == round(metrics.cluster_accuracy(labels, clusters) * len(pairs))
 
 
-@needs_node
 def test_cluster_accuracy_is_the_packages():
     """Other random numbers choose the starts, so the scores are near, not equal."""
     found = lab("features", config={"seed": 1})

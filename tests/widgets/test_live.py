@@ -1,17 +1,15 @@
 """widgets.live: the page's formulas are the package's, and the pictures answer."""
 
-import json
 import math
 import random
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from headless import needs_chromium, opened
+from headless import opened
+from scripts import node
 
 import contrastive_tutorial
 from contrastive_tutorial import losses, norm
@@ -20,7 +18,6 @@ from contrastive_tutorial.widgets import Formula
 from contrastive_tutorial.widgets.formulas import KINDS
 
 STATIC = Path(contrastive_tutorial.__file__).parent / "widgets" / "static"
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
 
 def corners_and_random(kind, count=60):
@@ -49,14 +46,9 @@ def in_the_page(name, cases, drawn=False):
            "core": str(STATIC / "live.js"), "kind": name, "cases": cases,
            "drawn": drawn}  # fmt: skip
     script = Path(__file__).with_name("live_numbers.js")
-    done = subprocess.run(
-        ["node", script], input=json.dumps(job), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return zip(cases, json.loads(done.stdout), strict=True)
+    return zip(cases, node(script, given=job), strict=True)
 
 
-@needs_node
 @pytest.mark.parametrize("name", KINDS)
 def test_the_page_computes_what_the_package_computes(name):
     for case, found in in_the_page(name, corners_and_random(KINDS[name])):
@@ -93,7 +85,6 @@ def test_the_share_of_a_negative_is_its_share_of_the_gradient():
     np.testing.assert_allclose(pushed / pushed.sum(), numbers["soft"], rtol=1e-9)
 
 
-@needs_node
 def test_codes_go_from_one_point_to_the_simplex_and_no_farther():
     cases = [
         {"groups": groups, "apart": apart, "temperature": 0.5}
@@ -111,7 +102,6 @@ def test_codes_go_from_one_point_to_the_simplex_and_no_farther():
                 assert numbers["loss"] == pytest.approx(edge, abs=1e-12)
 
 
-@needs_node
 def test_a_triplet_on_the_edge_is_easy_and_a_tie_is_hard():
     """Whatever a sum of decimals is in binary: the loss shows 0.000 and no arrow is drawn."""
     edges = [(p, round(p + m, 2), m, 0) for p in (0.1, 0.33, 0.6) for m in (0.02, 0.2, 0.3)]
@@ -129,14 +119,12 @@ def test_a_triplet_on_the_edge_is_easy_and_a_tie_is_hard():
             assert bool(np.any(numbers["moves"])) == (kind != 0)
 
 
-@needs_node
 def test_of_two_vectors_at_one_angle_neither_is_marked_as_closer():
     cases = [{"angle": angle, "length": 1.0, "normalise": True} for angle in (0.0, 60.0, 20.0)]
     marks = [" ".join(page["words"]).count("✓") for _, page in in_the_page("vectors", cases, True)]
     assert marks == [0, 0, 3]
 
 
-@needs_node
 @pytest.mark.parametrize("mean", [0.0, 0.3, -0.3, 1.35])
 def test_the_share_of_the_bars_in_the_colour_of_the_extremes_is_p(mean):
     case = {"seeds": 6, "mean": mean, "spread": 1.0}
@@ -201,7 +189,6 @@ def test_one_piece_of_html_is_small_and_has_a_still(name):
 
 
 @pytest.mark.browser
-@needs_chromium
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", KINDS)
 def test_pictures_answer_keys_and_pointer(name, theme, tmp_path):
@@ -246,7 +233,6 @@ _READ = """() => {
 
 
 @pytest.mark.browser
-@needs_chromium
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("name", KINDS)
 def test_at_the_ends_of_every_slider_words_make_sense_and_are_in_sight(name, width, tmp_path):
@@ -263,7 +249,6 @@ def test_at_the_ends_of_every_slider_words_make_sense_and_are_in_sight(name, wid
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_without_javascript_there_is_a_picture(tmp_path):
     path = Formula("triplet").save_html(tmp_path / "f.html")
     with opened(path, java_script_enabled=False) as tab:

@@ -3,17 +3,17 @@
 import base64
 import io
 import json
-import re
 import zlib
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from headless import needs_chromium, opened
+from headless import opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scripts import state
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.report import style
@@ -32,8 +32,7 @@ def play(fn, *, name="widget", describe=None, **choices):
 
 
 def content(player):
-    state = json.loads(re.search(r'json">(.*?)</script>', player.html)[1])
-    return json.loads(zlib.decompress(base64.b64decode(state["packed"])))
+    return json.loads(zlib.decompress(base64.b64decode(state(player)["packed"])))
 
 
 def parts_of(player, combination=0):
@@ -246,7 +245,6 @@ def spoken(page, words):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_mouse_plays(page):
     with opened(page, color_scheme="dark") as tab:
         tab.locator(".stage svg").wait_for()
@@ -266,7 +264,6 @@ def test_the_mouse_plays(page):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_keyboard_plays(page):
     with opened(page) as tab:
         tab.locator(".stage svg").wait_for()
@@ -290,7 +287,6 @@ def test_the_keyboard_plays(page):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_it_follows_the_page_and_the_reader(page):
     with opened(page, color_scheme="light", reduced_motion="reduce") as tab:
         tab.locator(".stage svg").wait_for()
@@ -309,7 +305,6 @@ def test_it_follows_the_page_and_the_reader(page):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_it_fits_a_phone_and_may_stand_twice(page, tmp_path):
     twice = tmp_path / "twice.html"
     source = page.read_text(encoding="utf-8")
@@ -330,7 +325,6 @@ _LEAST_LABEL = """node => Math.min(...[...node.querySelectorAll("text")].map((te
 
 
 @pytest.mark.browser
-@needs_chromium
 @pytest.mark.parametrize(("inches", "scrolls"), [(6.4, True), (style.NARROW, False)])
 def test_labels_can_be_read_on_a_phone(tmp_path, inches, scrolls):
     """As wide as a page of the book is there; a wide picture scrolls inside its own frame."""
@@ -354,7 +348,6 @@ def test_labels_can_be_read_on_a_phone(tmp_path, inches, scrolls):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_the_keyboard_reaches_a_table_that_is_wider_than_the_page(tmp_path):
     def table(rows):
         return pd.DataFrame({f"a long heading {i}": range(rows) for i in range(5)})
@@ -384,7 +377,6 @@ def far_down(tmp_path_factory):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_player_far_below_is_unpacked_when_it_comes_close(far_down):
     with opened(far_down) as tab:
         tab.wait_for_function("document.readyState === 'complete'")
@@ -398,7 +390,6 @@ def test_a_player_far_below_is_unpacked_when_it_comes_close(far_down):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_page_opened_at_a_place_further_down_has_its_height_at_once(far_down):
     with opened(far_down) as tab:
         tab.goto(f"{tab.url}#below")
@@ -407,7 +398,6 @@ def test_a_page_opened_at_a_place_further_down_has_its_height_at_once(far_down):
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_a_page_at_rest_unpacks_everything(tmp_path):
     html = play(lambda k: f"value {k}", name="below", k=[1, 2]).html
     path = tmp_path / "calm.html"

@@ -1,37 +1,25 @@
 """widgets.sandbox: the page's losses are the package's, and its points do what the book says."""
 
-import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from headless import needs_chromium, opened
+from headless import opened
+from scripts import node, state
 
 import contrastive_tutorial
 from contrastive_tutorial.widgets import Sandbox
 
 FILE = Path(contrastive_tutorial.__file__).parent / "widgets" / "static" / "sandbox.js"
 LOSSES = ("batch-hard", "batch-all", "semi-hard", "InfoNCE")
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-
-
-def state(box):
-    return json.loads(re.search(r'application/json">(.*?)</script>', box.html)[1])
 
 
 def page(cases=(), runs=()):
-    job = json.dumps({"file": str(FILE), "cases": list(cases), "runs": list(runs)})
-    script = Path(__file__).with_name("sandbox_numbers.js")
-    done = subprocess.run(["node", script], input=job, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+    job = {"file": str(FILE), "cases": list(cases), "runs": list(runs)}
+    return node(Path(__file__).with_name("sandbox_numbers.js"), given=job)
 
 
-@needs_node
 @pytest.mark.parametrize("loss", LOSSES)
 def test_loss_and_gradient_are_the_packages(loss):
     box = Sandbox()
@@ -59,7 +47,6 @@ def runs_of(loss, network):
     ]
 
 
-@needs_node
 def test_a_network_collapses_where_points_do_not():
     """What chapter 3 says: hardest negatives collapse a network, and no other loss here does; and
     points that move by themselves do not collapse."""
@@ -72,7 +59,6 @@ def test_a_network_collapses_where_points_do_not():
 
 
 @pytest.mark.browser
-@needs_chromium
 def test_points_train_and_can_be_dragged(tmp_path):
     path = Sandbox().save_html(tmp_path / "s.html")
     with opened(path, viewport={"width": 390, "height": 900}) as tab:
