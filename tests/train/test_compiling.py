@@ -8,7 +8,7 @@ import torch._inductor.config as config
 
 from contrastive_tutorial.train import compiled
 
-VERSIONS = {"2.9.1": 0, "2.10.0": 1, "2.11.0+cu128": 1, "2.13.1": 1, "2.14.1": 1}
+VERSIONS = {"2.9.1": 0, "2.10.0": 1, "2.11.0+cu128": 1, "2.13.1": 1, "2.14.1": 1, "2.15.0": 0}
 
 
 @pytest.mark.parametrize(("version", "wrong"), VERSIONS.items())
