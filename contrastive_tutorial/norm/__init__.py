@@ -11,7 +11,7 @@ model half converted unless told to.
 from contrastive_tutorial.norm.audit import Audit, audit
 from contrastive_tutorial.norm.convert import KINDS, NoNorm, PlainGroupNorm, convert_norm
 from contrastive_tutorial.norm.grouped import GroupedBatchNorm
-from contrastive_tutorial.norm.kernels import grouped_normalize
+from contrastive_tutorial.norm.kernels import Groups, grouped_normalize
 from contrastive_tutorial.norm.layers import (
     GhostBatchNorm1d,
     GhostBatchNorm2d,
@@ -38,6 +38,7 @@ __all__ = [
     "GhostBatchNorm1d",
     "GhostBatchNorm2d",
     "GroupedBatchNorm",
+    "Groups",
     "NoNorm",
     "PlainGroupNorm",
     "SplitBatchNorm1d",

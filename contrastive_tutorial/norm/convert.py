@@ -47,6 +47,7 @@ from contrastive_tutorial.norm.grouped import (
     GroupedBatchNorm,
     drop_and_activate,
     has_activation_inside,
+    positive_int,
 )
 from contrastive_tutorial.norm.layers import (
     GhostBatchNorm1d,
@@ -136,10 +137,7 @@ class _Wanted:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
-        whole = isinstance(self.num_subsets, int) and not isinstance(self.num_subsets, bool)
-        if not whole or self.num_subsets < 1:
-            raise InputError(f"num_subsets: expected an integer of at least 1, got "
-                             f"{self.num_subsets!r}")  # fmt: skip
+        positive_int("num_subsets", self.num_subsets)
         if self.kind == "renorm" and self.total_steps is None:
             raise InputError(
                 "total_steps: 'renorm' widens its bounds over the run, so it must know the run's "

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm.kernels import (
+    Groups,
     grouped_normalize,
     is_recomputed,
     normalize_by_domain,
@@ -38,6 +39,13 @@ def check_shape(x: Tensor, dims: tuple[int, ...], num_features: int) -> None:
         raise InputError(
             f"x: expected floating point values, got {x.dtype}; convert with x.float()"
         )
+
+
+def positive_int(name: str, value: int) -> int:
+    """``value``, unless it is no whole number from 1 on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"{name}: expected an integer of at least 1, got {value!r}")
+    return value
 
 
 def require_ids(name: str, ids: Any, rows: int | None = None) -> None:
@@ -81,6 +89,7 @@ class OwnBatchNorm(nn.modules.batchnorm._BatchNorm):
     """A norm layer of this package, known to other tools as one of PyTorch's BN family."""
 
     dims: tuple[int, ...] = (4,)
+    width = "running_var"  # the buffer beside running_mean
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -99,6 +108,26 @@ class OwnBatchNorm(nn.modules.batchnorm._BatchNorm):
             "must not put that in its place; call convert_norm(model, 'bn') first, which pools "
             "them, or leave these layers out"
         )
+
+    def _make(
+        self, affine: tuple[int, ...] | None, statistics: tuple[int, ...], device: Any, dtype: Any
+    ) -> None:
+        """Weight and bias of one shape (``None``: without), running statistics of another."""
+        kind = {"device": device, "dtype": dtype}
+        for name, made in (("weight", torch.ones), ("bias", torch.zeros)):
+            value = None if affine is None else nn.Parameter(made(affine, **kind))
+            self.register_parameter(name, value)
+        self.register_buffer("running_mean", torch.zeros(statistics, **kind))
+        self.register_buffer(self.width, torch.ones(statistics, **kind))
+        self.register_buffer(
+            "num_batches_tracked", torch.zeros((), dtype=torch.int64, device=device)
+        )
+
+    def reset_running_stats(self) -> None:
+        """Forget the running statistics: mean 0, variance 1, no batches seen."""
+        self.running_mean.zero_()
+        getattr(self, self.width).fill_(1)
+        self.num_batches_tracked.zero_()
 
     def check_shape(self, x: Tensor) -> None:
         """Raise :class:`InputError` unless ``x`` has this layer's dimensions and channels."""
@@ -124,10 +153,10 @@ class GroupedBatchNorm(OwnBatchNorm):
         statistics: int,
         affine: str | None,
         grouping: str,
-        eps: float,
-        momentum: float | None,
-        device: Any,
-        dtype: Any,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        device: Any = None,
+        dtype: Any = None,
     ):
         nn.Module.__init__(self)
         if affine not in AFFINES:
@@ -137,31 +166,14 @@ class GroupedBatchNorm(OwnBatchNorm):
         require_rates(eps, momentum)
         self.num_features, self.num_groups = num_features, num_groups
         self.affine, self.grouping, self.eps, self.momentum = affine, grouping, eps, momentum
-        kind = {"device": device, "dtype": dtype}
-        if affine is None:
-            self.register_parameter("weight", None)
-            self.register_parameter("bias", None)
-        else:
-            shape = (num_groups, num_features) if affine == "split" else (num_features,)
-            self.weight = nn.Parameter(torch.ones(shape, **kind))
-            self.bias = nn.Parameter(torch.zeros(shape, **kind))
-        shape = (statistics, num_features) if statistics else (num_features,)
-        self.register_buffer("running_mean", torch.zeros(shape, **kind))
-        self.register_buffer("running_var", torch.ones(shape, **kind))
-        self.register_buffer(
-            "num_batches_tracked", torch.zeros((), dtype=torch.int64, device=device)
-        )
+        one, many = (num_features,), (num_groups, num_features)
+        own = None if affine is None else many if affine == "split" else one
+        self._make(own, many if statistics else one, device, dtype)
 
     @property
     def branches(self) -> int:
         """Number of branches of the evaluation menu."""
         return self.num_groups if self.affine == "split" or self.running_mean.ndim == 2 else 1
-
-    def reset_running_stats(self) -> None:
-        """Forget the running statistics: mean 0, variance 1, no batches seen."""
-        self.running_mean.zero_()
-        self.running_var.fill_(1)
-        self.num_batches_tracked.zero_()
 
     def check_groups(self, x: Tensor) -> None:
         """Raise :class:`InputError` unless ``x`` divides into groups that have a variance."""
@@ -211,27 +223,20 @@ class GroupedBatchNorm(OwnBatchNorm):
             )
 
     def _affine_rows(self) -> tuple[Tensor | None, Tensor | None]:
+        c = self.num_features
         return (
             (None, None)
             if self.weight is None
-            else (
-                self.weight.view(-1, self.num_features),
-                self.bias.view(-1, self.num_features),
-            )
+            else (self.weight.view(-1, c), self.bias.view(-1, c))
         )
 
     def normalize(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training output of ``x``; its means and biased variances ``(K or 1, C)``, by group."""
         self.check_groups(x)
-        return grouped_normalize(
-            x,
-            *self._affine_rows(),
-            self.num_groups,
-            self.pooled,
-            self.grouping,
-            self.order(x.shape[0]),
-            self.eps,
+        groups = Groups(
+            self.num_groups, self.eps, self.pooled, self.grouping, self.order(x.shape[0])
         )
+        return grouped_normalize(x, *self._affine_rows(), groups)
 
     @torch.no_grad()
     def update_running(self, mean: Tensor, var: Tensor, count: int) -> None:

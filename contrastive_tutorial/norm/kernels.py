@@ -7,7 +7,7 @@ Tables of rows are ``(B, C)``, of groups ``(K, C)`` or, for moments that all gro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,6 +63,44 @@ def shuffled_order(batch: int, step: Tensor) -> Tensor:
     x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
     x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
     return torch.argsort(x ^ ((x >> 31) & 0x1FFFFFFFF))
+
+
+class Groups(NamedTuple):
+    """How the rows of a batch are normalised together.
+
+    Attributes:
+        number: K, a divisor of the rows.
+        eps: added to the variance.
+        pooled: all groups share the moments pooled over them.
+        grouping: which rows share a group: ``contiguous``, ``interleaved`` or ``shuffled``.
+        order: int64 ``(B,)`` of :func:`shuffled_order`, for ``shuffled``.
+    """
+
+    number: int
+    eps: float
+    pooled: bool = False
+    grouping: str = "contiguous"
+    order: Tensor | None = None
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """``(B, C)`` rows as ``(K, B / K, C)``."""
+        return to_groups(rows, self.number, self.grouping, self.order)
+
+    def spread(self, table: Tensor, like: Tensor) -> Tensor:
+        """``(1 or K, C)`` values for every row of ``like``: ``(B, C, 1, ...)``."""
+        batch, channels = like.shape[:2]
+        rows = to_rows(table.expand(self.number, channels), batch, self.grouping, self.order)
+        return rows.view((batch, channels) + (1,) * (like.ndim - 2))
+
+    def moments(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of the groups, ``(K, C)``, or of all, ``(1, C)``, from those of rows ``(B, C)``.
+
+        By the law of total variance: over the rows of a group, then, if pooled, over the groups.
+        """
+        mean, var = pool_moments(self.gather(mean), self.gather(var), dim=1)
+        if self.pooled:
+            mean, var = (t[None] for t in pool_moments(mean, var, dim=0))
+        return mean, var
 
 
 def to_groups(rows: Tensor, groups: int, grouping: str, order: Tensor | None = None) -> Tensor:
@@ -135,68 +173,44 @@ class GroupedNormalize(torch.autograd.Function):
         x: Tensor,
         weight: Tensor | None,
         bias: Tensor | None,
-        groups: int,
-        pooled: bool,
-        grouping: str,
-        order: Tensor | None,
-        eps: float,
+        groups: Groups,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """``x (B, C, ...)``, affine ``(1 or K, C)``; ``pooled`` makes all groups share moments."""
-        batch, channels = x.shape[:2]
+        """``x (B, C, ...)``, affine ``(1 or K, C)``."""
         spatial = list(range(2, x.ndim))
-        # Law of total variance: over the rows of a group, then, if pooled, over the groups.
         row_mean, row_var, scratch = row_moments(x, spatial, x.device.type == "cpu")
-        mean, var = pool_moments(
-            to_groups(row_mean, groups, grouping, order),
-            to_groups(row_var, groups, grouping, order),
-            dim=1,
-        )
-        if pooled:
-            mean, var = (t[None] for t in pool_moments(mean, var, dim=0))
-        invstd = torch.rsqrt(var + eps)
+        mean, var = groups.moments(row_mean, row_var)
+        invstd = torch.rsqrt(var + groups.eps)
         scale = invstd if weight is None else invstd * weight
         shift = -mean * scale if bias is None else bias - mean * scale
-        shape = (batch, channels) + (1,) * len(spatial)
-        scale, shift = (
-            to_rows(t.expand(groups, channels), batch, grouping, order).view(shape)
-            for t in (scale, shift)
-        )
+        scale, shift = groups.spread(scale, x), groups.spread(shift, x)
         y = torch.empty_like(x) if scratch is None else scratch
         torch.addcmul(shift, x, scale, out=y)
-        ctx.save_for_backward(x, weight, bias, mean, invstd, order)
-        ctx.groups, ctx.pooled, ctx.grouping, ctx.eps = groups, pooled, grouping, eps
+        ctx.save_for_backward(x, weight, bias, mean, invstd)
+        ctx.groups = groups
         ctx.mark_non_differentiable(mean, var)
         return y, mean, var
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        x, weight, bias, mean, invstd, order = ctx.saved_tensors
-        groups, grouping = ctx.groups, ctx.grouping
-        dy = grads[0]
+        x, weight, bias, mean, invstd = ctx.saved_tensors
+        groups, dy = ctx.groups, grads[0]
         if torch.is_grad_enabled():  # create_graph=True
 
             def forward(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-                return _plainly(x, weight, bias, groups, ctx.pooled, grouping, order, ctx.eps)[0]
+                return _plainly(x, weight, bias, groups)[0]
 
             first = gradients_to_differentiate(
                 forward, (x, weight, bias), ctx.needs_input_grad[:3], dy
             )
-            return (*first, None, None, None, None, None)
-        batch, channels = x.shape[:2]
+            return (*first, None)
         spatial = list(range(2, x.ndim))
-        shape = (batch, channels) + (1,) * len(spatial)
-
-        def by_row(table: Tensor) -> Tensor:
-            return to_rows(table.expand(groups, channels), batch, grouping, order).view(shape)
-
         half = x.dtype != mean.dtype
-        product = (x - by_row(mean)).mul_(dy) if half else dy * x
+        product = (x - groups.spread(mean, x)).mul_(dy) if half else dy * x
         row_dy, row_dyx = (
             t.sum(spatial, dtype=mean.dtype) if spatial else t.to(mean.dtype) for t in (dy, product)
         )
         # Per group: the sums of dy and of dy * x_hat, which are the gradients of bias and weight.
-        sum_dy = to_groups(row_dy, groups, grouping, order).sum(1)
-        sum_dyx = to_groups(row_dyx, groups, grouping, order).sum(1)
+        sum_dy, sum_dyx = groups.gather(row_dy).sum(1), groups.gather(row_dyx).sum(1)
         sum_dyx = (sum_dyx if half else sum_dyx - mean * sum_dy) * invstd
         grad_weight = None if weight is None else sum_dyx.sum_to_size(weight.shape)
         grad_bias = None if bias is None else sum_dy.sum_to_size(bias.shape)
@@ -208,82 +222,52 @@ class GroupedNormalize(torch.autograd.Function):
         count = x.numel() // mean.numel()
         slope = -invstd.square() * sum_dyx / count
         offset = -invstd * sum_dy / count - slope * mean
-        a, b, c = by_row(gain), by_row(slope), by_row(offset)
+        a, b, c = (groups.spread(table, x) for table in (gain, slope, offset))
         # Into the memory of the product: fresh memory costs a CPU as much as a pass over it.
         grad_x = torch.addcmul(c, dy, a, out=product).addcmul_(x, b)
         if half:
             grad_x = grad_x.to(x.dtype)
-        return grad_x, grad_weight, grad_bias, None, None, None, None, None
+        return grad_x, grad_weight, grad_bias, None
 
 
 def grouped_normalize(
-    x: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    groups: int,
-    pooled: bool,
-    grouping: str,
-    order: Tensor | None,
-    eps: float,
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: Groups
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Normalise ``x`` in groups of rows, each with its own moments (BN: Ioffe and Szegedy 2015).
 
     Args:
-        x: ``(B, C, ...)``, floating point; ``groups`` divides B.
-        weight, bias: ``(1 or groups, C)``, or ``None``.
-        groups: K.
-        pooled: all groups share the moments pooled over them.
-        grouping: which rows share a group: ``contiguous``, ``interleaved`` or ``shuffled``.
-        order: int64 ``(B,)`` of :func:`shuffled_order`, for ``shuffled``.
-        eps: added to the variance.
+        x: ``(B, C, ...)``, floating point.
+        weight, bias: ``(1 or K, C)``, or ``None``.
+        groups: K of them, and which rows are in which.
 
     Returns:
-        The output, like ``x``; means and biased variances ``(groups, C)``, or ``(1, C)`` if pooled,
-        in float32 (float64 for such an ``x``) and without gradient.
+        The output, like ``x``; means and biased variances ``(K, C)``, or ``(1, C)`` if pooled, in
+        float32 (float64 for such an ``x``) and without gradient.
 
     Where a compiler or ``torch.func`` takes over, in plain operations: they fuse or transform these
     and differentiate them by themselves.
     """
     normalize = _plainly if in_plain_operations() else GroupedNormalize.apply
-    return normalize(x, weight, bias, groups, pooled, grouping, order, eps)
+    return normalize(x, weight, bias, groups)
 
 
 def _plainly(
-    x: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    groups: int,
-    pooled: bool,
-    grouping: str,
-    order: Tensor | None,
-    eps: float,
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: Groups
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What :class:`GroupedNormalize` computes, in operations that autograd knows."""
-    batch, channels = x.shape[:2]
     spatial = list(range(2, x.ndim))
     rows = x.to(torch.promote_types(x.dtype, torch.float32))
     row_mean, row_var = rows, torch.zeros_like(rows)
     if spatial:
         row_mean = rows.mean(spatial, keepdim=True)
         row_var = (rows - row_mean).square().mean(spatial)
-    mean, var = pool_moments(
-        to_groups(row_mean.flatten(1), groups, grouping, order),
-        to_groups(row_var, groups, grouping, order),
-        dim=1,
-    )
-    if pooled:
-        mean, var = (t[None] for t in pool_moments(mean, var, dim=0))
-
-    def by_row(table: Tensor) -> Tensor:
-        spread = to_rows(table.expand(groups, channels), batch, grouping, order)
-        return spread.view((batch, channels) + (1,) * len(spatial))
-
-    scale = torch.rsqrt(var + eps)
+    mean, var = groups.moments(row_mean.flatten(1), row_var)
+    scale = torch.rsqrt(var + groups.eps)
     if weight is not None:
         scale = scale * weight
-    y = (rows - by_row(mean)) * by_row(scale)
+    y = (rows - groups.spread(mean, x)) * groups.spread(scale, x)
     if bias is not None:
-        y = y + by_row(bias)
+        y = y + groups.spread(bias, x)
     return y.to(x.dtype), mean.detach(), var.detach()
 
 

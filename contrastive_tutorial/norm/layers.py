@@ -27,25 +27,19 @@ import torch
 from torch import Tensor
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm.grouped import GroupedBatchNorm
+from contrastive_tutorial.norm.grouped import GroupedBatchNorm, positive_int
 from contrastive_tutorial.norm.kernels import is_recomputed, shuffled_order
-
-
-def _positive_int(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name}: expected an integer of at least 1, got {value!r}")
-    return value
 
 
 def _fixed_subsets(num_features: int, num_subsets: int, grouping: str) -> int:
     """K, after checking what a layer with a branch for each subset can be asked for."""
-    _positive_int("num_features", num_features)
+    positive_int("num_features", num_features)
     if grouping == "shuffled":
         raise InputError(
             "grouping: subsets are fixed, so expected 'contiguous' or 'interleaved', got "
             "'shuffled'; GhostBatchNorm2d has random groups"
         )
-    return _positive_int("num_subsets", num_subsets)
+    return positive_int("num_subsets", num_subsets)
 
 
 class SplitBatchNorm2d(GroupedBatchNorm):
@@ -71,8 +65,7 @@ class SplitBatchNorm2d(GroupedBatchNorm):
         affine: ``"shared"`` (one weight and bias, ``(C,)``), ``"split"`` (one per subset,
             ``(K, C)``: domain-specific BN, Chang et al. 2019, arXiv 1906.03950) or ``None``.
         grouping: ``"contiguous"`` or ``"interleaved"``.
-        eps: added to the variance.
-        momentum: weight of the batch in the running statistics; ``None`` for their plain average.
+        options: ``eps``, ``momentum``, ``device`` and ``dtype``, as ``nn.BatchNorm2d`` takes them.
 
     Raises:
         InputError: for values outside these; in ``forward`` for a batch that does not divide by K.
@@ -84,13 +77,10 @@ class SplitBatchNorm2d(GroupedBatchNorm):
         num_subsets: int,
         affine: str | None = "shared",
         grouping: str = "contiguous",
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        device: Any = None,
-        dtype: Any = None,
+        **options: Any,
     ):
         k = _fixed_subsets(num_features, num_subsets, grouping)
-        super().__init__(num_features, k, k, affine, grouping, eps, momentum, device, dtype)
+        super().__init__(num_features, k, k, affine, grouping, **options)
 
 
 class SplitBatchNorm1d(SplitBatchNorm2d):
@@ -111,7 +101,7 @@ class SubsetAffineBatchNorm2d(GroupedBatchNorm):
         num_features: C.
         num_subsets: K.
         grouping: ``"contiguous"`` or ``"interleaved"``, as in :class:`SplitBatchNorm2d`.
-        eps, momentum: as in :class:`SplitBatchNorm2d`.
+        options: as in :class:`SplitBatchNorm2d`.
 
     Raises:
         InputError: as :class:`SplitBatchNorm2d`.
@@ -120,17 +110,10 @@ class SubsetAffineBatchNorm2d(GroupedBatchNorm):
     pooled = True
 
     def __init__(
-        self,
-        num_features: int,
-        num_subsets: int,
-        grouping: str = "contiguous",
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        device: Any = None,
-        dtype: Any = None,
+        self, num_features: int, num_subsets: int, grouping: str = "contiguous", **options: Any
     ):
         k = _fixed_subsets(num_features, num_subsets, grouping)
-        super().__init__(num_features, k, 0, "split", grouping, eps, momentum, device, dtype)
+        super().__init__(num_features, k, 0, "split", grouping, **options)
 
 
 class SubsetAffineBatchNorm1d(SubsetAffineBatchNorm2d):
@@ -168,7 +151,7 @@ class GhostBatchNorm2d(GroupedBatchNorm):
         grouping: see above.
         views: rows of one image that shuffled groups keep together.
         affine: whether there are weight and bias.
-        eps, momentum: as in :class:`SplitBatchNorm2d`.
+        options: as in :class:`SplitBatchNorm2d`.
 
     Raises:
         InputError: as :class:`SplitBatchNorm2d`.
@@ -181,16 +164,13 @@ class GhostBatchNorm2d(GroupedBatchNorm):
         grouping: str = "contiguous",
         views: int = 1,
         affine: bool = True,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        device: Any = None,
-        dtype: Any = None,
+        **options: Any,
     ):
-        _positive_int("num_features", num_features)
-        k = _positive_int("num_groups", num_groups)
+        positive_int("num_features", num_features)
+        k = positive_int("num_groups", num_groups)
         shared = "shared" if affine else None
-        super().__init__(num_features, k, 0, shared, grouping, eps, momentum, device, dtype)
-        self.views = _positive_int("views", views)
+        super().__init__(num_features, k, 0, shared, grouping, **options)
+        self.views = positive_int("views", views)
 
     def check_groups(self, x: Tensor) -> None:
         """As the base class; shuffled groups of whole images need K times ``views`` to divide."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm.grouped import OwnBatchNorm, require_rates
+from contrastive_tutorial.norm.grouped import OwnBatchNorm, positive_int, require_rates
 from contrastive_tutorial.norm.kernels import (
     gradients_to_differentiate,
     in_plain_operations,
@@ -149,6 +149,7 @@ class BatchRenorm2d(OwnBatchNorm):
             one value per channel.
     """
 
+    width = "running_std"
     running_std: Tensor
 
     def __init__(
@@ -164,8 +165,7 @@ class BatchRenorm2d(OwnBatchNorm):
         dtype: Any = None,
     ):
         nn.Module.__init__(self)
-        if num_features < 1:
-            raise InputError(f"num_features: expected at least 1, got {num_features}")
+        positive_int("num_features", num_features)
         require_rates(eps, momentum)
         if not isinstance(total_steps, int) or total_steps < 0:
             raise InputError(
@@ -180,24 +180,7 @@ class BatchRenorm2d(OwnBatchNorm):
         self.r_max, self.d_max, self.eps, self.momentum = r_max, d_max, eps, momentum
         self.affine = affine
         self._recent: deque[tuple[Tensor, ...]] = deque(maxlen=32)  # mean, std, r, d of forwards
-        kind = {"device": device, "dtype": dtype}
-        if affine:
-            self.weight = nn.Parameter(torch.ones(num_features, **kind))
-            self.bias = nn.Parameter(torch.zeros(num_features, **kind))
-        else:
-            self.register_parameter("weight", None)
-            self.register_parameter("bias", None)
-        self.register_buffer("running_mean", torch.zeros(num_features, **kind))
-        self.register_buffer("running_std", torch.ones(num_features, **kind))
-        self.register_buffer(
-            "num_batches_tracked", torch.zeros((), dtype=torch.int64, device=device)
-        )
-
-    def reset_running_stats(self) -> None:
-        """Forget the running statistics and start the schedule again."""
-        self.running_mean.zero_()
-        self.running_std.fill_(1)
-        self.num_batches_tracked.zero_()
+        self._make((num_features,) if affine else None, (num_features,), device, dtype)
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Running mean and variance ``(C,)`` (the eps inside ``running_std`` taken out)."""

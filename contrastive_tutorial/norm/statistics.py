@@ -108,10 +108,6 @@ def affine_of(layer: Any) -> tuple[Tensor | None, Tensor | None]:
     return layer.weight, layer.bias
 
 
-def _branch(layer: Any, tensor: Tensor | None, k: int) -> Tensor | None:
-    return tensor[k] if tensor is not None and tensor.ndim == 2 else tensor
-
-
 def _fixed(layer: Any, mean: Tensor, var: Tensor, weight: Any, bias: Any) -> Forward:
     def forward(x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -167,8 +163,8 @@ def _forward_of(layer: Any, how: str) -> Forward | None:
         return _fixed(layer, mean.mean(0), var.mean(0), *layer.mean_affine())
     if how.startswith("branch:"):
         k = int(how.removeprefix("branch:"))
-        tensors = [_branch(layer, t, k) for t in (mean, var, layer.weight, layer.bias)]
-        return _fixed(layer, *tensors)  # type: ignore[arg-type]
+        tables = (mean, var, layer.weight, layer.bias)
+        return _fixed(layer, *(t[k] if t is not None and t.ndim == 2 else t for t in tables))
     if how == "oracle":
         return lambda x: _through_own_branch(layer, x)
     return None  # pooled: what the layer does by itself

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm import BatchRenorm2d, GroupedBatchNorm, grouped_normalize
+from contrastive_tutorial.norm import BatchRenorm2d, GroupedBatchNorm, Groups, grouped_normalize
 from contrastive_tutorial.train.layout import Layout
 from contrastive_tutorial.train.processes import ProcessGroup, synchronize_bn
 
@@ -110,9 +110,7 @@ def _restrict(layer: GroupedBatchNorm, first: int, count: int) -> None:
             None if t is None else (t[own] if t.ndim == 2 else t.view(1, -1))
             for t in (layer.weight, layer.bias)
         )
-        y, mean, var = grouped_normalize(
-            x, weight, bias, count, False, "contiguous", None, layer.eps
-        )
+        y, mean, var = grouped_normalize(x, weight, bias, Groups(count, layer.eps))
         with torch.no_grad():
             values = x.numel() // mean.numel()
             layer.num_batches_tracked.add_(1)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contrastive_tutorial.norm.kernels import (
+    Groups,
     grouped_normalize,
     pool_moments,
     row_moments,
@@ -172,7 +173,8 @@ def test_forward_and_backward_match_autograd(
         inputs += [weight, bias]
     order = shuffled_order(batch, torch.tensor(seed)) if grouping == "shuffled" else None
     with mock.patch("torch.compiler.is_compiling", return_value=compiling):
-        y, mean, var = grouped_normalize(x, weight, bias, groups, pooled, grouping, order, eps)
+        how = Groups(groups, eps, pooled, grouping, order)
+        y, mean, var = grouped_normalize(x, weight, bias, how)
     assert not mean.requires_grad  # statistics are for remembering
     assert not var.requires_grad
 
