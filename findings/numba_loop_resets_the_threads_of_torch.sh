@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One parallel loop of numba, as UMAP runs them, undoes torch.set_num_threads(1) for all that follows.
+# One parallel loop of numba, as in UMAP, undoes torch.set_num_threads(1) for all that follows.
 # Versions: numba 0.68.1, torch 2.14.1, numpy 2.4.6; Linux.
 # Expected (a first guess): a compiled loop uses threads of its own, and torch keeps the number that
 # it was given.
