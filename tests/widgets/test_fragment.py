@@ -1,10 +1,8 @@
 """Widgets as one self-contained piece of HTML."""
 
-import contextlib
-import http.server
+import base64
 import json
 import re
-import threading
 from functools import partial
 
 import numpy as np
@@ -127,7 +125,7 @@ def player():
 # of the directive's body and calls no kernel.
 HOST = """<!doctype html><html lang="en"><meta charset="utf-8"><title>modules</title>
 <body><div id="place"></div><script type="module">
-import widget from "./%(name)s.mjs";
+import widget from "data:text/javascript;base64,%(module)s";
 const watched = new Set(), Native = ResizeObserver;
 window.ResizeObserver = class extends Native {
   observe(node) { watched.add(this); super.observe(node); }
@@ -143,39 +141,20 @@ window.finish = () => { close?.(); return watched.size; };
 </script></body></html>"""
 
 
-@contextlib.contextmanager
-def served(folder):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_): ...
-
-        def do_GET(self):
-            if self.path == "/favicon.ico":
-                return self.send_error(204)
-            return super().do_GET()
-
-    handler = partial(Quiet, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    ("name", "make", "body", "there"),
+    ("make", "body", "there"),
     [
-        ("player", player, {}, [".stage pre >> text=now 1"]),
-        ("explorer", explorer, {"k": 2}, [".panel canvas", "text=K = 2"]),
-        ("lab", lambda: Lab("colours"), {}, ["text=ready: 9,328 weights"]),
+        (player, {}, [".stage pre >> text=now 1"]),
+        (explorer, {"k": 2}, [".panel canvas", "text=K = 2"]),
+        (lambda: Lab("colours"), {}, ["text=ready: 9,328 weights"]),
     ],
 )
-def test_a_saved_module_draws_in_a_page_that_has_nothing_else(tmp_path, name, make, body, there):
-    save_module(make(), tmp_path / f"{name}.mjs")
-    page = HOST % {"name": name, "body": json.dumps(body)}
+def test_a_saved_module_draws_in_a_page_that_has_nothing_else(tmp_path, make, body, there):
+    module = base64.b64encode(save_module(make(), tmp_path / "widget.mjs").read_bytes()).decode()
+    page = HOST % {"module": module, "body": json.dumps(body)}
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    with served(tmp_path) as address, opened(f"{address}/page.html") as tab:
+    with opened(tmp_path / "page.html") as tab:
         for selector in there:
             tab.locator(selector).first.wait_for(timeout=120_000)
         assert tab.evaluate("finish()") == 0  # a view that is closed leaves nothing behind

@@ -83,16 +83,11 @@ def test_bad_arguments_are_named(arguments, words):
         Lab(**arguments)
 
 
-def test_every_question_differs_on_its_two_sides_and_can_be_set():
+def test_every_question_can_be_set_and_has_a_run_recorded_that_ends_where_its_seed_ended():
     for item in questions():
         assert item["a"] != item["b"]
-        assert len(item["options"]) == 3
-        assert len(item["sides"]) == 2
+        assert (len(item["options"]), len(item["sides"])) == (3, 2)
         Lab(a=item["a"], b=item["b"])
-
-
-def test_every_question_has_a_run_recorded_that_ends_where_its_seed_ended():
-    for item in questions():
         steps, *sides = item["curve"]
         for side, curve, values in zip("ab", sides, item["values"], strict=True):
             assert steps == settings_of(**item[side])["steps"]
@@ -165,13 +160,6 @@ def test_a_setting_trains_on_in_pytorch(kind):
     means = views.reshape(4, -1).mean(1)  # a brightness of its own for every subset
     assert (means.diff() > 0.02).all()
     assert len(experiment.train(progress=False).losses) == 3
-
-
-def test_recipes_keep_the_colours_or_randomise_them():
-    (kept,) = recipes(settings_of(k=4, colours="kept"))
-    (random,) = recipes(settings_of(k=4))
-    assert (kept.jitter, kept.grayscale) == (0.0, 0.0)
-    assert (random.jitter, random.grayscale) == (1.0, 0.2)
 
 
 def test_a_setting_that_cannot_be_trained_is_refused_there_too():
@@ -528,16 +516,12 @@ def test_without_an_engine_the_recorded_answer_is_there(whole, script, words):
 
 
 @pytest.mark.browser
-def test_without_compression_streams_the_recorded_answer_is_there(whole):
-    with opened(whole) as tab:
-        reloaded(tab, "delete window.DecompressionStream")
-        tab.get_by_text("cannot unpack").wait_for(timeout=PATIENCE_MS)
-        assert questions()[0]["measured"] in tab.locator("main").inner_text()
-
-
-@pytest.mark.browser
-def test_without_javascript_the_recorded_answer_is_there(whole):
-    with opened(whole, java_script_enabled=False) as tab:
+@pytest.mark.parametrize("javascript", [True, False])
+def test_where_nothing_can_be_unpacked_the_recorded_answer_is_there(whole, javascript):
+    with opened(whole, java_script_enabled=javascript) as tab:
+        if javascript:
+            reloaded(tab, "delete window.DecompressionStream")
+            tab.get_by_text("cannot unpack").wait_for(timeout=PATIENCE_MS)
         assert questions()[0]["measured"] in tab.locator("main").inner_text()
 
 
@@ -640,9 +624,12 @@ def test_themes_and_narrow_pages(short):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("policy", ["shared", "subset", "blur"])
-def test_recipes_are_those_of_the_page(whole, policy):
-    given = settings_of(k=4, policy=policy, strength=0.5)
+@pytest.mark.parametrize(
+    ("policy", "colours"),
+    [("shared", "random"), ("shared", "kept"), ("subset", "random"), ("blur", "random")],
+)
+def test_recipes_are_those_of_the_page(whole, policy, colours):
+    given = settings_of(k=4, policy=policy, colours=colours, strength=0.5)
     own = recipes(given)
     model = (STATIC / "model.js").read_text(encoding="utf-8")
     model = model[: model.index("// Memory")] + "return recipe; })()"
