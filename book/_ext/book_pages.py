@@ -66,6 +66,8 @@ def api_sections(source: str, root: Path) -> str:
     for room, names in rooms(source).items():
         short = room.__name__.rpartition(".")[2]
         rows = "\n".join(f"   {name}" for name in names)
+        # A room that is one file offers what it defines, and not what it imports.
+        imported = "   :imported-members:\n" if hasattr(room, "__all__") else ""
         path = f"{PACKAGE}/{short}" + (".py" if (root / PACKAGE / f"{short}.py").exists() else "")
         parts.append(
             f"## `{short}`\n\n"
@@ -76,7 +78,7 @@ def api_sections(source: str, root: Path) -> str:
             f"{rows}\n\n"
             f".. automodule:: {room.__name__}\n"
             "   :members:\n"
-            "   :imported-members:\n"
+            f"{imported}"
             "```\n\n"
             f"Source: [`{path}`]({repository_url(root)}/tree/main/{path}).\n"
         )

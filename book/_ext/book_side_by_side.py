@@ -1,9 +1,9 @@
 """Execute pages side by side before Sphinx reads them one by one.
 
-Most of a chapter's time is one thread that draws figures. Each core gets a page, the longest source
-first; with more cores than pages at once, each page gets several. What pages showed lands in
-jupyter-cache, where the reader of each page looks first. A page that fails is left to that reader,
-which tries again and says why.
+Most of a chapter's time is one thread. Each core gets a page, in the order of the book: chapters
+train, and the short pages after them fill the gaps at the end. With more cores than pages at once,
+each page gets several. What pages showed lands in jupyter-cache, where the reader of each page
+looks first. A page that fails is left to that reader, which tries again and says why.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ def execute_all(app: Sphinx | None, env: Any, docnames: list[str]) -> None:
     if workers < 2 or len(docnames) < 2 or config.execution_mode != "cache":
         return
     paths = [Path(env.doc2path(name)) for name in docnames]
-    paths.sort(key=lambda path: path.stat().st_size, reverse=True)
     get_cache(config.execution_cache_path).db  # noqa: B018 - two processes at once would both create it
     run = partial(execute, md_config=env.myst_config, nb_config=config)
     # Processes of their own: the messages of two kernels must not share one library's state.

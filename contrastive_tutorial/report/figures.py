@@ -71,22 +71,15 @@ def seeds_and_mean(
     ax: Axes, table: DataFrame, y: str, order: Sequence[str], colours: Sequence[str]
 ) -> None:
     """A row for each of ``order``: every seed a dot, below them mean and 95% interval."""
-    import seaborn as sns
-
-    shared: dict[str, Any] = {
-        "data": table, "x": "value", "y": y, "order": order, "hue": y, "hue_order": order,
-        "palette": list(colours), "legend": False, "ax": ax,
-    }  # fmt: skip
-    sns.stripplot(**shared, jitter=False, size=4.5, alpha=0.75)
-    for dots in ax.collections:
-        dots.set_offsets(np.asarray(dots.get_offsets()) - np.array([0, 0.14]))
-    sns.pointplot(
-        **shared, errorbar=t_interval, linestyle="none", marker="|", markersize=9,
-        markeredgewidth=2, err_kws={"linewidth": 2.2},
-    )  # fmt: skip
-    for line in ax.lines:
-        line.set_ydata(np.asarray(line.get_ydata(), dtype=float) + 0.14)
-    ax.set(ylabel="")
+    at = table[y].map({name: row for row, name in enumerate(order)}).to_numpy()
+    ax.scatter(table["value"], at - 0.14, s=20, alpha=0.75, lw=0, c=[colours[row] for row in at])
+    for row, colour in enumerate(colours):
+        values = table["value"][at == row]
+        if len(values):
+            ax.plot(t_interval(values), [row + 0.14] * 2, lw=2.2, color=colour)
+            ax.plot([values.mean()], [row + 0.14], "|", ms=9, mew=2, color=colour)
+    ax.set_yticks(range(len(order)), order)
+    ax.set_ylim(len(order) - 0.5, -0.5)
 
 
 def mean_and_seeds(

@@ -39,7 +39,7 @@ def relayout(fig: Figure) -> None:
         text.set_fontsize(min(max(text.get_fontsize(), _LEAST), _MOST))
     added = _legends_below(fig)
     for _ in range(2):  # wrapped lines make panels narrower, and other lines too long for them
-        fig.draw_without_rendering()
+        _lay_out(fig)
         for ax in fig.axes:
             _thin(fig, ax)
         grown: dict[int, float] = {}  # texts of one row need their room once
@@ -48,6 +48,20 @@ def relayout(fig: Figure) -> None:
             grown[row] = max(grown.get(row, 0.0), _wrap(text, room))
         added += sum(grown.values())
         fig.set_figheight(height + added / _INCH)
+
+
+def _lay_out(fig: Figure) -> None:
+    """Put everything in its place, without drawing it: that would take three times as long."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    if engine := fig.get_layout_engine():
+        engine.execute(fig)
+    for ax in fig.axes:
+        place: Any = ax.get_axes_locator()  # stubs: always one, and in need of a renderer
+        ax.apply_aspect(place(ax, None) if place else None)
+    renderer = FigureCanvasAgg(fig).get_renderer()
+    for text in _texts(fig):  # which would answer in the units of where it was drawn last
+        text.get_window_extent(renderer)
 
 
 def _exponents_on_the_line(ax: Axes) -> None:
@@ -120,7 +134,6 @@ def _legends_below(fig: Figure) -> float:
             entries.values(), entries, loc="outside lower center", ncols=columns, fontsize=8.5,
             title=title or None, title_fontsize=8.5,
         )  # fmt: skip
-        fig.draw_without_rendering()
         box = legend.get_window_extent()
         if box.width <= WIDTH_PX or columns == 1:
             break
@@ -137,7 +150,6 @@ def _thin(fig: Figure, ax: Axes) -> None:
         if not close or ax.get_xticklabels()[0].get_rotation():
             return
         ax.set_xticks(ax.get_xticks()[::2])
-        fig.draw_without_rendering()
 
 
 def _lines(fig: Any, panels: Sequence[Axes]) -> list[tuple[Text, float]]:

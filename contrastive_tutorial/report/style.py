@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -135,9 +134,7 @@ class Picture:
     @cached_property
     def png(self) -> bytes:
         """The same picture in pixels, two for each unit."""
-        png = io.BytesIO()
-        self._figure.savefig(png, format="png", dpi=2 * _PX_PER_INCH, metadata={"Software": None})
-        return png.getvalue()
+        return vector.drawn_once(self._figure, "png", 2 * _PX_PER_INCH)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {
@@ -225,12 +222,11 @@ def _drawn(fig: Figure, alt: str, kind: str = "") -> str:
     import matplotlib.pyplot as plt
 
     _rasterize_dense(fig)
-    svg = io.StringIO()
     # A fixed salt makes the ids, and with them the built page, the same in every build.
     with matplotlib.rc_context({"svg.hashsalt": "contrastive-tutorial", "svg.fonttype": "none"}):
-        fig.savefig(svg, format="svg", dpi=2 * _PX_PER_INCH, metadata={"Date": None})
+        svg = vector.drawn_once(fig, "svg", 2 * _PX_PER_INCH).decode()
     plt.close(fig)
-    return vector.inline(svg.getvalue(), alt, fig.get_figwidth() * _PX_PER_INCH, INK, kind)
+    return vector.inline(svg, alt, fig.get_figwidth() * _PX_PER_INCH, INK, kind)
 
 
 def _rasterize_dense(fig: Figure) -> None:

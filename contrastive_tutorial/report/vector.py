@@ -11,7 +11,10 @@ import html
 import io
 import re
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Widths of DejaVu Sans, on systems that lack it.
 FONTS = "'DejaVu Sans',Verdana,sans-serif"
@@ -19,6 +22,31 @@ FONTS = "'DejaVu Sans',Verdana,sans-serif"
 # Ids that nothing refers to, but that say what a group is: axes, their ticks, their frame.
 _NAMES = re.compile(r"(axes|matplotlib\.axis|patch)_\d+$")
 _NUMBER = re.compile(r"(?<![\w#.])-?\d+\.\d+(?![\w.])")
+
+
+def drawn_once(fig: Figure, form: str, dpi: float) -> bytes:
+    """A figure as a file; ``savefig`` would draw it twice, the first time to lay it out.
+
+    Args:
+        fig: laid out anew if it has a layout engine.
+        form: ``"svg"`` or ``"png"``.
+        dpi: of what is stored as pixels.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    file = io.BytesIO()
+    canvas, before = fig.canvas, fig.dpi
+    fig.dpi = dpi
+    try:
+        if form == "svg":
+            FigureCanvasSVG(fig).print_svg(file, metadata={"Date": None})
+        else:
+            FigureCanvasAgg(fig).print_png(file, metadata={"Software": None})
+    finally:
+        fig.set_canvas(canvas)
+        fig.dpi = before
+    return file.getvalue()
 
 
 def inline(source: str, alt: str, width_px: float, ink: str, kind: str = "") -> str:
