@@ -210,7 +210,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "cpu-long", "four_conv", steps=500, lr=4e-3, optimizer="adamw", warmup=0.05,
             temperature=0.2, menu_bank=4_000, headline="reestimated", measured=10,
-            summary="four convolutions, some five minutes a run on one core: the second study",
+            summary="four convolutions, some seven minutes a run on one core: the second study",
         ),
         Preset(
             "gpu", "two_conv", steps=9_000, checkpoint_every=1_000,
