@@ -39,6 +39,8 @@ def test_every_topic_is_looked_at_and_states_are_known(tmp_path):
     assert {f.state for f in found} <= {"ok", "note", "missing"}
     assert all(f.text and "\n" not in f.text for f in found)
     assert list(tmp_path.iterdir()) == []
+    assert {f.topic for f in examine()} == set(doctor._TOPICS) - {"book", "tests"}
+    assert unmet() == []
 
 
 def test_installed_packages_are_counted_by_extra(requires):
@@ -58,10 +60,6 @@ def test_installed_packages_are_counted_by_extra(requires):
     assert unmet("test") == ["yet-another (not installed)"]
     assert "pip install 'contrastive-tutorial[book]'" in texts("book")
     assert "surely-no-such-package" in texts("package")
-
-
-def test_everything_this_suite_runs_with_is_found():
-    assert unmet() == []
 
 
 def test_a_package_that_was_never_installed_is_said_and_not_raised(monkeypatch):
@@ -155,8 +153,3 @@ def test_extras_are_found_through_extras(requires):
         'contrastive-tutorial[inner]; extra == "outer"', 'surely-no-such-package; extra == "inner"'
     )
     assert unmet("outer") == ["surely-no-such-package (not installed)"]
-
-
-def test_a_reader_sees_nothing_that_only_developers_need():
-    assert {f.topic for f in examine()}.isdisjoint({"book", "tests"})
-    assert {f.topic for f in examine(dev=True)} >= {"book", "tests", "package"}

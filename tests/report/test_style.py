@@ -138,16 +138,20 @@ def test_show_displays_once(monkeypatch):
     assert [p.alt for p in shown] == ["three points"]
 
 
-def test_a_figure_without_words_is_refused():
-    with pytest.raises(InputError, match="alt: expected a sentence"):
-        style.picture(line_figure(), "  ")
-    plt.close("all")
-
-
-def test_something_else_than_a_figure_is_refused():
-    with pytest.raises(InputError, match="fig: expected a matplotlib Figure, got Axes"):
-        style.picture(plt.subplots()[1], "axes")
-    plt.close("all")
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda: style.picture(line_figure(), "  "), "alt: expected a sentence"),
+        (lambda: style.picture(plt.subplots()[1], "axes"), "fig: expected .* Figure, got Axes"),
+        (
+            lambda: style.twice(line_figure(), "words", narrow=plt.subplots()[1]),
+            "fig: expected a matplotlib Figure, got Axes",
+        ),
+    ],
+)
+def test_what_is_no_figure_or_has_no_words_is_refused(draw, words):
+    with pytest.raises(InputError, match=words):
+        draw()
 
 
 def test_a_cloud_drawn_in_parts_is_stored_as_pixels():
@@ -286,12 +290,6 @@ def test_a_figure_may_bring_its_own_narrow_one():
     assert "for the phone" in [text.text for text in texts(two["ct-narrow"])]
     assert "for the phone" not in [text.text for text in texts(two["ct-wide"])]
     assert plt.get_fignums() == []
-
-
-def test_a_narrow_thing_that_is_no_figure_is_refused():
-    with pytest.raises(InputError, match="fig: expected a matplotlib Figure, got Axes"):
-        style.twice(line_figure(), "words", narrow=plt.subplots()[1])
-    plt.close("all")
 
 
 @pytest.mark.usefixtures("book_style")

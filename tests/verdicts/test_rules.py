@@ -107,23 +107,14 @@ def test_cells_of_names_each_cell_once():
 
 @pytest.mark.parametrize(
     ("relation", "low", "high", "expected"),
-    [
-        # the 95% interval of 1, 2, 3 is -0.484 to 4.484; the 90% one 0.314 to 3.686
-        ("above", -0.5, -0.5, True),
-        ("above", -0.4, -0.4, False),
-        ("below", 4.5, 4.5, True),
-        ("below", 4.4, 4.4, False),
-        ("inside", -0.5, 4.5, True),
-        ("inside", -0.4, 4.5, False),
-        ("outside", 4.5, 9, True),
-        ("outside", -9, -0.5, True),
-        ("outside", 4.4, 9, False),
-        ("every at_least", 1, 1, True),
-        ("every at_least", 1.1, 1.1, False),
-        ("some below", 1.1, 1.1, True),
-        ("some below", 1, 1, False),
+    [  # the 95% interval of 1, 2, 3 is -0.484 to 4.484; the 90% one 0.314 to 3.686
+        ("above", -0.5, -0.5, True), ("above", -0.4, -0.4, False), ("below", 4.5, 4.5, True),
+        ("below", 4.4, 4.4, False), ("inside", -0.5, 4.5, True), ("inside", -0.4, 4.5, False),
+        ("outside", 4.5, 9, True), ("outside", -9, -0.5, True), ("outside", 4.4, 9, False),
+        ("every at_least", 1, 1, True), ("every at_least", 1.1, 1.1, False),
+        ("some below", 1.1, 1.1, True), ("some below", 1, 1, False),
     ],
-)
+)  # fmt: skip
 def test_conditions_ask_the_whole_interval_or_single_values(relation, low, high, expected):
     assert holds(Condition(relation, low, high), [1.0, 2.0, 3.0]) is expected
 

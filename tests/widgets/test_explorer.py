@@ -24,7 +24,7 @@ CELLS = ("B0", "S-P1", "M-P1")
 
 
 @dataclass
-class FakeRecord:
+class Fake:
     cell: str = "B0"
     num_subsets: int = 10
     seed: int = 0
@@ -57,7 +57,7 @@ def arrays(n=40, k=10, seed=0, cell=0, **more):
 
 def study(cells=CELLS, ks=(1, 5, 10), seeds=(0, 1, 2), n=40, shown=(0,)):
     return [
-        FakeRecord(
+        Fake(
             cell,
             k,
             seed,
@@ -163,7 +163,7 @@ def test_the_full_study_fits_the_budget():
     for record in records:  # the largest case: the baseline at every K as well
         if record.cell == "B0" and record.seed == 0:
             records += [
-                FakeRecord(
+                Fake(
                     "B0",
                     k,
                     content=arrays(2000, k) | {"embedding": arrays(2000, k + 50)["embedding"]},
@@ -283,7 +283,7 @@ def test_every_panel_says_what_its_images_were_given(cell, definition, words):
 
 def test_untrained_networks_are_a_mark_and_no_panel():
     floor = [
-        FakeRecord("untrained", k, seed, metrics={"knn200": 0.3 + 0.1 * seed})
+        Fake("untrained", k, seed, metrics={"knn200": 0.3 + 0.1 * seed})
         for k in (1, 10)
         for seed in (0, 1)
     ]
@@ -351,13 +351,13 @@ def test_the_bundle_serves_every_kind_of_reader():
 
 
 def broken(**content):
-    return [FakeRecord(content={**arrays(), **content})]
+    return [Fake(content={**arrays(), **content})]
 
 
 def without(name):
     content = arrays()
     del content[name]
-    return [FakeRecord(content=content)]
+    return [Fake(content=content)]
 
 
 NAN = arrays()["embedding"].copy()
@@ -368,15 +368,12 @@ NAN[3] = np.nan
     ("records", "message"),
     [
         ([], "records: expected at least one"),
-        ([FakeRecord()], "records: none has an embedding; .*contrastive-tutorial embed"),
+        ([Fake()], "records: none has an embedding; .*contrastive-tutorial embed"),
         (without("embedding"), "records: none has an embedding"),
         (without("labels"), "B0 at K = 10, seed 0: array 'labels' is missing"),
         (broken(labels=np.arange(40)), "labels: 10 class names allow 0 to 9, got 0 to 39"),
         (broken(labels=np.arange(40) - 1), "labels: 10 class names allow 0 to 9, got -1 to 38"),
-        (
-            [FakeRecord(class_names=["a", "b"], content=arrays())],
-            "labels: 2 class names allow 0 to 1",
-        ),
+        ([Fake(class_names=["a", "b"], content=arrays())], "labels: 2 class names allow 0 to 1"),
         (broken(labels=np.zeros(40)), "labels: expected whole numbers of shape"),
         (broken(labels=np.zeros((40, 1), int)), "labels: expected whole numbers of shape"),
         (broken(labels=np.zeros(0, int)), "labels: expected whole numbers .* n >= 1"),
@@ -390,23 +387,23 @@ NAN[3] = np.nan
         (broken(factor_x=np.full(40, "red")), "factor_x: expected 40 finite numbers"),
         (broken(labels=np.full(40, 256)), "labels: at most 256 of them can be shown"),
         (
-            [FakeRecord(num_subsets=300, content=arrays(subsets=np.arange(40) + 230))],
+            [Fake(num_subsets=300, content=arrays(subsets=np.arange(40) + 230))],
             "subsets: at most 256 of them can be shown",
         ),
         (study() + study(), "two records of B0 at K = 10, seed 0"),
-        ([FakeRecord(preset="gpu"), *study()], "expected one data set and preset.*select one"),
+        ([Fake(preset="gpu"), *study()], "expected one data set and preset.*select one"),
         (
-            [FakeRecord(seed=7, hyperparameters={"definition": 2}), *study()],
+            [Fake(seed=7, hyperparameters={"definition": 2}), *study()],
             "one explorer mix definition: 1, 2",
         ),
-        ([FakeRecord(seed=7, data_hash="b"), *study()], "one explorer mix data_hash: a, b"),
-        ([FakeRecord(seed=7, evaluation="pooled"), *study()], "B0 mix evaluation statistics"),
-        ([FakeRecord(num_subsets=0)], r"records\[0\]: expected num_subsets >= 1"),
-        ([FakeRecord(metrics={"nmi": "high"})], r"records\[0\]: cell, num_subsets, seed or"),
+        ([Fake(seed=7, data_hash="b"), *study()], "one explorer mix data_hash: a, b"),
+        ([Fake(seed=7, evaluation="pooled"), *study()], "B0 mix evaluation statistics"),
+        ([Fake(num_subsets=0)], r"records\[0\]: expected num_subsets >= 1"),
+        ([Fake(metrics={"nmi": "high"})], r"records\[0\]: cell, num_subsets, seed or"),
         ([{"cell": "x", "metrics": {}}], r"records\[0\]: expected a record or a dict with 'num_su"),
         (["results"], r"records\[0\]: expected a record or a dict with 'cell'"),
         (
-            [FakeRecord(content=arrays()), FakeRecord(cell="S-P1", content=arrays(seed=1))],
+            [Fake(content=arrays()), Fake(cell="S-P1", content=arrays(seed=1))],
             "S-P1 at K = 10, seed 0 and B0 at K = 10, seed 0 show different test images",
         ),
     ],
@@ -417,7 +414,7 @@ def test_bad_records_are_named(records, message):
 
 
 def test_damaged_files_keep_their_own_message():
-    class Damaged(FakeRecord):
+    class Damaged(Fake):
         def arrays(self):
             raise InputError("results/B0-K10-s0.npz: damaged arrays")
 
@@ -614,7 +611,7 @@ def test_panels_stay_where_they_are_and_a_name_shows_its_subset_alone(page):
 
 @pytest.mark.browser
 def test_four_panels_stand_two_and_two_with_their_numbers_beside(tmp_path):
-    floor = FakeRecord("untrained", metrics={"cluster_accuracy": 0.15})
+    floor = Fake("untrained", metrics={"cluster_accuracy": 0.15})
     records = [*study(cells=(*CELLS, "M-P0")), floor]
     for record in records:
         record.metrics["rankme"] = 37.8

@@ -111,24 +111,16 @@ def test_settings_can_be_changed_from_python():
 
 
 def test_with_a_kernel_the_settings_follow_the_reader(monkeypatch):
-    class AnyWidget:
-        def __init__(self):
-            self.settings = self.settings.value
+    import ipywidgets
+    import traitlets
+
+    class AnyWidget(ipywidgets.DOMWidget):
+        _esm = traitlets.Unicode("").tag(sync=True)
 
         def _repr_mimebundle_(self):
             return {"application/vnd.jupyter.widget-view+json": {}}, {}
 
-    class Trait:
-        def __init__(self, value):
-            self.value = value
-
-        def tag(self, sync):
-            assert sync
-            return self
-
     monkeypatch.setitem(sys.modules, "anywidget", types.SimpleNamespace(AnyWidget=AnyWidget))
-    traits = types.SimpleNamespace(Any=Trait)
-    monkeypatch.setitem(sys.modules, "traitlets", traits)
     monkeypatch.setattr("contrastive_tutorial.widgets.interaction.is_live", lambda: True)
     lab = Lab()
     assert not state(lab)["address"]
