@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
+from forked import FORKED
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -71,8 +73,9 @@ def worker(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_one_process_with_two_groups_equals_two_processes(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(worker, args=(str(tmp_path),), nprocs=WORLD)
+    torch.multiprocessing.start_processes(worker, (str(tmp_path),), WORLD, start_method=FORKED)
     remote = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
 
     model = convert_norm(network(), "split", WORLD)

@@ -1,27 +1,22 @@
 """reproduction: the same bits from the same machine, and an honest answer from another."""
 
 import dataclasses
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from tiny import run, shapes
+from forked import run_again, started
+from tiny import TINY, run, score_quickly, shapes
 
 from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.study import reproduction
-from contrastive_tutorial.study.cells import PRESETS, Preset
+from contrastive_tutorial.study.cells import PRESETS
 from contrastive_tutorial.study.reproduction import compare, reproduce
-
-TINY = Preset(
-    "tiny", "two_conv_strided", steps=3, batch_size=40, bank=300, kmeans_restarts=1, menu_bank=300
-)
 
 
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", TINY)
+    score_quickly(monkeypatch)
     sets = shapes()
     monkeypatch.setattr(reproduction, "load_splits", lambda images: sets)
     return sets
@@ -29,32 +24,11 @@ def small(monkeypatch):
 
 # A reader's rerun is a process of its own. So is this one: what ran before in a process may
 # leave other code paths behind (threads, kernels), and last bits with them.
-_RERUN = """
-import sys, torch
-torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[2])
-from tiny import TINY, run, shapes
-from contrastive_tutorial import data
-from contrastive_tutorial.study import reproduction
-from contrastive_tutorial.study.cells import PRESETS
-PRESETS["tiny"] = TINY
-sets = shapes()
-reproduction.load_splits = lambda images: sets
-record = run("S-P1", sets, "tiny", 1, 5, sys.argv[1])
-again = reproduction.reproduce(record.path, "shapes", progress=False)
-assert torch.get_num_threads() == 1
-assert again.same_setting and again.holds
-print(again)
-assert again.identical
-"""
-
-
+@pytest.mark.slow
 def test_a_rerun_on_the_same_machine_is_bit_identical(tmp_path):
-    helpers = Path(__file__).parents[1] / "helpers"
-    command = [sys.executable, "-c", _RERUN, str(tmp_path), str(helpers)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "bit-identical" in done.stdout
+    process = started(run_again, tmp_path)
+    process.join()
+    assert process.exitcode == 0
     (record,) = tmp_path.rglob("*.json")
     assert [p.name for p in record.parent.glob("[!.]*")] == [record.name]
 

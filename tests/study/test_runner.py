@@ -3,15 +3,13 @@
 import dataclasses
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from forked import started, two_runs
 from tiny import TINY, covering, files_in, run, score_quickly, shapes
 
 from contrastive_tutorial import data
@@ -24,8 +22,6 @@ from contrastive_tutorial.study.reproduction import reproduce
 from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.runner import parse_budget, plan, study
 from contrastive_tutorial.train import load_encoder
-
-HELPERS = Path(__file__).parents[1] / "helpers"
 
 
 @pytest.fixture(scope="module")
@@ -186,40 +182,24 @@ def test_a_run_that_another_process_holds_is_left_to_it(sets, tmp_path):
     assert run("B0", sets, "tiny", 0, 10, tmp_path) is not None
 
 
-_STUDY = """
-import sys, torch
-torch.set_num_threads(1)
-from contrastive_tutorial import data
-from contrastive_tutorial.study.cells import PRESETS
-from contrastive_tutorial.study.runner import run
-sys.path.insert(0, sys.argv[2])
-from tiny import TINY, files_in, run, shapes
-PRESETS["tiny"] = TINY
-sets = shapes()
-print("ready", flush=True)
-for cell in ("B0", "S-P1"):
-    run(cell, sets, "tiny", 0, 5, sys.argv[1], arrays=False)
-"""
-
-
+@pytest.mark.slow
 def test_kill_9_loses_nothing_and_two_processes_do_each_run_once(tmp_path):
-    def start(folder):
-        command = [sys.executable, "-c", _STUDY, str(folder), str(HELPERS)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    pair = [start(tmp_path / "whole") for _ in range(2)]
-    assert [process.wait() for process in pair] == [0, 0]
+    pair = [started(two_runs, tmp_path / "whole") for _ in range(2)]
+    for process in pair:
+        process.join()
+        assert process.exitcode == 0
     expected = [strip_times(record) for record in load_records(tmp_path / "whole")]
-    assert [record.cell for record in expected] == ["B0", "S-P1"]
-    process = start(tmp_path / "killed")
-    process.stdout.readline()
-    time.sleep(0.4)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert [record.cell for record in expected] == ["B2", "S-P1"]
+    killed = started(two_runs, tmp_path / "killed")
+    while not list(tmp_path.glob("killed/**/*.checkpoint")) and killed.is_alive():
+        time.sleep(0.01)
+    killed.kill()
+    killed.join()
     for path in (tmp_path / "killed").rglob("*.json"):
         json.loads(path.read_text())
-    process = start(tmp_path / "killed")
-    assert process.wait() == 0
+    again = started(two_runs, tmp_path / "killed")
+    again.join()
+    assert again.exitcode == 0
     assert [strip_times(record) for record in load_records(tmp_path / "killed")] == expected
 
 

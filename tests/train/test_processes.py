@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from forked import FORKED
 from torch import nn
 
 from contrastive_tutorial import cli, data
@@ -148,7 +149,7 @@ def start(rank, folder):
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
-    torch.multiprocessing.spawn(start, args=(str(folder),), nprocs=2)
+    torch.multiprocessing.start_processes(start, (str(folder),), 2, start_method=FORKED)
     return folder, [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
@@ -159,6 +160,7 @@ def assert_same(found, loss, grads):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gathered_loss_and_synced_bn_are_exact_on_asymmetric_data(remote):
     model = network()
     x = [torch.cat([pictures(process, view) for process in range(2)]) for view in range(2)]
@@ -174,6 +176,7 @@ def test_gathered_loss_and_synced_bn_are_exact_on_asymmetric_data(remote):
     assert means[1] - means[0] > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_compute_what_one_computes(remote, name):
     cell, preset = CASES[name]
@@ -183,6 +186,7 @@ def test_two_processes_compute_what_one_computes(remote, name):
         assert_same(found[name], loss, grads)
 
 
+@pytest.mark.slow
 def test_local_bn_is_bn_split_by_process(remote):
     images = sets()
     whole = Experiment("B0", images, SMALL, 0, 4, "cpu")
@@ -201,6 +205,7 @@ def test_local_bn_is_bn_split_by_process(remote):
     )
 
 
+@pytest.mark.slow
 def test_a_whole_run_leaves_the_same_weights_and_statistics_everywhere(remote):
     alone = Experiment("S-P1", sets(), SMALL, 0, 4, "cpu")
     alone.train(progress=False)
@@ -209,6 +214,7 @@ def test_a_whole_run_leaves_the_same_weights_and_statistics_everywhere(remote):
             torch.testing.assert_close(found["trained"][name], value, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_first_process_leaves_the_record(remote):
     (record,) = load_records(remote[0] / "results")
     assert record.hyperparameters["processes"] == 2
@@ -219,6 +225,7 @@ def test_the_first_process_leaves_the_record(remote):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["B0", "S-P1"])
 def test_two_processes_that_were_interrupted_end_with_the_same_bits(remote, cell):
     """Also where each keeps statistics of its own: local BN, and BN split by subset."""
