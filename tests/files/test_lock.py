@@ -65,7 +65,15 @@ def test_another_process_holds_it_until_it_is_killed(tmp_path):
     assert only_locks(tmp_path)
 
 
+def refused(target, words):
+    with pytest.raises(InputError, match=words), exclusive(target):
+        raise AssertionError("not reached")
+
+
 def test_a_lock_that_cannot_be_made_is_explained(tmp_path, monkeypatch):
+    (tmp_path / "results").write_text("")
+    refused(tmp_path / "results" / "run.json", "cannot be written")
+    (tmp_path / "results").unlink()
     real = os.open
 
     def full(path, *rest, **options):
@@ -74,21 +82,8 @@ def test_a_lock_that_cannot_be_made_is_explained(tmp_path, monkeypatch):
         return real(path, *rest, **options)
 
     monkeypatch.setattr(os, "open", full)
-    with (
-        pytest.raises(InputError, match=r"run\.json: the disk is full"),
-        exclusive(tmp_path / "run.json"),
-    ):
-        raise AssertionError("not reached")
+    refused(tmp_path / "run.json", r"run\.json: the disk is full")
     assert only_locks(tmp_path)
-
-
-def test_a_folder_that_is_a_file_is_explained(tmp_path):
-    (tmp_path / "results").write_text("")
-    with (
-        pytest.raises(InputError, match="cannot be written"),
-        exclusive(tmp_path / "results" / "run.json"),
-    ):
-        raise AssertionError("not reached")
 
 
 def test_a_lock_is_one_file_for_ever(tmp_path):
@@ -114,11 +109,7 @@ def test_a_disk_without_locks_is_named(tmp_path, monkeypatch):
         raise NotImplementedError("FileSystem does not appear to support flock")
 
     monkeypatch.setattr(filelock.FileLock, "_acquire", unsupported)
-    with (
-        pytest.raises(InputError, match=r"has no locks.*--results"),
-        exclusive(tmp_path / "run.json"),
-    ):
-        raise AssertionError("not reached")
+    refused(tmp_path / "run.json", r"has no locks.*--results")
 
 
 def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):

@@ -267,12 +267,7 @@ def root(tab):
 @pytest.mark.browser
 def test_a_value_that_cannot_be_is_named_at_its_field(whole):
     wrong = [
-        ("k", "5"),
-        ("n", "2"),
-        ("temperature", "0"),
-        ("lr", "-1"),
-        ("seed", ""),
-        ("k", "many"),
+        each.split("=") for each in ["k=5", "n=2", "temperature=0", "lr=-1", "seed=", "k=many"]
     ]
     with opened(whole) as tab:
         ready(tab)

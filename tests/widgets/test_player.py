@@ -177,23 +177,25 @@ def test_a_failing_combination_fails_alone():
     assert plt.get_fignums() == []
 
 
-def test_a_widget_that_always_fails_fails_the_build():
-    with pytest.raises(InputError, match=r"'broken': every combination fails.*ZeroDivisionError"):
-        play(lambda k: k / 0, name="broken", k=[1, 2])
-
-
-def test_showing_nothing_is_an_error_that_names_the_combination():
-    with pytest.raises(InputError, match=r"'silent': the function showed nothing for k=1"):
-        play(lambda k: None, name="silent", k=[1, 2])
-
-
-def test_budgets_name_the_widget(monkeypatch):
-    with pytest.raises(InputError, match=r"'wide': 30 a x 10 b = 300 combinations, more than 200"):
-        play(lambda a, b: "x", name="wide", a=range(30), b=range(10))
-    noise = Image.effect_noise((300, 300), 90)
+@pytest.mark.parametrize(
+    ("name", "fn", "choices", "words"),
+    [
+        ("broken", lambda k: k / 0, {"k": [1, 2]}, "every combination fails.*ZeroDivisionError"),
+        ("silent", lambda k: None, {"k": [1, 2]}, "the function showed nothing for k=1"),
+        (
+            "wide", lambda a, b: "x", {"a": range(30), "b": range(10)},
+            "30 a x 10 b = 300 combinations, more than 200",
+        ),
+        (
+            "heavy", lambda k: Image.effect_noise((300, 300), 90), {"k": [1, 2]},
+            ".* MB after 1 of 2 frames, more than 0.0 MB",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_recorded_names_the_widget(name, fn, choices, words, monkeypatch):
     monkeypatch.setattr(player_module, "MAX_BYTES", 20_000)
-    with pytest.raises(InputError, match=r"'heavy': .* MB after 1 of 2 frames, more than 0.0 MB"):
-        play(lambda k: noise, name="heavy", k=[1, 2])
+    with pytest.raises(InputError, match=f"'{name}': {words}"):
+        play(fn, name=name, **choices)
 
 
 def test_the_bundle_serves_every_kind_of_reader():
