@@ -236,8 +236,8 @@ def test_other_sizes_on_request(side):
 
 UNUSABLE = {
     "is empty": [b""],
-    "not an image": [b"hello", b"\xff\xd8\xff", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-                     bytes(99)],
+    "not an image": [b"hello", b"\xff\xd8\xff", bytes(99),
+                     b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"],
     "is AVIF, not a supported format; convert it": [b"\0\0\0\x1cftypavif" + bytes(40)],
     "is HEIC, not a supported format; convert it": [
         b"\0\0\0\x18ftypheic" + bytes(40), b"\0\0\0\x18ftypmif1" + bytes(40)],

@@ -266,13 +266,11 @@ def root(tab):
 
 @pytest.mark.browser
 def test_a_value_that_cannot_be_is_named_at_its_field(whole):
-    wrong = [
-        each.split("=") for each in ["k=5", "n=2", "temperature=0", "lr=-1", "seed=", "k=many"]
-    ]
     with opened(whole) as tab:
         ready(tab)
         tab.get_by_text("All settings").click()
-        for name, value in wrong:
+        for wrong in ("k=5", "n=2", "temperature=0", "lr=-1", "seed=", "k=many"):
+            name, value = wrong.split("=")
             good = field(tab, "A", name).input_value()
             field(tab, "A", name).fill(value)
             field(tab, "A", name).press("Tab")
