@@ -265,7 +265,6 @@ def convert_norm(
     total_steps: int | None = None,
     views: int = 2,
     partial: bool = False,
-    replaced: dict[nn.Module, nn.Module] | None = None,
 ) -> nn.Module:
     """Replace every norm layer of ``model`` by ``kind``, in place, and return the model.
 
@@ -292,7 +291,6 @@ def convert_norm(
             A momentum of ``None`` becomes 0.1 there: the paper's rule has no cumulative average.
         views: views per image, which shuffled ``ghost`` groups keep together (1: single rows).
         partial: leave batch norms of other kinds as they are instead of raising.
-        replaced: a dict that is filled with old layer -> new layer.
 
     Raises:
         InputError: unknown ``kind``, ``num_subsets`` below 1, ``renorm`` without ``total_steps``,
@@ -307,8 +305,6 @@ def convert_norm(
     # All new layers first: an error must not leave the model half converted. A layer used in two
     # places stays one layer.
     new = {layer: _convert_layer(layer, like, wanted, dims) for layer, dims in found.items()}
-    if replaced is not None:
-        replaced.update(new)
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
             if child in new:

@@ -153,8 +153,8 @@ class GroupedBatchNorm(OwnBatchNorm):
         statistics: int,
         affine: str | None,
         grouping: str,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
+        eps: float,
+        momentum: float | None,
         device: Any = None,
         dtype: Any = None,
     ):

@@ -65,7 +65,9 @@ class SplitBatchNorm2d(GroupedBatchNorm):
         affine: ``"shared"`` (one weight and bias, ``(C,)``), ``"split"`` (one per subset,
             ``(K, C)``: domain-specific BN, Chang et al. 2019, arXiv 1906.03950) or ``None``.
         grouping: ``"contiguous"`` or ``"interleaved"``.
-        options: ``eps``, ``momentum``, ``device`` and ``dtype``, as ``nn.BatchNorm2d`` takes them.
+        eps: added to the variance.
+        momentum: weight of the batch in the running statistics; ``None`` for their plain average.
+        options: ``device`` and ``dtype``, as ``nn.BatchNorm2d`` takes them.
 
     Raises:
         InputError: for values outside these; in ``forward`` for a batch that does not divide by K.
@@ -77,10 +79,12 @@ class SplitBatchNorm2d(GroupedBatchNorm):
         num_subsets: int,
         affine: str | None = "shared",
         grouping: str = "contiguous",
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
         **options: Any,
     ):
         k = _fixed_subsets(num_features, num_subsets, grouping)
-        super().__init__(num_features, k, k, affine, grouping, **options)
+        super().__init__(num_features, k, k, affine, grouping, eps, momentum, **options)
 
 
 class SplitBatchNorm1d(SplitBatchNorm2d):
@@ -101,7 +105,7 @@ class SubsetAffineBatchNorm2d(GroupedBatchNorm):
         num_features: C.
         num_subsets: K.
         grouping: ``"contiguous"`` or ``"interleaved"``, as in :class:`SplitBatchNorm2d`.
-        options: as in :class:`SplitBatchNorm2d`.
+        eps, momentum, options: as in :class:`SplitBatchNorm2d`.
 
     Raises:
         InputError: as :class:`SplitBatchNorm2d`.
@@ -110,10 +114,16 @@ class SubsetAffineBatchNorm2d(GroupedBatchNorm):
     pooled = True
 
     def __init__(
-        self, num_features: int, num_subsets: int, grouping: str = "contiguous", **options: Any
+        self,
+        num_features: int,
+        num_subsets: int,
+        grouping: str = "contiguous",
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        **options: Any,
     ):
         k = _fixed_subsets(num_features, num_subsets, grouping)
-        super().__init__(num_features, k, 0, "split", grouping, **options)
+        super().__init__(num_features, k, 0, "split", grouping, eps, momentum, **options)
 
 
 class SubsetAffineBatchNorm1d(SubsetAffineBatchNorm2d):
@@ -151,7 +161,7 @@ class GhostBatchNorm2d(GroupedBatchNorm):
         grouping: see above.
         views: rows of one image that shuffled groups keep together.
         affine: whether there are weight and bias.
-        options: as in :class:`SplitBatchNorm2d`.
+        eps, momentum, options: as in :class:`SplitBatchNorm2d`.
 
     Raises:
         InputError: as :class:`SplitBatchNorm2d`.
@@ -164,12 +174,14 @@ class GhostBatchNorm2d(GroupedBatchNorm):
         grouping: str = "contiguous",
         views: int = 1,
         affine: bool = True,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
         **options: Any,
     ):
         positive_int("num_features", num_features)
         k = positive_int("num_groups", num_groups)
         shared = "shared" if affine else None
-        super().__init__(num_features, k, 0, shared, grouping, **options)
+        super().__init__(num_features, k, 0, shared, grouping, eps, momentum, **options)
         self.views = positive_int("views", views)
 
     def check_groups(self, x: Tensor) -> None:

@@ -71,9 +71,6 @@ def require_all_known(model: nn.Module, frozen: bool = False) -> None:
     Args:
         model: any.
         frozen: let layers pass whose statistics are meant to stay (``FrozenBatchNorm2d``).
-
-    Raises:
-        InputError: naming their classes.
     """
     known = set(norm_layers(model))
     left = {
@@ -91,11 +88,7 @@ def require_all_known(model: nn.Module, frozen: bool = False) -> None:
 
 
 def num_branches(model: nn.Module) -> int:
-    """K of the model's subset layers, 1 if it has none.
-
-    Raises:
-        InputError: if its layers disagree.
-    """
+    """K of the model's subset layers, 1 if it has none."""
     ks = {m.branches for m in norm_layers(model) if isinstance(m, GroupedBatchNorm)} - {1}
     if len(ks) > 1:
         raise InputError(f"model: its layers have different numbers of subsets: {sorted(ks)}")
@@ -129,11 +122,7 @@ def state_of(model: nn.Module) -> Tensor:
 
 
 def _require_fresh(model: nn.Module, layers: list[Any]) -> None:
-    """Refuse re-estimated statistics of the model as it was, with other weights.
-
-    Raises:
-        InputError: also for a part of the model that was measured.
-    """
+    """Refuse re-estimated statistics of the model as it was, with other weights."""
     now = state_of(model)
     for layer in layers:
         at = getattr(layer, "reestimated_at", None)
@@ -181,11 +170,7 @@ def _through_own_branch(layer: GroupedBatchNorm, x: Tensor) -> Tensor:
 
 
 def _whole(layer: nn.Module, forward: Forward) -> Forward:
-    """``forward`` with what else ``layer`` does in its own.
-
-    Raises:
-        InputError: if that is unknown, for a subclass of PyTorch's layers from elsewhere.
-    """
+    """``forward`` with what else ``layer`` does in its own."""
     if has_activation_inside(layer):
         return lambda x: drop_and_activate(layer, None, forward(x))
     kind = type(layer)
