@@ -20,8 +20,6 @@ from contrastive_tutorial.report.study_figures import (
     differences_along,
     forest,
     leak,
-    policy_shifts,
-    shift_against_gain,
     statistics_dots,
 )
 from contrastive_tutorial.report.style import INK, MARKERS, PALETTE
@@ -45,8 +43,6 @@ __all__ = [
     "glyph",
     "leak",
     "page_table",
-    "policy_shifts",
-    "shift_against_gain",
     "statistics_dots",
     "write_report",
 ]

@@ -3,9 +3,11 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded import HEADLINE, make_record
+from pages import ROOT
+from recorded import make_record
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.records import load_records
 from contrastive_tutorial.verdicts import contrast, decide, load_hypotheses, primary_results
 
 REGISTRY = load_hypotheses()
@@ -242,39 +244,13 @@ def test_raw_pixels_need_no_pairing():
     assert decide(REGISTRY["H11"], records).parts[0].outcome == "undecided"
 
 
-def test_every_part_of_every_hypothesis_can_be_decided_from_complete_records():
-    """With all registered cells, metrics and extras present, no part is left without numbers."""
-    hows = ["running", "mean", "pooled", "reestimated", *(f"branch:{k}" for k in range(10))]
-    names = {"cluster_accuracy", "knn200", "linear_probe", "loss_final", "policy_probe_z",
-             "policy_probe_h", "contrastive_train", "contrastive_eval", "alignment", "uniformity",
-             "rankme"}  # fmt: skip
-    groups = [f"cluster_protocols/{p}/{f}/{n}" for p in ("raw", "hungarian", "purity10", "purity20")
-              for f in "hz" for n in ("l2", "none")]  # fmt: skip
-    groups += [
-        f"{g}/{k}" for g in ("policy_recall_z_own_branch", "kl_bn1_per_policy") for k in range(10)
-    ]
-    groups += [
-        f"early_accuracy/{s}/{t}" for s in ("ema0.99", "ema0.9", "precise") for t in (90, 300)
-    ]
-    groups += ["policy_probe_z_own_branch", "cross_branch_top1", "nmi_cluster_subset"]
-
-    def number(*key):
-        return (sum(map(ord, "".join(map(str, key)))) % 997) / 997
-
-    records = [
-        make_record(
-            cell,
-            seed,
-            {name: number(cell, seed, name) for name in names},
-            evaluations={how: {ACC: number(cell, seed, how)} for how in hows},
-            extra={key: number(cell, seed, key) for key in groups},
-        )
-        for cell in REGISTRY.rules.headline
-        for seed in range(8)
-    ]
-    assert set(HEADLINE) <= set(REGISTRY.rules.headline)
-    for hypothesis in REGISTRY:
-        verdict = decide(hypothesis, records)
-        for part in verdict.parts:
-            assert part.n == 8, (hypothesis.id, part.name, part.reason)
-            assert part.interval is not None
+@pytest.mark.parametrize("study", ["hypotheses", "amendment-a"])
+def test_every_part_of_a_complete_study_is_left_with_numbers(study):
+    registry = load_hypotheses(study)
+    rules = registry.rules
+    records = load_records(
+        ROOT / "results", data=rules.data, preset=rules.preset, num_subsets=rules.num_subsets
+    )
+    for hypothesis in registry:
+        for part in decide(hypothesis, records).parts:
+            assert part.interval is not None, (hypothesis.id, part.name, part.reason)

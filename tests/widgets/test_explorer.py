@@ -677,20 +677,6 @@ def test_the_keyboard_reaches_everything(page):
 
 
 @pytest.mark.browser
-def test_themes_and_narrow_pages(page):
-    with opened(page, color_scheme="light", viewport={"width": 390, "height": 800}) as tab:
-        still(tab)
-        root = tab.locator(".explorer")
-        assert root.get_attribute("data-theme") == "light"
-        light = root.screenshot()
-        tab.evaluate("document.documentElement.dataset.theme = 'dark'")
-        tab.locator(".explorer[data-theme=dark]").wait_for()
-        assert root.screenshot() != light
-        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert tab.evaluate(overflow) <= 0
-
-
-@pytest.mark.browser
 def test_a_missing_run_is_said_in_its_panel(tmp_path):
     records = [r for r in study() if not (r.cell == "M-P1" and r.num_subsets == 5)]
     file = EmbeddingExplorer(records).save_html(tmp_path / "gap.html")
