@@ -15,15 +15,13 @@ Two ways through the steps, one result. On a CPU the images are sorted by the st
 worked on in groups that fit the cache, so nothing is computed for an image that does not need it.
 On an accelerator every step that the policies could ask for runs on the whole batch and a mask
 picks the images, so no value travels to the host and `torch.compile` sees no data-dependent code.
-
-On the way the colours come first, (3, B, S, S): what reads single channels then reads one piece of
-memory, and a value for each image, (B, 1, 1), meets all three.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -31,12 +29,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from contrastive_tutorial.augment.params import BLUR_RADIUS, JITTER, STEPS, Params, active_steps
+from contrastive_tutorial.augment.params import (
+    BLUR_RADIUS,
+    JITTER,
+    STEPS,
+    Params,
+    active_steps,
+    jitter_stages,
+)
 from contrastive_tutorial.errors import InputError
 
 # A group's few buffers (1.5 MB each at 32 x 32) stay in the cache; smaller ones cost more calls.
 _IMAGES_PER_GROUP = 128
 _SLACK = 1e-3
+
+# On the way views are three channels (n, S, S): what reads single ones reads one piece of memory, a
+# value for each image, (n, 1, 1), meets all three, and a compiler sees what they share.
+Channels = Sequence[Tensor]
+Memory = Sequence[Tensor | None]
+_NEW: Memory = (None, None, None)
 
 
 @torch.no_grad()
@@ -72,12 +83,13 @@ def apply(
 def _apply_masked(images: Tensor, params: Params, out: Tensor) -> Tensor:
     """Every possible step on the whole batch; nothing here depends on a value."""
     active, everything = active_steps(params), slice(None)
-    work = _prepare(params, torch.arange(len(images), device=images.device))
+    work = _prepare(params, torch.arange(len(images), device=images.device), _scale(images))
     views = _crop(images, work, everything)
     for step in params.steps:
         mask = _per_image(active[:, STEPS.index(step)])
-        views = torch.where(mask, _STEP[step](views, work, everything, None), views)
-    return torch.clamp(views.transpose(0, 1), 0, 1, out=out)
+        changed = _STEP[step](views, work, everything, _NEW)
+        views = [torch.where(mask, x, y) for x, y in zip(changed, views, strict=True)]
+    return torch.stack([torch.clamp(x, 0, 1) for x in views], 1, out=out)
 
 
 def _apply_in_groups(images: Tensor, params: Params, out: Tensor) -> Tensor:
@@ -85,7 +97,7 @@ def _apply_in_groups(images: Tensor, params: Params, out: Tensor) -> Tensor:
     active = active_steps(params)
     bits = (1 << torch.arange(len(STEPS))).expand_as(active)
     keys, order = (active * bits).sum(1).sort(stable=True)
-    work = _prepare(params[order], order)
+    work = _prepare(params[order], order, _scale(images))
     start = 0
     runs = (values.tolist() for values in keys.unique_consecutive(return_counts=True))
     for key, run in zip(*runs, strict=True):
@@ -101,21 +113,23 @@ def _apply_in_groups(images: Tensor, params: Params, out: Tensor) -> Tensor:
     return out
 
 
-def _write(views: Tensor, rows: Tensor, out: Tensor) -> None:
-    """A group's finished views, (3, n, S, S), clamped into the rows of `out` that are theirs.
+def _write(views: Channels, rows: Tensor, out: Tensor) -> None:
+    """A group's finished views clamped into the rows of `out` that are theirs.
 
     In the order that `out` has, but in a piece that stays in the cache: then whole images follow.
     """
-    shape = len(rows), *out.shape[1:]
-    if not out.is_contiguous():  # channels_last: a color at a time, or each pixel is a call
-        piece = views.new_empty(shape[0], *shape[2:], 3)
-        for color in range(3):
-            torch.clamp(views[color], 0, 1, out=piece[..., color])
-        out.permute(0, 2, 3, 1).index_copy_(0, rows, piece)
-        return
-    piece = views.new_empty(shape)
-    torch.clamp(views, 0, 1, out=piece.transpose(0, 1))
-    out.index_copy_(0, rows, piece)
+    last = not out.is_contiguous()
+    out = out.permute(0, 2, 3, 1) if last else out
+    piece = out.new_empty(len(rows), *out.shape[1:])
+    for x, place in zip(views, piece.unbind(3 if last else 1), strict=True):
+        torch.clamp(x, 0, 1, out=place)
+    _in_few(out).index_copy_(0, rows, _in_few(piece))
+
+
+def _in_few(images: Tensor) -> Tensor:
+    """The same memory in elements of 16 bytes, if they fit: rows are copied one by one."""
+    flat = images.flatten(1)
+    return flat if flat.shape[1] % 4 else flat.view(torch.complex128)
 
 
 def _check_images(images: Tensor, params: Params) -> None:
@@ -151,43 +165,53 @@ def _readable(images: Tensor) -> bool:
     return images.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
+def _scale(images: Tensor) -> float:
+    return 1 / 255 if images.dtype == torch.uint8 else 1.0
+
+
 class _Work(NamedTuple):
-    """The parameters and what the frequent steps derive from them, once for the whole batch. What
-    the crop needs has B first, the rest broadcasts against views (3, B, S, S): so a step only takes
-    its `part` of B."""
+    """The parameters and what the frequent steps derive from them, once for the whole batch. B
+    comes first, so a step only takes its `part` of B; the values of an image meet its pixels."""
 
     params: Params
     above: Tensor  # int64 (B, 3 S): source rows of each output row, among all rows of all images
     below: Tensor
     weight: Tensor  # (B, 1, S, 1): of the row below
-    column: Tensor  # (B, 1, S): source column of each output column, flipped
-    factor: Tensor  # (4, B, 1, 1): of the jitter's operations, in their order
-    mean: Tensor  # (4, B, 1, 1): 1 for contrast, which blends with the mean gray
-    gray: Tensor  # (4, B, 1, 1): 1 for saturation, which blends with the gray version
-    hue: Tensor  # (3, B, 1, 1): turn of the hue, relative to r, g, b
+    columns: Tensor  # int64 (B, 2, S): source columns of each output column, flipped
+    weights: Tensor  # (B, 2, S): of these columns
+    factor: Tensor  # (B, 3, 1, 1): of the jitter's blends, in their order
+    mean: Tensor  # (B, 3, 1, 1): 1 for contrast, which blends with the mean gray
+    gray: Tensor  # (B, 3, 1, 1): 1 for saturation, which blends with the gray version
+    hue: Tensor  # (B, 3, 1, 1): turn of the hue, relative to r, g, b
 
 
-def _prepare(p: Params, index: Tensor) -> _Work:
+def _prepare(p: Params, index: Tensor, scale: float) -> _Work:
+    """For the images `index`, whose values become [0, 1] when multiplied by `scale`."""
     size, device = p.size, index.device
     pixel = torch.arange(size, dtype=torch.float32, device=device)
     row = _source(pixel, p.top, p.height)
-    column = _source(torch.where(p.flip[:, None], size - 1 - pixel, pixel), p.left, p.width)
     above = row.long()
     below = torch.minimum(above + 1, (p.top + p.height - 1)[:, None])
     channel = torch.arange(3, device=device)
     first_row = ((index[:, None] * 3 + channel) * size)[:, :, None]
-    factor = torch.stack([p.brightness, p.contrast, p.saturation, p.hue], 1).gather(1, p.order)
-    hue = p.hue - channel[:, None] / 3
-    kind = p.order.T[:, :, None, None]
+    column = _source(torch.where(p.flip[:, None], size - 1 - pixel, pixel), p.left, p.width)
+    near = column.long()
+    next_one = torch.where(near < size - 1, near + 1, near - 1)  # the last: another, of weight 0
+    columns = torch.stack([near, next_one], 1)
+    distance = (column[:, None] - columns).abs_()
+    _, blends = jitter_stages(p)
+    factor = torch.stack([p.brightness, p.contrast, p.saturation], 1).gather(1, blends)
+    hue = p.hue[:, None] - channel / 3
     return _Work(
         params=p,
         above=(first_row + above[:, None]).flatten(1),
         below=(first_row + below[:, None]).flatten(1),
         weight=(row - above)[:, None, :, None],
-        column=column[:, None],
-        factor=factor.T[:, :, None, None],
-        mean=(kind == JITTER.index("contrast")).float(),
-        gray=(kind == JITTER.index("saturation")).float(),
+        columns=columns,
+        weights=distance.mul_(-scale).add_(scale).clamp_(min=0),
+        factor=factor[:, :, None, None],
+        mean=(blends == JITTER.index("contrast")).float()[:, :, None, None],
+        gray=(blends == JITTER.index("saturation")).float()[:, :, None, None],
         hue=(hue - hue.round())[:, :, None, None],
     )
 
@@ -203,8 +227,8 @@ def _per_image(values: Tensor) -> Tensor:
     return values[:, None, None]
 
 
-def _crop(images: Tensor, work: _Work, part: slice) -> Tensor:
-    """Crop, resize bilinearly to the full size, flip; uint8 becomes [0, 1]. (3, n, S, S)."""
+def _crop(images: Tensor, work: _Work, part: slice) -> Channels:
+    """Crop, resize bilinearly to the full size, flip; uint8 becomes [0, 1]."""
     size = images.shape[-1]
     # Whole rows are cheap to pick: two picks and their blend resize the height.
     rows = images.reshape(-1, size)
@@ -214,11 +238,9 @@ def _crop(images: Tensor, work: _Work, part: slice) -> Tensor:
     )
     x = torch.lerp(x, below, work.weight[part], out=x)
     # Columns are not: a product with each image's matrix of bilinear weights resizes the width.
-    scale = 1 / 255 if images.dtype == torch.uint8 else 1.0
-    pixel = torch.arange(size, dtype=torch.float32, device=x.device)
-    matrix = (work.column[part] - pixel[:, None]).abs_().mul_(-scale).add_(scale).clamp_(min=0)
-    x = _product(x.view(-1, 3 * size, size), matrix).view(-1, 3, size, size)
-    return x.transpose(0, 1).contiguous()
+    matrix = x.new_zeros(len(x), size, size)
+    matrix.scatter_(1, work.columns[part], work.weights[part])
+    return _product(x.view(-1, 3 * size, size), matrix).view(-1, 3, size, size).unbind(1)
 
 
 # Asked here and not where it is used: torch 2.6 cannot compile the question.
@@ -234,78 +256,86 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         return a @ b
 
 
-def _luma(x: Tensor) -> Tensor:
+def _luma(x: Channels) -> Tensor:
     """Gray value, (n, S, S), with torchvision's weights (ITU-R BT.601)."""
-    r, g, b = x.unbind(0)
+    r, g, b = x
     return (r * 0.2989).add_(g, alpha=0.587).add_(b, alpha=0.114)
 
 
-# Each step takes views (3, n, S, S), the work and the part of it that is theirs, and memory that it
-# may write its result to (the views' own, or None).
+# Each step takes the channels of views, the work and the part of it that is theirs, and memory that
+# it may write its result to (the views' own, or none).
 
 
-def _rotate(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
+def _rotate(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
     angle = torch.deg2rad(work.params.angle[part, None, None])
-    size = x.shape[-1]  # grid_sample's coordinates: -1 and 1 are the outer edges of the image
-    at = (torch.arange(size, device=x.device) + 0.5) * (2 / size) - 1
+    size = x[0].shape[-1]  # grid_sample's coordinates: -1 and 1 are the outer edges of the image
+    at = (torch.arange(size, device=angle.device) + 0.5) * (2 / size) - 1
     across, down = at[None, None, :], at[None, :, None]
     column = angle.cos() * across - angle.sin() * down
     row = angle.sin() * across + angle.cos() * down
     grid = torch.stack([column, row], 3)
-    return F.grid_sample(x.transpose(0, 1), grid, align_corners=False).transpose(0, 1)
+    return F.grid_sample(torch.stack(list(x), 1), grid, align_corners=False).unbind(1)
 
 
-def _blend(x: Tensor, work: _Work, part: slice, out: Tensor | None, stage: int) -> Tensor:
+def _blend(x: Channels, work: _Work, part: slice, out: Memory, stage: int) -> Channels:
     """Brightness, contrast or saturation: one formula, a blend of the image with black, with its
     mean gray or with its gray version."""
     gray = _luma(x)
-    mean = gray.mean((1, 2), keepdim=True).mul_(work.mean[stage, part])
-    other = gray.mul_(work.gray[stage, part]).add_(mean)
-    return torch.lerp(other, x, work.factor[stage, part], out=out).clamp_(0, 1)
+    mean = gray.mean((1, 2), keepdim=True).mul_(work.mean[part, stage])
+    other = gray.mul_(work.gray[part, stage]).add_(mean)
+    factor = work.factor[part, stage]
+    return [torch.lerp(other, c, factor, out=o).clamp_(0, 1) for c, o in zip(x, out, strict=True)]
 
 
-def _hue(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
+def _hue(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
     """Turn the hue; the largest and the smallest of r, g, b (so value and chroma) stay.
 
     On the hexagon of hues the distance from red is (1 - r + g + b) / 6 turns, for r, g, b scaled
     to [0, 1] within the pixel, and the sign of g - b says on which side of red. The way back is a
     clamped distance per channel. So no sorting, no cases, no arc tangent.
     """
-    r, g, b = x.unbind(0)
-    high, low = x.amax(0), x.amin(0)
+    r, g, b = x
+    high, low = (f(f(r, g), b) for f in (torch.maximum, torch.minimum))
     turns = (g + b).sub_(r).add_(high).sub_(low, alpha=2)
     chroma6 = high.sub_(low).mul_(6)
     turns.div_(chroma6.clamp(min=1e-9)).copysign_(g - b)
-    # |turns| and |hue| are at most 1/2, so this folds their sum to 1/2 - (distance on the circle).
-    nearness = torch.add(turns, work.hue[:, part], out=out)
-    nearness.abs_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
-    return torch.addcmul(low.sub_(chroma6, alpha=1 / 6), chroma6, nearness, out=out)
+    low.sub_(chroma6, alpha=1 / 6)
+
+    def turned(hue: Tensor, o: Tensor | None) -> Tensor:
+        # |turns| and |hue| are at most 1/2, so this folds their sum to 1/2 - (distance on the
+        # circle).
+        nearness = torch.add(turns, hue, out=o).abs_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
+        return torch.addcmul(low, chroma6, nearness, out=o)
+
+    return [turned(*each) for each in zip(work.hue[part].unbind(1), out, strict=True)]
 
 
-def _grayscale(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
-    return _luma(x).expand_as(x)
+def _grayscale(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+    return [_luma(x)] * 3
 
 
-def _shift(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
-    return (x + _per_image(work.params.shift[part])).clamp_(0, 1)
+def _shift(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+    shift = _per_image(work.params.shift[part])
+    return [(c + shift).clamp_(0, 1) for c in x]
 
 
-def _blur(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
-    size = x.shape[-1]
-    tap = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=x.device)
+def _blur(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+    size, device = x[0].shape[-1], x[0].device
+    tap = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=device)
     sigma = work.params.sigma[part, None].clamp(min=1e-2)  # 0 stands for no blur
     weight = torch.exp(-0.5 * (tap / sigma) ** 2)
     weight = weight / weight.sum(1, keepdim=True)
-    pixel = torch.arange(size, device=x.device)
+    pixel = torch.arange(size, device=device)
     source = (pixel + tap[:, None]).abs()  # reflected at the borders, edge pixel not repeated
     source = size - 1 - (size - 1 - source).abs()
     taps = (source[:, :, None] == pixel).float().view(len(tap), size * size)
     matrix = _product(weight, taps).view(-1, size, size)
-    return _product(_product(matrix, x), matrix.transpose(1, 2))
+    return [_product(_product(matrix, c), matrix.transpose(1, 2)) for c in x]
 
 
-def _solarize(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
-    return torch.where(x >= _per_image(work.params.threshold[part]), 1 - x, x)
+def _solarize(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+    threshold = _per_image(work.params.threshold[part])
+    return [torch.where(c >= threshold, 1 - c, c) for c in x]
 
 
 def _hash(x: Tensor) -> Tensor:
@@ -315,34 +345,39 @@ def _hash(x: Tensor) -> Tensor:
     return (x >> 16) ^ x
 
 
-def _noise(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
+def _noise(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
     """Gaussian noise from a counter (Box-Muller on hashed positions): a seed means the same noise
     in any batch and on any device, and nothing as large as the images has to be stored."""
     seed, deviation = work.params.noise_seed[part], work.params.noise[part]
-    pixels = x[:, 0].numel()
+    size, device = x[0].shape[-1], x[0].device
+    pixels = 3 * size * size
     half = (pixels + 1) // 2
-    counter = _hash(torch.arange(1, 2 * half + 1, device=x.device))
+    counter = _hash(torch.arange(1, 2 * half + 1, device=device))
     uniform = ((_hash((counter + seed[:, None]) & 0xFFFFFFFF) >> 8).float() + 0.5) * 2**-24
     radius, turn = uniform.split(half, 1)
     radius, turn = radius.log().mul_(-2).sqrt_(), turn.mul(2 * math.pi)
     normal = torch.cat([radius * turn.cos(), radius * turn.sin()], 1)[:, :pixels]
-    normal = normal.unflatten(1, (3, *x.shape[2:])).transpose(0, 1)
-    return torch.addcmul(x, normal, _per_image(deviation)).clamp_(0, 1)
+    normal, deviation = normal.unflatten(1, (3, size, size)), _per_image(deviation)
+    return [
+        torch.addcmul(c, each, deviation).clamp_(0, 1)
+        for c, each in zip(x, normal.unbind(1), strict=True)
+    ]
 
 
-def _cutout(x: Tensor, work: _Work, part: slice, out: Tensor | None) -> Tensor:
-    p, pixel = work.params, torch.arange(x.shape[-1], device=x.device)
+def _cutout(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+    p, pixel = work.params, torch.arange(x[0].shape[-1], device=x[0].device)
 
     def inside(start: Tensor) -> Tensor:
         return (pixel >= start[:, None]) & (pixel < (start + p.cutout[part])[:, None])
 
     rows, columns = inside(p.cutout_top[part]), inside(p.cutout_left[part])
-    return x.masked_fill(rows[:, :, None] & columns[:, None, :], 0)
+    hole = rows[:, :, None] & columns[:, None, :]
+    return [c.masked_fill(hole, 0) for c in x]
 
 
 _STEP: dict[str, Any] = {
     "rotation": _rotate,
-    **{f"blend {stage}": functools.partial(_blend, stage=stage) for stage in range(4)},
+    **{f"blend {stage}": functools.partial(_blend, stage=stage) for stage in range(3)},
     **{f"hue {stage}": _hue for stage in range(4)},
     "grayscale": _grayscale,
     "shift": _shift,

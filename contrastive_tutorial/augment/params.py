@@ -83,7 +83,8 @@ class Params:
 
 STEPS = (
     "rotation",
-    *(f"{kind} {stage}" for stage in range(4) for kind in ("blend", "hue")),
+    "hue 0",
+    *(step for stage in range(3) for step in (f"blend {stage}", f"hue {stage + 1}")),
     "grayscale",
     "shift",
     "blur",
@@ -91,8 +92,8 @@ STEPS = (
     "noise",
     "cutout",
 )
-"""The steps after crop and flip, in order. The jitter has four stages; in each one an image gets a
-blend (brightness, contrast or saturation) or a turn of the hue."""
+"""The steps after crop and flip, in order. The jitter of an image is three blends (brightness,
+contrast, saturation, in its own order) and one turn of the hue before, between or after them."""
 
 BLUR_RADIUS = 3
 
@@ -269,14 +270,21 @@ def _possible_steps(policies: tuple[Policy, ...]) -> tuple[str, ...]:
     return tuple(step for step in STEPS if any(possible(step, p) for p in policies))
 
 
+def jitter_stages(p: Params) -> tuple[Tensor, Tensor]:
+    """int64 (B,): how many blends come before the turn of the hue; (B, 3): which, in order."""
+    hue_at = (p.order == JITTER.index("hue")).int().argmax(1)
+    stage = torch.arange(3, device=p.order.device)
+    return hue_at, p.order.gather(1, stage + (stage >= hue_at[:, None]))
+
+
 def active_steps(p: Params) -> Tensor:
     """bool (B, number of STEPS): which view needs which step."""
-    changed = torch.stack([p.brightness != 1, p.contrast != 1, p.saturation != 1, p.hue != 0], 1)
-    changed = changed.gather(1, p.order)
-    columns = [p.angle != 0]
-    for stage in range(4):
-        is_hue = p.order[:, stage] == 3
-        columns += [changed[:, stage] & ~is_hue, changed[:, stage] & is_hue]
+    hue_at, blends = jitter_stages(p)
+    changed = torch.stack([p.brightness != 1, p.contrast != 1, p.saturation != 1], 1)
+    changed, turned = changed.gather(1, blends), p.hue != 0
+    columns = [p.angle != 0, turned & (hue_at == 0)]
+    for stage in range(3):
+        columns += [changed[:, stage], turned & (hue_at == stage + 1)]
     columns += [
         p.grayscale,
         p.shift != 0,

@@ -143,7 +143,7 @@ def test_active_steps_are_possible_steps():
     active = dict(zip(STEPS, active_steps(params).unbind(1), strict=True))
     assert {step for step, views in active.items() if views.any()} <= set(params.steps)
     jitters = (params.brightness != 1) | (params.contrast != 1)
-    blends = sum(active[f"blend {stage}"].int() for stage in range(4))
+    blends = sum(active[f"blend {stage}"].int() for stage in range(3))
     turns = sum(active[f"hue {stage}"].int() for stage in range(4))
     assert torch.equal(turns.bool(), params.hue != 0)
     assert int(turns.max()) == 1
