@@ -8,7 +8,6 @@ bits (a 4,096th of the panel), arrays that occur twice once, numbers exactly.
 from __future__ import annotations
 
 import functools
-import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import metric
 from contrastive_tutorial.records import said
 from contrastive_tutorial.report import INK, MARKERS, PALETTE
+from contrastive_tutorial.report.style import plain
 from contrastive_tutorial.study import CELLS, THREE
 from contrastive_tutorial.widgets import fragment, subsets
 from contrastive_tutorial.widgets.packing import Pool, factors, frame, pack12, thumbnails
@@ -286,67 +286,54 @@ class EmbeddingExplorer(fragment.Piece):
     @functools.cached_property
     def png(self) -> bytes:
         """Every panel at every K, small, as a PNG."""
-        import matplotlib
         import matplotlib.pyplot as plt
 
         cells, ks, seed = self.cells[:_PANELS], self._first["data"]["ks"], self.seeds[0]
         low, span = frame([run for run in self._runs.values() if run.seed in self.seeds])
-        # Names come from readers' folders: they are text, not mathematics, whatever they hold.
-        with matplotlib.rc_context({"text.parse_math": False}):
-            figure, grid = plt.subplots(
-                len(cells),
-                len(ks),
-                figsize=(1.7 * len(ks) + 1.4, 1.9 * len(cells) + 0.5),
-                squeeze=False,
-                layout="constrained",
-                facecolor="none",
+        figure, grid = plt.subplots(
+            len(cells),
+            len(ks),
+            figsize=(1.7 * len(ks) + 1.4, 1.9 * len(cells) + 0.5),
+            squeeze=False,
+            layout="constrained",
+            facecolor="none",
+        )
+        handles: dict[str, Any] = {}
+        for (row, cell), (column, k) in product(enumerate(cells), enumerate(ks)):
+            axes = grid[row, column]
+            axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1), facecolor="none")
+            axes.spines[:].set_color(INK)
+            if row == 0:
+                axes.set_title(f"K = {k}", fontsize=9, color=INK)
+            if column == 0:
+                axes.set_ylabel(plain(THREE.get(cell, cell)), fontsize=9, color=INK)
+            run = self._runs.get((cell, k, seed))
+            if run is None:
+                words = "same at every K" if ignores_subsets(cell) else "not recorded"
+                axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color=INK)
+                continue
+            points = (run.arrays["embedding"] - low) / span
+            labels = run.arrays["labels"]
+            for number in np.unique(labels):
+                name = plain(self.class_names[number])
+                handles[name] = axes.scatter(
+                    *points[labels == number].T,
+                    s=3,
+                    lw=0,
+                    color=PALETTE[number % len(PALETTE)],
+                    marker=MARKERS[(number + number // len(MARKERS)) % len(MARKERS)],
+                )
+        if len(handles) <= _MAX_CATEGORIES:
+            figure.legend(
+                list(handles.values()),
+                list(handles),
+                loc="outside right center",
+                fontsize=7,
+                markerscale=2.5,
+                frameon=False,
+                labelcolor=INK,
             )
-            handles: dict[str, Any] = {}
-            for (row, cell), (column, k) in product(enumerate(cells), enumerate(ks)):
-                axes = grid[row, column]
-                axes.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1), facecolor="none")
-                axes.spines[:].set_color(INK)
-                if row == 0:
-                    axes.set_title(f"K = {k}", fontsize=9, color=INK)
-                if column == 0:
-                    axes.set_ylabel(drawable(THREE.get(cell, cell)), fontsize=9, color=INK)
-                run = self._runs.get((cell, k, seed))
-                if run is None:
-                    words = "same at every K" if ignores_subsets(cell) else "not recorded"
-                    axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color=INK)
-                    continue
-                points = (run.arrays["embedding"] - low) / span
-                labels = run.arrays["labels"]
-                for number in np.unique(labels):
-                    name = drawable(self.class_names[number])
-                    handles[name] = axes.scatter(
-                        *points[labels == number].T,
-                        s=3,
-                        lw=0,
-                        color=PALETTE[number % len(PALETTE)],
-                        marker=MARKERS[(number + number // len(MARKERS)) % len(MARKERS)],
-                    )
-            if len(handles) <= _MAX_CATEGORIES:
-                figure.legend(
-                    list(handles.values()),
-                    list(handles),
-                    loc="outside right center",
-                    fontsize=7,
-                    markerscale=2.5,
-                    frameon=False,
-                    labelcolor=INK,
-                )
-            buffer = io.BytesIO()
-            with warnings.catch_warnings():
-                # Class names may be in any script; one that the font lacks becomes a box.
-                warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-                figure.savefig(
-                    buffer, format="png", dpi=110, facecolor="none", metadata={"Software": None}
-                )
-            plt.close(figure)
-        return buffer.getvalue()
-
-
-def drawable(name: str) -> str:
-    """A name that matplotlib can write: one short line without control characters."""
-    return "".join(letter if letter.isprintable() else " " for letter in name)[:30]
+        with warnings.catch_warnings():
+            # Class names may be in any script; one that the font lacks becomes a box.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            return fragment.png_of(figure, 110)
