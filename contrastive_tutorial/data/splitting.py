@@ -55,11 +55,7 @@ def split_by_position(
 
 
 def require_learnable(train: ImageSet) -> None:
-    """Refuse a class without images to train on.
-
-    Raises:
-        InputError: naming it.
-    """
+    """Refuse a class without images to train on."""
     absent = sorted(set(range(len(train.class_names))) - set(train.labels.tolist()))
     if absent:  # no probe could ever name it, and nothing else would say so
         raise InputError(

@@ -120,13 +120,12 @@ def cluster(
     num_clusters: int,
     seed: int = 0,
     n_init: int = 10,
-    normalize: bool = True,
 ) -> np.ndarray:
     """k-means fitted on train features; every test point goes to the nearest centroid.
 
-    Features are l2-normalised first (unless told not to); greedy k-means++ starts, Lloyd's
-    algorithm, the best of ``n_init`` fits by inertia, where the features are (:mod:`.kmeans`).
-    Nothing is fitted on test points.
+    Features are l2-normalised first; greedy k-means++ starts, Lloyd's algorithm, the best of
+    ``n_init`` fits by inertia, where the features are (:mod:`.kmeans`). Nothing is fitted on test
+    points.
 
     A point as near to two centroids goes to the one with the smaller id.
 
@@ -136,7 +135,6 @@ def cluster(
         num_clusters: at most N. Fewer distinct points than clusters leave some clusters empty.
         seed: of the starts, 0 to 2^32 - 1.
         n_init: restarts. Ten take about a second for 45,000 x 128 on one core.
-        normalize: l2-normalise the features, so that directions alone count.
 
     Returns:
         int64 ``(M,)`` cluster ids in ``[0, num_clusters)``.
@@ -145,7 +143,7 @@ def cluster(
         InputError: for bad features, ``num_clusters`` outside ``[1, N]``, no restart, or a seed
             out of range.
     """
-    return cluster_fits(train_features, test_features, num_clusters, seed, n_init, normalize)[0]
+    return cluster_fits(train_features, test_features, num_clusters, seed, n_init)[0]
 
 
 def cluster_fits(
@@ -159,7 +157,8 @@ def cluster_fits(
     """Every fit of :func:`cluster`, of which it gives the best: int64 ``(n_init, M)``, by inertia.
 
     Inertia is what k-means minimises, not what anyone wants to know: the mean of a score over all
-    fits tells more about the features than the score of the first. Arguments and errors as there.
+    fits tells more about the features than the score of the first. Arguments and errors as there;
+    without ``normalize`` the length of a feature counts too.
     """
     train, test = check_train_test(train_features, test_features)
     if not 1 <= num_clusters <= len(train):

@@ -22,32 +22,25 @@ class DotProductSimilarity(NamedTuple):
     negative: float
 
 
-def dot_product_similarity(z0: Array, z1: Array, normalize: bool = True) -> DotProductSimilarity:
-    """Mean dot product of the N positive pairs, and of all negative pairs among the 2N views.
+def dot_product_similarity(z0: Array, z1: Array) -> DotProductSimilarity:
+    """Mean cosine of the N positive pairs, and of all negative pairs among the 2N views.
 
     A pair is negative when it is neither a view with itself nor two views of one image:
     2N (2N - 2) ordered pairs.
 
     Args:
         z0, z1: ``(N, D)`` two views of the same N >= 2 images.
-        normalize: l2-normalise first (cosine similarity, in [-1, 1]); ``False`` for the raw
-            dot product, which grows with the square of the features' scale.
 
     Raises:
-        InputError: for bad features, unequal shapes, or dot products that overflow.
+        InputError: for bad features or unequal shapes.
     """
-    first, second = check_views(z0, z1)
-    first, second = first.double(), second.double()
-    if normalize:
-        first, second = unit_rows(first), unit_rows(second)
+    first, second = (unit_rows(z.double()) for z in check_views(z0, z1))
     n = len(first)
     positive = (first * second).sum()
     squares = first.square().sum() + second.square().sum()
     # Sum over all ordered pairs = square of the sum: no (2N, 2N) matrix is needed.
     everything = (first.sum(dim=0) + second.sum(dim=0)).square().sum()
     negative = (everything - squares - 2 * positive) / (2 * n * (2 * n - 2))
-    if not bool(torch.isfinite(negative)):
-        raise _overflow(first, second)
     return DotProductSimilarity(float(positive / n), float(negative))
 
 
@@ -155,7 +148,10 @@ def contrastive_accuracy(z0: Array, z1: Array, normalize: bool = True) -> float:
     if normalize:
         z = unit_rows(z)
     elif not bool(torch.isfinite(z.square().sum(dim=1)).all()):
-        raise _overflow(first, second)
+        raise InputError(
+            f"z0 and z1: expected features whose dot products fit in {z.dtype}, got values up to "
+            f"{float(z.abs().max()):g}; scale them down, or take the cosine with normalize=True"
+        )
     hits = 0
     for block, rows in _similarity_blocks(z):
         local, positive = rows - rows[0], (rows + n) % (2 * n)
@@ -212,11 +208,3 @@ def own_subset_share(features: Array, subset_ids: Array) -> float:
 def _require_positive(name: str, value: float) -> None:
     if not 0 < value < math.inf:
         raise InputError(f"{name}: expected a positive number, got {value}")
-
-
-def _overflow(first: Tensor, second: Tensor) -> InputError:
-    largest = float(torch.maximum(first.abs().max(), second.abs().max()))
-    return InputError(
-        f"z0 and z1: expected features whose dot products fit in {first.dtype}, got values up to "
-        f"{largest:g}; scale them down, or take the cosine with normalize=True"
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
@@ -45,7 +44,7 @@ def require_alike(records: Iterable[Any], named: str, more: Comparison | None = 
     # Names stay when what they stand for is edited; the record knows what it was.
     _one_each(chosen, named, "versions of a preset (other steps, batch size, ...)", "preset")
     for name in USUAL:
-        _one(chosen, named, name, partial(_said, name))
+        _one(chosen, named, name, lambda r, name=name: said(r, name))  # type: ignore[misc]
     for name, of in (more or {}).items():
         _one(chosen, named, name, of)
 
@@ -79,12 +78,5 @@ def _one_each(records: list[Any], named: str, what: str, part: str) -> None:
     """Every value of a recorded cell or preset; older ones lack what is younger than they are."""
     settings = [it for record in records if isinstance(it := said(record, part), dict)]
     for key in sorted({key for it in settings for key in it} - {*WORDS}):
-        _one(settings, named, f"{what}: {key}", partial(_entry, key))
-
-
-def _said(name: str, record: Any) -> Any:
-    return said(record, name)
-
-
-def _entry(key: str, settings: Mapping[str, Any]) -> str | None:
-    return repr(settings[key]) if key in settings else None
+        found = [repr(it[key]) for it in settings if key in it]
+        _one(found, named, f"{what}: {key}", str)

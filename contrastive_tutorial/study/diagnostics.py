@@ -125,11 +125,7 @@ def policy_probes(
 
 
 def first_norm_layer(model: nn.Module) -> nn.Module:
-    """The first layer of ``model`` that normalises over channels, in order of registration.
-
-    Raises:
-        InputError: if there is none.
-    """
+    """The first layer of ``model`` that normalises over channels, in order of registration."""
     for module in model.modules():
         if getattr(module, "num_features", None) or isinstance(module, nn.GroupNorm):
             return module

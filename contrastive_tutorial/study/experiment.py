@@ -165,16 +165,8 @@ class Experiment:
     @property
     def config(self) -> TrainConfig:
         """The preset as the training loop wants it."""
-        preset = self.preset
-        return TrainConfig(
-            steps=preset.steps,
-            lr=preset.lr,
-            optimizer=preset.optimizer,
-            weight_decay=preset.weight_decay,
-            warmup=preset.warmup,
-            seed=self.seed,
-            checkpoint_every=preset.checkpoint_every,
-        )
+        names = ("steps", "lr", "optimizer", "weight_decay", "warmup", "checkpoint_every")
+        return TrainConfig(**{name: getattr(self.preset, name) for name in names}, seed=self.seed)
 
     def indices(self, step: int) -> torch.Tensor:
         """int64 ``(N,)`` images of a step, on the device: copied there for many steps at once."""

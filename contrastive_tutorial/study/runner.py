@@ -209,11 +209,7 @@ def _sweep(target: Path) -> None:
 
 
 def require_definition(record: Record, remedy: str) -> None:
-    """Refuse a record of another definition of the cells than the one that this package computes.
-
-    Raises:
-        InputError: naming both, and ``remedy``.
-    """
+    """Refuse a record of another definition of the cells than that of this package."""
     found = record.hyperparameters.get("definition", 1)
     if found != DEFINITION:
         raise InputError(

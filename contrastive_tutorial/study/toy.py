@@ -27,6 +27,8 @@ from contrastive_tutorial.metrics import geometry, neighbours, probes
 NORMS = ("none", "global", "split")
 #: Number of classes of toy images.
 CLASSES = 5
+#: Numbers in an image, and the deviation of the noise that tells two views of one apart.
+DIM, NOISE = 64, 0.7
 
 _EPS = 1e-5
 
@@ -35,7 +37,7 @@ class ToyViews(NamedTuple):
     """Two views of every toy image.
 
     Attributes:
-        views: float32 ``(2, N, D)``; images of one subset lie side by side.
+        views: float32 ``(2, N, DIM)``; images of one subset lie side by side.
         subsets: int64 ``(N,)``.
         labels: int64 ``(N,)``, :data:`CLASSES` classes in turn, so every subset has all of them.
     """
@@ -67,8 +69,6 @@ def toy_views(
     num_subsets: int = 10,
     group_size: int = 25,
     shift: float = 1.0,
-    noise: float = 0.7,
-    dim: int = 64,
     seed: int = 0,
 ) -> ToyViews:
     """Draw ``num_subsets * group_size`` images and two noisy views of each.
@@ -78,20 +78,18 @@ def toy_views(
         group_size: images per subset, at least 10.
         shift: scale of the policies: subset k adds ``shift * d_k`` to its views, ``d_k`` standard
             normal. The images have unit variance.
-        noise: standard deviation of the noise that tells two views of an image apart.
-        dim: D, numbers in an image.
         seed: of everything; the images and the noise do not depend on ``shift``.
 
     Raises:
         InputError: for a number out of range.
     """
-    if num_subsets < 2 or group_size < 10 or dim < 1:
+    if num_subsets < 2 or group_size < 10:
         raise InputError(
-            "num_subsets, group_size and dim: expected at least 2, 10 and 1, got "
-            f"{num_subsets}, {group_size} and {dim}"
+            "num_subsets and group_size: expected at least 2 and 10, got "
+            f"{num_subsets} and {group_size}"
         )
-    if shift < 0 or noise < 0:
-        raise InputError(f"shift and noise: expected numbers >= 0, got {shift} and {noise}")
+    if shift < 0:
+        raise InputError(f"shift: expected a number >= 0, got {shift}")
     generator = torch.Generator().manual_seed(seed)
     n = num_subsets * group_size
     subsets, labels = torch.arange(n) // group_size, torch.arange(n) % CLASSES
@@ -100,8 +98,8 @@ def toy_views(
         return torch.randn(*shape, generator=generator)
 
     # Half of an image's variance comes from its class, half is its own.
-    images = (normal(CLASSES, dim)[labels] + normal(n, dim)) / 2**0.5
-    views = images + noise * normal(2, n, dim) + shift * normal(num_subsets, dim)[subsets]
+    images = (normal(CLASSES, DIM)[labels] + normal(n, DIM)) / 2**0.5
+    views = images + NOISE * normal(2, n, DIM) + shift * normal(num_subsets, DIM)[subsets]
     return ToyViews(views, subsets, labels)
 
 

@@ -143,11 +143,7 @@ def make_views(
 
 
 def require_one_pass(cell: Cell, passes: int) -> None:
-    """Refuse two forward passes for a cell whose groups mix first and second views.
-
-    Raises:
-        InputError: for such a cell and ``passes`` 2.
-    """
+    """Refuse two forward passes for a cell whose groups mix first and second views."""
     if passes == 2 and cell.shuffle_views:
         raise InputError(
             f"passes: {cell.name} shuffles second views between groups, which needs both views in "

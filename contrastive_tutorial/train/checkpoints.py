@@ -52,11 +52,7 @@ def save(
     progress: Progress,
     identity: str,
 ) -> None:
-    """Write the whole state of a run to ``path``, or leave what was there.
-
-    Raises:
-        InputError: if the disk is full or the folder cannot be written.
-    """
+    """Write the whole state of a run to ``path``, or leave what was there."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         for name, value in values.items():
@@ -126,11 +122,7 @@ def content_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -
 def restore(
     loaded: Loaded, model: nn.Module, optimizer: torch.optim.Optimizer, losses: Tensor
 ) -> Progress:
-    """Put a loaded state into model, optimiser and losses, in place.
-
-    Raises:
-        InputError: if the state is that of another model or optimiser.
-    """
+    """Put a loaded state into model, optimiser and losses, in place."""
     try:
         model.load_state_dict(
             {name[6:]: value for name, value in loaded.tensors.items() if name.startswith("model.")}

@@ -172,11 +172,7 @@ ENCODERS: dict[str, Callable[[], ContrastiveModel]] = {
 
 
 def build(name: str) -> ContrastiveModel:
-    """An encoder by its name in :data:`ENCODERS`, with its head.
-
-    Raises:
-        InputError: for an unknown name.
-    """
+    """An encoder by its name in :data:`ENCODERS`, with its head."""
     if name not in ENCODERS:
         raise InputError(f"encoder: expected one of {', '.join(ENCODERS)}, got {name!r}")
     return ENCODERS[name]()
@@ -207,11 +203,7 @@ def with_head(encoder: nn.Module, size: int = 32) -> ContrastiveModel:
 
 @torch.no_grad()
 def _width(encoder: nn.Module, size: int, device: torch.device, training: bool) -> int:
-    """How many features an encoder gives in one of its modes.
-
-    Raises:
-        InputError: if it gives something else.
-    """
+    """How many features an encoder gives in one of its modes."""
     mode = "training" if training else "evaluation"
     what = f"encoder: expected features (N, D), float32, of images (N, 3, {size}, {size}) in {mode}"
     try:

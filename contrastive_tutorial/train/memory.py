@@ -145,11 +145,7 @@ def available(device: torch.device) -> float:
 
 
 def require(need: Need, images: int, device: torch.device, multiple: int, processes: int) -> None:
-    """Refuse a batch that does not fit what is free, shared by ``processes`` of this machine.
-
-    Raises:
-        InputError: naming need, memory and the batch size that fits.
-    """
+    """Refuse a batch that does not fit what is free, shared by ``processes`` of this machine."""
     free = available(device) / (1 if device.type == "cuda" else processes)
     if need.of(images) > free:
         raise _refusal(need, images, device, multiple, free)

@@ -67,11 +67,7 @@ class Schedule(Protocol):
 
 
 def require_schedule(given: Schedule) -> None:
-    """Refuse values that no training can use, before it begins.
-
-    Raises:
-        InputError: naming the value.
-    """
+    """Refuse values that no training can use, before it begins."""
     if not 0 <= given.steps <= _MOST_STEPS:
         raise InputError(f"steps: expected 0 to {_MOST_STEPS:,}, got {given.steps}")
     if given.optimizer not in OPTIMIZERS:
@@ -162,10 +158,9 @@ class Preset:
             raise InputError(f"grayscale: expected a probability, got {self.grayscale}")
         if self.headline not in HEADLINES:
             raise InputError(f"headline: expected one of {HEADLINES}, got {self.headline!r}")
-        if self.measured < 0:
-            raise InputError(f"measured: expected 0 or more points, got {self.measured}")
-        if self.knn_every < 0:
-            raise InputError(f"knn_every: expected 0 or more steps, got {self.knn_every}")
+        for name in ("measured", "knn_every"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name}: expected 0 or more, got {getattr(self, name)}")
         if self.compile not in COMPILE_MODES:
             raise InputError(f"compile: expected one of {COMPILE_MODES}, got {self.compile!r}")
 

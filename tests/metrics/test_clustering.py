@@ -105,7 +105,7 @@ def test_the_scale_of_raw_features_does_not_count(scale):
         torch.eye(3)[labels] * 4
         + torch.randn(60, 3, generator=torch.Generator().manual_seed(0)) / 4
     )
-    assert cluster_accuracy(labels, cluster(x * scale, x * scale, 3, normalize=False)) == 1
+    assert cluster_accuracy(labels, cluster_fits(x * scale, x * scale, 3, normalize=False)[0]) == 1
 
 
 def test_more_or_fewer_clusters_than_classes_leave_the_rest_wrong():

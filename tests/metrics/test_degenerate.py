@@ -173,9 +173,6 @@ def test_raw_dot_products_that_overflow_are_refused(dtype):
     far = torch.full((3, 2), torch.finfo(dtype).max / 4, dtype=dtype)
     with pytest.raises(InputError, match=r"^z0 and z1: expected features whose dot products fit"):
         metrics.contrastive_accuracy(far, far, normalize=False)
-    if dtype == torch.float64:  # float32 is multiplied in float64
-        with pytest.raises(InputError, match=r"^z0 and z1: expected features whose dot products"):
-            metrics.dot_product_similarity(far, -far, normalize=False)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])

@@ -181,22 +181,6 @@ def test_running_out_in_the_middle_keeps_the_checkpoint(small, monkeypatch, caps
     assert checkpoint.suffix == ".checkpoint"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["B0", "--preset", "live+batch_size=1"], "at least 2 images"),
-        (["B0", "--preset", "live", "--device", "cuda:63"], "is not there"),
-        (["B0", "--preset", "live", "--device", "abacus"], "expected 'cpu'"),
-    ],
-)
-def test_other_bad_input_of_a_run(arguments, message, small, capsys, tmp_path):
-    assert cli.main(["run", *arguments, "--results", str(tmp_path)]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert files_in(tmp_path) == []
-
-
 def test_a_loss_that_is_nan_stops_with_its_step_and_keeps_the_checkpoint(
     small, monkeypatch, capsys, tmp_path
 ):
