@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contrastive_tutorial.augment import POLICIES
 from contrastive_tutorial.errors import InputError
@@ -166,7 +166,8 @@ def along_training(records: Sequence[Record], baseline: str) -> Figure:
         ax.plot(steps, means, color=colour, marker=marker, ms=4.5, label=f"{cell} ({len(seeds)})")
     ax.axhline(0, color=INK, lw=1)
     ax.axvline(_LATE * steps[-1], color=INK, lw=0.8, ls=":")
-    ax.set_xscale("function", functions=(_root, _square))  # measured at squares: even distances
+    # measured at squares: even distances
+    ax.set_xscale("function", functions=(lambda x: x.clip(0) ** 0.5, lambda x: x**2))
     ax.set_xticks(steps)
     ax.set(
         xlabel=f"step (dotted: {_LATE:.0%} of the run)",
@@ -177,14 +178,6 @@ def along_training(records: Sequence[Record], baseline: str) -> Figure:
     fig.suptitle(f"{one_setting(records)}, validation images, {n}{several}", fontsize=9)
     fig.legend(loc="outside lower center", ncols=2, fontsize=8, title="cell (seeds)")
     return fig
-
-
-def _root(x: Any) -> Any:
-    return x.clip(0) ** 0.5
-
-
-def _square(x: Any) -> Any:
-    return x**2
 
 
 def statistics_dots(records: Sequence[Record], name: str = "cluster_accuracy") -> Figure:
@@ -210,7 +203,7 @@ def statistics_dots(records: Sequence[Record], name: str = "cluster_accuracy") -
     if not names:
         raise NotRecordedError(f"{records[0].stem}: no evaluation statistics that all seeds have")
     values = [(how, value(r, name, how)) for how in names for r in records]
-    fig, ax = plt.subplots(figsize=(6.2, 0.3 * len(names) + 1.2))
+    fig, ax = plt.subplots(figsize=(WIDTH_PX / 96, 0.3 * len(names) + 1.3))
     seeds_and_mean(
         ax, pd.DataFrame(values, columns=["how", "value"]), "how", names,
         [PALETTE[int(":" in how)] for how in names],
@@ -220,10 +213,11 @@ def statistics_dots(records: Sequence[Record], name: str = "cluster_accuracy") -
         range(len(names)), [f"{how} (headline)" if how == headline else how for how in names]
     )
     ax.set_xlabel(f"{metric(name).label}, small bank")
+    setting = f"{cell_label(records[0].cell)}, {one_setting(records)}, K = {records[0].num_subsets}"
     fig.suptitle(
-        f"{cell_label(records[0].cell)}, {one_setting(records)}, K = {records[0].num_subsets}\n"
+        f"{textwrap.fill(setting, 48)}\n"
         f"n = {len(records)} seeds (dots); bar: mean and 95% interval",
-        fontsize=10,
+        fontsize=9,
     )
     return fig
 

@@ -271,7 +271,22 @@ def test_figures_are_drawn_for_the_window_that_shows_them(
         assert wrong == []
 
 
-@pytest.mark.parametrize("page", RUNNING)
+@pytest.mark.parametrize("name", [f"book/{page}" for page in RUNNING])
+def test_recorded_pictures_fit_a_phone(browser: Any, address: str, name: str) -> None:
+    """No frame scrolls sideways for its picture; on a desktop it stands in the middle."""
+    beside = """all => all.map((picture) => {
+      const [inner, outer] = [picture, picture.closest(".stage")].map(
+        (each) => each.getBoundingClientRect());
+      return [inner.left - outer.left, outer.right - inner.right];
+    })"""
+    with visit(browser, f"{address}{name}.html", "light", "phone") as page:
+        pictures = page.locator(".player .stage :is(svg.ct-figure, img)")
+        assert all(min(sides) >= -1 for sides in pictures.evaluate_all(beside))
+        page.set_viewport_size({"width": 1280, "height": 900})
+        assert all(abs(left - right) <= 2 for left, right in pictures.evaluate_all(beside))
+
+
+@pytest.mark.parametrize("page", [*RUNNING, "api"])
 def test_pages_stay_light(page: str) -> None:
     """1.2 MB each, everything drawn twice and recorded included."""
     assert (BUILT / "book" / f"{page}.html").stat().st_size <= 1_200_000

@@ -27,7 +27,7 @@ button:disabled { opacity: 0.45; cursor: default; }
 output { min-width: 3.2em; font-variant-numeric: tabular-nums; font-weight: 600;
   overflow-wrap: anywhere; }
 .stage { margin-top: 0.6rem; overflow-x: auto; }
-.stage img, .stage svg { max-width: 100%; height: auto; display: block; }
+.stage img, .stage svg { max-width: 100%; height: auto; display: block; margin: 0 auto; }
 .stage pre { margin: 0.3rem 0; white-space: pre-wrap; overflow-wrap: anywhere; color: var(--fg);
   font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 .stage table { border: 0; border-collapse: collapse; font-variant-numeric: tabular-nums; }
