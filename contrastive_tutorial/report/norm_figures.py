@@ -116,18 +116,6 @@ def select(found: Sequence[Record], kind: str, condition: str, batch_size: int) 
     return chosen
 
 
-def batch_sizes(found: Sequence[Record]) -> list[int]:
-    """The batch sizes that occur, ascending."""
-    name = "batch_size"
-    return sorted(
-        {
-            int(r.hyperparameters[name])
-            for r in found
-            if r.preset == NORM_PRESET and name in r.hyperparameters
-        }
-    )
-
-
 def comparison(found: Sequence[Record], chance: float | None = None) -> Figure:
     """Test accuracy against batch size, a panel a condition: every seed, mean, 95% interval.
 
@@ -142,7 +130,8 @@ def comparison(found: Sequence[Record], chance: float | None = None) -> Figure:
     found = [record for record in found if record.preset == NORM_PRESET]
     if not found:
         raise InputError("records: none of preset 'norm'; run `contrastive-tutorial norms` first")
-    sizes = batch_sizes(found)
+    named = (record.hyperparameters.get("batch_size") for record in found)
+    sizes = sorted({size for size in named if size is not None})
     rows = [
         (label, condition, size, accuracy(record, known))
         for label, kind, known in SERIES

@@ -253,14 +253,6 @@ def test_flipped_bits_never_change_bytes_silently(tmp_path_factory, name, data):
     assert set(found.values()) <= {content for _, content in FILES}
 
 
-@settings(max_examples=60, deadline=None)
-@given(content=st.binary(max_size=2_000), name=st.sampled_from(SOURCES[1:]))
-def test_arbitrary_bytes_give_one_line(tmp_path_factory, content, name):
-    path = tmp_path_factory.mktemp("bytes") / name
-    path.write_bytes(content)
-    assert "damaged" in _refusal(path)
-
-
 def test_long_names_and_names_that_are_no_text_fit_one_line(tmp_path):
     long = "train/cat/" + "x" * 4_096 + ".png"
     path = images.write_tar(tmp_path / "long.tar", [(long, b"too much")])
