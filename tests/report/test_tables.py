@@ -11,7 +11,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
 from contrastive_tutorial.report import tables
 from contrastive_tutorial.study import CELLS
-from contrastive_tutorial.verdicts.contrasts import Effect, measure
+from contrastive_tutorial.verdicts import Effect, load_hypotheses, measure
 from contrastive_tutorial.widgets.board import registered_cells
 
 METRICS = {"knn200": "kNN", "extra.cross_branch_top1": "retrieval"}
@@ -144,19 +144,14 @@ def test_the_primary_contrasts_are_measured_in_every_registered_way():
 
 def second_study(probe):
     """Eight seeds of a baseline and of *mixed*, a point better or worse by kNN and by the probe."""
-    low = {"knn10": 0.30, "linear_probe": 0.30}
-    levels = {"same-bn-cross": (0.50, 0.60), "same-dsbn-cross": (0.45, probe)}
-    others = ("same-split-within", "ten-split-within", "ten-dsbn-cross", "shared-bn-cross",
-              "equal-dsbn-cross", "equal-split-cross")  # fmt: skip
-    learned = dict.fromkeys(others, (0.45, 0.60))
+    primary = load_hypotheses("second-study").rules.primary.values()
+    levels = dict.fromkeys((cell for pair in primary for cell in pair), (0.45, 0.60))
+    levels |= dict.fromkeys(("raw-pixels", "pca", "untrained"), (0.30, 0.30))
+    levels |= {"same-bn-cross": (0.50, 0.60), "same-dsbn-cross": (0.45, probe)}
     return [
         make_record(cell, seed, {"knn10": knn + seed / 1000 * (cell != "same-bn-cross"),
                                  "linear_probe": score}, preset="cpu-long")
-        for cell, (knn, score) in (levels | learned).items()
-        for seed in range(8)
-    ] + [
-        make_record(cell, seed, low, preset="cpu-long")
-        for cell in ("raw-pixels", "pca", "untrained")
+        for cell, (knn, score) in levels.items()
         for seed in range(8)
     ]  # fmt: skip
 

@@ -15,14 +15,13 @@ LEVELS = {"raw-pixels": 0.30, "pca": 0.40, "untrained": 0.35}
 FAMILY = {cell for pair in SECOND.rules.primary.values() for cell in pair}
 
 
-def recorded(levels, n=8, knn_probe=(0.0, 0.0)):
+def recorded(levels):
     """Runs of each cell around its level, with a spread that every seed shares."""
     records = []
     for cell, level in levels.items():
         how = "none" if cell in ("raw-pixels", "pca") else "reestimated"
-        for seed in range(1 if how == "none" else n):
-            near = level + 0.001 * seed
-            found = {"knn10": near + knn_probe[0], "linear_probe": near + knn_probe[1]}
+        for seed in range(1 if how == "none" else 8):
+            found = dict.fromkeys(("knn10", "linear_probe"), level + 0.001 * seed)
             records.append(make_record(cell, seed, found, preset=PRESET, evaluation=how))
     return records
 
