@@ -16,7 +16,7 @@ from PIL import Image
 from scripts import state
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.report import style
+from contrastive_tutorial.report import style, vector
 from contrastive_tutorial.widgets import player as player_module
 from contrastive_tutorial.widgets.controls import read_choices
 from contrastive_tutorial.widgets.fragment import clean
@@ -89,13 +89,13 @@ def test_every_way_to_draw_gives_one_picture(draw):
 
 def test_pixels_are_drawn_for_the_frame_shown_first_alone(monkeypatch):
     drawn = []
-    savefig = matplotlib.figure.Figure.savefig
+    draw = vector.drawn_once
 
-    def counting(figure, target, **options):
-        drawn.append(options["format"])
-        return savefig(figure, target, **options)
+    def counting(figure, form, dpi):
+        drawn.append(form)
+        return draw(figure, form, dpi)
 
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", counting)
+    monkeypatch.setattr(vector, "drawn_once", counting)
     player = play(line, slope=[1, 2, 3])
     assert Image.open(io.BytesIO(player.png)).size[0] > 100
     assert sorted(drawn) == ["png", "svg", "svg", "svg"]
