@@ -4,6 +4,7 @@ Slow libraries stay outside: importing a module loads none of them.
 """
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,13 @@ def test_a_room_is_there_when_it_is_named():
         "except AttributeError as error:\n    assert 'nothing' in str(error)\n"
         "else:\n    sys.exit(1)"
     )
+
+
+@pytest.mark.parametrize("name", ROOMS[1:])
+def test_every_public_name_is_there_and_says_what_it_is(name):
+    door = importlib.import_module(f"contrastive_tutorial.{name}")
+    for public in getattr(door, "__all__", ()):
+        assert getattr(door, public).__doc__, public
 
 
 def test_every_room_says_what_it_is_for():

@@ -5,25 +5,24 @@ from __future__ import annotations
 import tarfile
 import warnings
 from collections import Counter
-from pathlib import Path
 
 import images
 import numpy as np
 import pytest
 from PIL import Image
 
-from contrastive_tutorial.data.folders import UNLABELLED, Decoded, read
+from contrastive_tutorial.data.folders import UNLABELLED, read
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files.archives import Limits
 
 SOURCES = ["pets", "pets.tar", "pets.tar.xz", "pets.zip"]
 
 
-def _read(path: Path) -> Decoded:
+def _read(path):
     return read(path, Limits())
 
 
-def _refusal(path: Path) -> str:
+def _refusal(path):
     with pytest.raises(InputError) as caught:
         _read(path)
     assert "\n" not in str(caught.value)
@@ -33,7 +32,7 @@ def _refusal(path: Path) -> str:
 
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("wrapped", ["", "pets/", "a/b/"])
-def test_train_and_test_folders(tmp_path: Path, name: str, wrapped: str) -> None:
+def test_train_and_test_folders(tmp_path, name, wrapped):
     files = [(wrapped + file, data) for file, data in images.split_files(4, 2)]
     found = _read(images.write(tmp_path / name, reversed(files)))
     assert found.folders == ["test"] * 4 + ["train"] * 8
@@ -46,19 +45,19 @@ def test_train_and_test_folders(tmp_path: Path, name: str, wrapped: str) -> None
 
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("wrapped", ["", "pets/"])
-def test_classes_alone(tmp_path: Path, name: str, wrapped: str) -> None:
+def test_classes_alone(tmp_path, name, wrapped):
     files = [(wrapped + file, data) for file, data in images.files(3)]
     found = _read(images.write(tmp_path / name, files))
     assert found.folders == [""] * 6
     assert found.classes == ["cat"] * 3 + ["dog"] * 3
 
 
-def test_validation_folder_is_kept(tmp_path: Path) -> None:
+def test_validation_folder_is_kept(tmp_path):
     files = images.split_files(2, 1) + images.files(1, top="val/")
     assert set(_read(images.write(tmp_path / "pets", files)).folders) == {"train", "val", "test"}
 
 
-def test_a_class_may_be_called_train_and_folders_may_nest(tmp_path: Path) -> None:
+def test_a_class_may_be_called_train_and_folders_may_nest(tmp_path):
     files = images.files(2, ("car", "train"))
     assert _read(images.write(tmp_path / "a", files)).classes == ["car"] * 2 + ["train"] * 2
     data = images.encoded(images.pixels(0))
@@ -71,7 +70,7 @@ def test_a_class_may_be_called_train_and_folders_may_nest(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_class_folders_without_images_are_named(tmp_path: Path, name: str) -> None:
+def test_class_folders_without_images_are_named(tmp_path, name):
     path = tmp_path / name
     if name == "pets":
         images.write(path, images.split_files())
@@ -86,7 +85,7 @@ def test_class_folders_without_images_are_named(tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_no_images_at_all(tmp_path: Path, name: str) -> None:
+def test_no_images_at_all(tmp_path, name):
     path = images.write(tmp_path / name, [])
     path.mkdir(exist_ok=True) if name == "pets" else None
     assert "no images in it; expected train/<class>/*" in _refusal(path)
@@ -102,13 +101,13 @@ def test_no_images_at_all(tmp_path: Path, name: str) -> None:
         ("train/\udcff/1.png", "unprintable name"),
     ],
 )
-def test_images_in_the_wrong_place(tmp_path: Path, extra: str, reason: str) -> None:
+def test_images_in_the_wrong_place(tmp_path, extra, reason):
     files = [*images.split_files(2, 1), (extra, images.encoded(images.pixels(0)))]
     assert reason in _refusal(images.write(tmp_path / "pets.tar", files))
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_files_that_promise_no_image_are_left_out_and_counted(tmp_path: Path, name: str) -> None:
+def test_files_that_promise_no_image_are_left_out_and_counted(tmp_path, name):
     stray = ["README.txt", "train/labels.csv", "train/cat/a.docx", "train/cat/b.csv", "test/.x"]
     content = [*images.split_files(2, 1), *((place, b"hello") for place in stray)]
     content.append(("train/cat/tmp", b""))  # Caltech-101 has one
@@ -119,12 +118,12 @@ def test_files_that_promise_no_image_are_left_out_and_counted(tmp_path: Path, na
         assert part in remark
 
 
-def test_images_without_suffix_are_images(tmp_path: Path) -> None:
+def test_images_without_suffix_are_images(tmp_path):
     content = [(name.removesuffix(".png"), data) for name, data in images.files(3)]
     assert len(_read(images.write(tmp_path / "pets", content)).classes) == 6
 
 
-def test_all_bad_images_are_in_one_report(tmp_path: Path) -> None:
+def test_all_bad_images_are_in_one_report(tmp_path):
     bad = [(f"train/cat/bad{i:02}.png", b"not") for i in range(37)]
     reason = _refusal(images.write(tmp_path / "pets.zip", [*images.split_files(2, 1), *bad]))
     assert "37 images cannot be used" in reason
@@ -134,24 +133,24 @@ def test_all_bad_images_are_in_one_report(tmp_path: Path) -> None:
     assert "'train/cat/bad00.png' is not an image" in reason
 
 
-def test_an_archive_inside_an_archive_is_named(tmp_path: Path) -> None:
+def test_an_archive_inside_an_archive_is_named(tmp_path):
     path = images.write(tmp_path / "caltech.zip", [("101_ObjectCategories.tar.gz", b"x")])
     assert "1 .gz" in _refusal(path)
 
 
-def test_test_without_train(tmp_path: Path) -> None:
+def test_test_without_train(tmp_path):
     path = images.write(tmp_path / "pets", images.files(3, top="test/"))
     assert "no train/<class>/*" in _refusal(path)
 
 
-def test_splits_without_training_images_are_not_taken_for_classes(tmp_path: Path) -> None:
+def test_splits_without_training_images_are_not_taken_for_classes(tmp_path):
     content = [file for top in ("val", "test") for file in images.files(3, top=f"{top}/")]
     reason = _refusal(images.write(tmp_path / "pets", content))
     assert "test/ and val/" in reason
     assert "train/<class>/" in reason
 
 
-def _at(places: str, per_class: int = 3) -> list[images.File]:
+def _at(places, per_class=3):
     """Different images at ``places``, where CLASS and NAME are filled in."""
     return [
         (places.replace("CLASS", label).replace("NAME", f"{i}.png"),
@@ -161,7 +160,7 @@ def _at(places: str, per_class: int = 3) -> list[images.File]:
     ]  # fmt: skip
 
 
-def hash_of(text: str) -> int:
+def hash_of(text):
     """The same number in every process, unlike that of ``hash``."""
     return int.from_bytes(text.encode(), "big") % 1_000_003
 
@@ -211,9 +210,9 @@ ANNOTATED = "".join(
     ids=["intel", "imagenette", "tiny", "training_set", "spellings", "microsoft", "caltech"],
 )  # fmt: skip
 def test_sets_as_they_are_published(
-    tmp_path: Path, name: str, published: list[images.File], splits: dict[str, int],
-    remarks: list[str],
-) -> None:  # fmt: skip
+    tmp_path, name, published, splits,
+    remarks,
+):  # fmt: skip
     found = _read(images.write(tmp_path / name, published))
     assert Counter(found.folders) == splits
     assert set(found.classes) == {"cat", "dog"}
@@ -222,7 +221,7 @@ def test_sets_as_they_are_published(
         assert any(remark in line for line in found.remarks)
 
 
-def test_annotations_name_the_classes_of_validation_images(tmp_path: Path) -> None:
+def test_annotations_name_the_classes_of_validation_images(tmp_path):
     content = [*_at("train/CLASS/NAME"), *_at("val/images/NAME")[:3]]
     content.append(("val/val_annotations.txt", ANNOTATED.encode()))
     found = _read(images.write(tmp_path / "t", content))
@@ -234,9 +233,7 @@ def test_annotations_name_the_classes_of_validation_images(tmp_path: Path) -> No
     [(_at("NAME"), {""}), (_at("my photos/NAME"), {""}), (_at("a/b/NAME"), {""}),
      (_at("train/NAME") + _at("test/NAME"), {"train", "test"})],
 )  # fmt: skip
-def test_images_without_class_folders_have_no_labels(
-    tmp_path: Path, published: list[images.File], splits: set[str]
-) -> None:
+def test_images_without_class_folders_have_no_labels(tmp_path, published, splits):
     found = _read(images.write(tmp_path / "photos", published))
     assert set(found.classes) == {UNLABELLED}
     assert set(found.folders) == splits
@@ -253,13 +250,11 @@ def test_images_without_class_folders_have_no_labels(
         (_at("train_images/NAME")[:3] + _at("val2017/NAME")[:3], "would be classes"),
     ],
 )  # fmt: skip
-def test_what_could_mean_two_things_is_refused(
-    tmp_path: Path, published: list[images.File], reason: str
-) -> None:
+def test_what_could_mean_two_things_is_refused(tmp_path, published, reason):
     assert reason in _refusal(images.write(tmp_path / "pets.zip", published))
 
 
-def test_class_names_have_one_form(tmp_path: Path) -> None:
+def test_class_names_have_one_form(tmp_path):
     """A Mac writes e and an accent where others write one letter."""
     content = [(f"train/caf{e}/{i}.png", data) for i, (e, (_, data)) in enumerate(
         zip(["\u00e9", "e\u0301"] * 3, images.files(3), strict=True))]  # fmt: skip
@@ -269,7 +264,7 @@ def test_class_names_have_one_form(tmp_path: Path) -> None:
     assert found.remarks == ()
 
 
-def test_classes_that_differ_in_case_alone_are_remarked(tmp_path: Path) -> None:
+def test_classes_that_differ_in_case_alone_are_remarked(tmp_path):
     found = _read(images.write(tmp_path / "pets.tar", images.files(3, ("Cat", "cat", "dog"))))
     assert set(found.classes) == {"Cat", "cat", "dog"}
     assert "'Cat' and 'cat'" in found.remarks[0]
@@ -277,9 +272,7 @@ def test_classes_that_differ_in_case_alone_are_remarked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("bits", "white"), [(8, 255), (10, 1_023), (12, 4_095), (16, None)])
 @pytest.mark.parametrize("colour", [False, True])
-def test_deep_images_are_scaled_by_one_rule_for_the_whole_set(
-    tmp_path: Path, bits: int, white: int | None, colour: bool
-) -> None:
+def test_deep_images_are_scaled_by_one_rule_for_the_whole_set(tmp_path, bits, white, colour):
     """A 12-bit camera leaves numbers to 4,095 in files of 16 bits: nearly black if taken for 16."""
     rows = np.arange(1024, dtype=np.uint16).reshape(32, 32)
     top = (1 << bits) - 1
@@ -287,7 +280,7 @@ def test_deep_images_are_scaled_by_one_rule_for_the_whole_set(
     bright[0, 0] = top
     dark = np.full((32, 32), top // 16, np.uint16)
 
-    def encoded(deep: np.ndarray) -> bytes:
+    def encoded(deep):
         if colour:
             return images.deep_tiff(np.stack([deep, deep, deep // 2], 2))
         return images.encoded(Image.fromarray(deep))
@@ -303,7 +296,7 @@ def test_deep_images_are_scaled_by_one_rule_for_the_whole_set(
 
 
 @pytest.mark.parametrize(("white", "remarked"), [(1, True), (15, True), (63, True), (64, False)])
-def test_a_set_that_is_nearly_black_is_remarked(tmp_path: Path, white: int, remarked: bool) -> None:
+def test_a_set_that_is_nearly_black_is_remarked(tmp_path, white, remarked):
     """Fractions saved as bytes end at 1."""
     dark = images.encoded(Image.fromarray(np.full((32, 32, 3), white, np.uint8)))
     black = images.encoded(Image.fromarray(np.zeros((32, 32, 3), np.uint8)))
@@ -311,7 +304,7 @@ def test_a_set_that_is_nearly_black_is_remarked(tmp_path: Path, white: int, rema
     assert any(f"{white} of 255" in line for line in found.remarks) == remarked
 
 
-def test_progress_counts_images_and_warnings_stay_as_they_were(tmp_path: Path) -> None:
+def test_progress_counts_images_and_warnings_stay_as_they_were(tmp_path):
     path, counted = images.write(tmp_path / "pets", images.files(4)), []
     before = list(warnings.filters)
     read(path, Limits(), counted.append)
@@ -319,7 +312,7 @@ def test_progress_counts_images_and_warnings_stay_as_they_were(tmp_path: Path) -
     assert warnings.filters == before
 
 
-def test_folders_inside_a_class_are_no_classes(tmp_path: Path) -> None:
+def test_folders_inside_a_class_are_no_classes(tmp_path):
     entries: list[tarfile.TarInfo | tuple[str, bytes]] = list(images.files(2, top="train/"))
     for i in range(50):
         entry = tarfile.TarInfo(f"train/cat/{i}")

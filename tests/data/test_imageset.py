@@ -18,13 +18,13 @@ from contrastive_tutorial.data.imageset import content_hash
 from contrastive_tutorial.errors import InputError
 
 
-def reference_hash(found: ImageSet) -> str:
+def reference_hash(found):
     names = "\0".join(found.class_names).encode()
     labels = found.labels.numpy().astype("<i8").tobytes()
     return hashlib.sha256(names + found.images.numpy().tobytes() + labels).hexdigest()
 
 
-def test_shapes() -> None:
+def test_shapes():
     found = data.load("shapes", "val")
     assert (found.name, found.split, len(found)) == ("shapes", "val", 1_000)
     assert found.images.shape == (1_000, 3, 32, 32)
@@ -36,12 +36,12 @@ def test_shapes() -> None:
     assert data.load("shapes", "val").content_hash == found.content_hash
 
 
-def test_defaults_are_the_training_images_of_shapes() -> None:
+def test_defaults_are_the_training_images_of_shapes():
     found = data.load(num_images=50)
     assert (found.name, found.split, len(found)) == ("shapes", "train", 50)
 
 
-def test_subset_keeps_rows_together() -> None:
+def test_subset_keeps_rows_together():
     whole = data.load("shapes", "test", num_images=40)
     index = torch.tensor([7, 3, 3, 39])
     part = whole.subset(index)
@@ -56,7 +56,7 @@ def test_subset_keeps_rows_together() -> None:
     assert len(whole.subset(range(5))) == 5
 
 
-def test_to_another_device_keeps_the_hash() -> None:
+def test_to_another_device_keeps_the_hash():
     found = data.load("shapes", "test", num_images=20)
     assert found.to("cpu") is found
     moved = found.to("meta")
@@ -66,7 +66,7 @@ def test_to_another_device_keeps_the_hash() -> None:
     assert moved.content_hash == found.content_hash
 
 
-def test_content_hash_covers_pixels_labels_and_names() -> None:
+def test_content_hash_covers_pixels_labels_and_names():
     found = data.load("shapes", "test", num_images=20)
     pixels, labels = found.images.clone(), found.labels.clone()
     pixels[3, 1, 5, 5] ^= 1
@@ -83,13 +83,13 @@ def test_content_hash_covers_pixels_labels_and_names() -> None:
     assert content_hash(strided, found.labels, found.class_names) == found.content_hash
 
 
-def test_image_sets_are_frozen() -> None:
+def test_image_sets_are_frozen():
     found = data.load("shapes", "test", num_images=10)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        found.name = "other"  # type: ignore[misc]
+        found.name = "other"
 
 
-def test_numbers_give_images_and_slices_give_sets() -> None:
+def test_numbers_give_images_and_slices_give_sets():
     found = data.load("shapes", "test", num_images=20)
     image, label = found[3]
     assert torch.equal(image, found.images[3])
@@ -104,14 +104,14 @@ def test_numbers_give_images_and_slices_give_sets() -> None:
         found[20]
 
 
-def test_a_loader_takes_it() -> None:
+def test_a_loader_takes_it():
     found = data.load("shapes", "test", num_images=20)
-    batches = list(DataLoader(found, batch_size=8))  # type: ignore[arg-type]
+    batches = list(DataLoader(found, batch_size=8))
     assert torch.equal(torch.cat([images for images, _ in batches]), found.images)
     assert torch.equal(torch.cat([labels for _, labels in batches]), found.labels)
 
 
-def test_it_prints_itself_in_one_line_and_shows_ten_pictures() -> None:
+def test_it_prints_itself_in_one_line_and_shows_ten_pictures():
     found = data.load("shapes", "test", num_images=20)
     assert len(repr(found)) < 120
     for part in ("shapes", "test", "20 images", "32x32", "10 classes"):
@@ -136,7 +136,7 @@ FIRST = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)
     [PIXELS, FIRST, FIRST.float() / 255, FIRST.double() / 255, PIXELS.astype(np.float32) / 255,
      list(PIXELS)],
 )  # fmt: skip
-def test_own_images_in_any_ordinary_form(given: object) -> None:
+def test_own_images_in_any_ordinary_form(given):
     found = ImageSet.of(given, [0, 1, 2] * 2)
     assert torch.equal(found.images, FIRST)
     assert found.class_names == ("class 0", "class 1", "class 2")
@@ -144,7 +144,7 @@ def test_own_images_in_any_ordinary_form(given: object) -> None:
     assert found.labelled
 
 
-def test_grey_images_and_other_sizes() -> None:
+def test_grey_images_and_other_sizes():
     grey = PIXELS[..., 0]
     for given in (grey, grey[..., None], torch.from_numpy(grey)[:, None]):
         found = ImageSet.of(given)
@@ -179,7 +179,7 @@ def test_grey_images_and_other_sizes() -> None:
         ({"labels": [0, 1] * 3, "class_names": ["a", "a"]}, "class_names: .* 'a' twice"),
     ],
 )
-def test_other_things_are_refused_by_name(arguments: dict[str, object], reason: str) -> None:
+def test_other_things_are_refused_by_name(arguments, reason):
     with pytest.raises(InputError, match=reason):
         ImageSet.of(**({"images": FIRST} | arguments))
 
@@ -188,12 +188,12 @@ def test_other_things_are_refused_by_name(arguments: dict[str, object], reason: 
     "indices",
     [torch.ones(5, dtype=torch.bool), [True] * 7, [0.5], [[0, 1]], torch.tensor(0), "a", None],
 )
-def test_other_indices_are_refused(indices: object) -> None:
+def test_other_indices_are_refused(indices):
     with pytest.raises(InputError, match="indices: expected"):
-        ImageSet.of(FIRST).subset(indices)  # type: ignore[arg-type]
+        ImageSet.of(FIRST).subset(indices)
 
 
-def test_images_of_pil_follow_the_rules_for_files() -> None:
+def test_images_of_pil_follow_the_rules_for_files():
     clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     assert data.from_torchvision([(clear, 0)]).images.unique().tolist() == [255]
     deep = Image.fromarray(np.full((40, 40), 4_095, np.uint16))
@@ -228,22 +228,22 @@ PICTURE = Image.fromarray(PIXELS[0])
         ([(PICTURE, 10**12)], "labels: expected numbers from 0"),
     ],
 )
-def test_what_is_no_labelled_image_is_refused(dataset: object, reason: str) -> None:
+def test_what_is_no_labelled_image_is_refused(dataset, reason):
     with pytest.raises(InputError, match=reason):
         data.from_torchvision(dataset)
 
 
-def test_a_data_set_of_torchvision() -> None:
+def test_a_data_set_of_torchvision():
     class Pets:
         classes = ("cat", "dog")
 
-        def __init__(self, as_tensor: bool) -> None:
+        def __init__(self, as_tensor):
             self.as_tensor = as_tensor
 
-        def __len__(self) -> int:
+        def __len__(self):
             return 6
 
-        def __getitem__(self, i: int) -> tuple[object, int]:
+        def __getitem__(self, i):
             return (FIRST[i] / 255 if self.as_tensor else Image.fromarray(PIXELS[i])), i % 2
 
     for as_tensor in (False, True):

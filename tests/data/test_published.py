@@ -6,14 +6,12 @@ import hashlib
 import io
 import pickle
 import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torchvision
-from webserver import Server, serving
+from webserver import serving
 
 from contrastive_tutorial import data
 from contrastive_tutorial.data import loading
@@ -25,14 +23,12 @@ CLASSES = ["airplane", "automobile", "bird"]
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server():
     with serving("cifar-10-python.tar.gz") as found:
         yield found
 
 
-def _offered(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, files: dict[str, bytes]
-) -> Path:
+def _offered(monkeypatch, folder, name, files):
     """An archive of these files in the published form, which is then the published one."""
     found = SETS[name]
     archive = folder / found.downloads[0].file_name
@@ -49,7 +45,7 @@ def _offered(
 
 
 @pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, np.ndarray]:
+def published(monkeypatch, tmp_path):
     """A small archive in the published form, with torchvision told of its checksums."""
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (6 * 60, 3_072), dtype=np.uint8)
@@ -68,7 +64,7 @@ def published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, np
     return archive, pixels.reshape(-1, 3, 32, 32)
 
 
-def test_reads_what_torchvision_reads(published: tuple[Path, np.ndarray]) -> None:
+def test_reads_what_torchvision_reads(published):
     archive, pixels = published
     found = SETS["cifar10"].read(archive)
     assert np.array_equal(found.images, pixels)
@@ -76,9 +72,7 @@ def test_reads_what_torchvision_reads(published: tuple[Path, np.ndarray]) -> Non
     assert found.folders == ["train"] * 300 + ["test"] * 60
 
 
-def test_an_archive_with_another_checksum_is_never_unpickled(
-    published: tuple[Path, np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_archive_with_another_checksum_is_never_unpickled(published, monkeypatch):
     archive, _ = published
     monkeypatch.setattr(pickle, "load", lambda *_, **__: pytest.fail("a pickle was loaded"))
     archive.write_bytes(archive.read_bytes() + b"x")
@@ -86,9 +80,7 @@ def test_an_archive_with_another_checksum_is_never_unpickled(
         SETS["cifar10"].read(archive)
 
 
-def test_unpacked_files_with_another_checksum_are_never_unpickled(
-    published: tuple[Path, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unpacked_files_with_another_checksum_are_never_unpickled(published, tmp_path, monkeypatch):
     with tarfile.open(published[0]) as archive:
         archive.extractall(tmp_path)
     found = SETS["cifar10"].read(tmp_path)
@@ -102,12 +94,7 @@ def test_unpacked_files_with_another_checksum_are_never_unpickled(
         SETS["cifar10"].read(tmp_path)
 
 
-def test_load_downloads_once_and_splits(
-    published: tuple[Path, np.ndarray],
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_load_downloads_once_and_splits(published, server, tmp_path, monkeypatch):
     monkeypatch.delenv("CONTRASTIVE_TUTORIAL_CIFAR10", raising=False)
     server.content = published[0].read_bytes()
     _elsewhere(monkeypatch, "cifar10", server.url)
@@ -119,12 +106,7 @@ def test_load_downloads_once_and_splits(
 
 
 @pytest.mark.parametrize("unpacked", [False, True])
-def test_load_uses_the_copy_that_the_environment_names(
-    published: tuple[Path, np.ndarray],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    unpacked: bool,
-) -> None:
+def test_load_uses_the_copy_that_the_environment_names(published, tmp_path, monkeypatch, unpacked):
     place = published[0]
     if unpacked:
         with tarfile.open(place) as archive:
@@ -135,18 +117,18 @@ def test_load_uses_the_copy_that_the_environment_names(
     assert (found.name, len(found), found.class_names) == ("cifar10", 60, tuple(CLASSES))
 
 
-def _elsewhere(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+def _elsewhere(monkeypatch, name, url):
     """The files of a set are offered by one host alone."""
     found = SETS[name]
     offers = tuple(replace(offer, urls=(url,)) for offer in found.downloads)
     monkeypatch.setitem(SETS, name, replace(found, downloads=offers))
 
 
-def _md5(content: bytes) -> str:
+def _md5(content):
     return hashlib.md5(content).hexdigest()
 
 
-def test_cifar100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cifar100(tmp_path, monkeypatch):
     pixels = np.random.default_rng(2).integers(0, 256, (90, 3_072), dtype=np.uint8)
     names = ["apple", "bear", "cloud"]
     files = {
@@ -165,7 +147,7 @@ def test_cifar100(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(test.images.numpy(), pixels[60:].reshape(-1, 3, 32, 32))
 
 
-def test_stl10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stl10(tmp_path, monkeypatch):
     """Images of 96x96, column by column, labels from 1."""
     rng = np.random.default_rng(3)
     rows = {
@@ -191,7 +173,7 @@ def test_stl10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert data.load(archive, cache=tmp_path / "c").images.shape == (27, 3, 32, 32)
 
 
-def test_svhn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_svhn(tmp_path, monkeypatch):
     """Two MATLAB files; the digit 0 has the label 10."""
     from scipy.io import savemat
 
@@ -221,7 +203,7 @@ def test_svhn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", list(SETS))
-def test_the_published_files_are_those_that_torchvision_knows(name: str) -> None:
+def test_the_published_files_are_those_that_torchvision_knows(name):
     """Same addresses; SHA-256 where the files are pickles, for which MD5 is too weak."""
     reader = getattr(torchvision.datasets, SETS[name].reader)
     offers = SETS[name].downloads
@@ -238,9 +220,7 @@ def test_the_published_files_are_those_that_torchvision_knows(name: str) -> None
         assert offers[0].checksum == f"md5:{reader.tgz_md5}"
 
 
-def test_without_a_network_the_way_out_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_network_the_way_out_is_named(tmp_path, monkeypatch):
     monkeypatch.delenv("CONTRASTIVE_TUTORIAL_CIFAR10", raising=False)
     for name in SETS:
         _elsewhere(monkeypatch, name, "http://127.0.0.1:9/x.tar.gz")

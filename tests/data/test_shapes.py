@@ -12,7 +12,7 @@ from contrastive_tutorial.data import shapes
 from contrastive_tutorial.errors import InputError
 
 
-def test_layout_of_the_default_test_split() -> None:
+def test_layout_of_the_default_test_split():
     images, labels, factors = shapes.draw("test")
     assert images.shape == (shapes.SIZES["test"], 3, 32, 32)
     assert images.dtype == torch.uint8
@@ -26,7 +26,7 @@ def test_layout_of_the_default_test_split() -> None:
         )
 
 
-def test_factors_cover_their_ranges_and_tell_nothing_about_the_class() -> None:
+def test_factors_cover_their_ranges_and_tell_nothing_about_the_class():
     _, labels, factors = shapes.draw("test")
     assert factors["colour"].unique().tolist() == list(range(len(shapes.HUES)))
     assert factors["background"].unique().tolist() == list(range(len(shapes.GROUNDS)))
@@ -40,7 +40,7 @@ def test_factors_cover_their_ranges_and_tell_nothing_about_the_class() -> None:
         assert (by_class - values.double().mean()).abs().max() < 4 * standard_error
 
 
-def test_an_image_does_not_depend_on_how_many_are_drawn() -> None:
+def test_an_image_does_not_depend_on_how_many_are_drawn():
     few, few_labels, few_factors = shapes.draw("train", 97)
     many, many_labels, many_factors = shapes.draw("train", 333)
     assert torch.equal(few, many[:97])
@@ -48,7 +48,7 @@ def test_an_image_does_not_depend_on_how_many_are_drawn() -> None:
     assert all(torch.equal(few_factors[name], many_factors[name][:97]) for name in few_factors)
 
 
-def test_splits_share_no_image() -> None:
+def test_splits_share_no_image():
     seen = set()
     for split in shapes.SIZES:
         images, _, _ = shapes.draw(split, 100)
@@ -56,7 +56,7 @@ def test_splits_share_no_image() -> None:
     assert len(seen) == 300
 
 
-def _mask(index: int, label: int, factors: dict[str, torch.Tensor]) -> torch.Tensor:
+def _mask(index, label, factors):
     """Slow float oracle: which pixel centres lie inside the shape; None of the fixed point."""
     angle = math.radians(float(factors["rotation"][index]))
     r, x0, y0 = (float(factors[name][index]) for name in ("radius", "x", "y"))
@@ -85,18 +85,18 @@ def _mask(index: int, label: int, factors: dict[str, torch.Tensor]) -> torch.Ten
     return inside
 
 
-def _left_of(ax: float, ay: float, bx: float, by: float, u: float, v: float) -> bool:
+def _left_of(ax, ay, bx, by, u, v):
     return (bx - ax) * (v - ay) - (by - ay) * (u - ax) >= 0
 
 
-def _in_triangle(u: float, v: float, size: float) -> bool:
+def _in_triangle(u, v, size):
     corners = [
         (size * math.cos(math.radians(a)), size * math.sin(math.radians(a))) for a in (30, 150, 270)
     ]
     return all(_left_of(*corners[i], *corners[(i + 1) % 3], u, v) for i in range(3))
 
 
-def _in_star(u: float, v: float, size: float) -> bool:
+def _in_star(u, v, size):
     """Inside the pentagram: left of at least four of the five lines between every second corner."""
     corners = [
         (size * math.cos(0.4 * math.pi * k), size * math.sin(0.4 * math.pi * k)) for k in range(5)
@@ -105,7 +105,7 @@ def _in_star(u: float, v: float, size: float) -> bool:
 
 
 @pytest.mark.parametrize("label", range(10), ids=shapes.SHAPES)
-def test_pixels_agree_with_the_ground_truth(label: int) -> None:
+def test_pixels_agree_with_the_ground_truth(label):
     """Where the oracle says shape, the image is clearly unlike where it says background."""
     images, labels, factors = shapes.draw("val", 500)
     agreement = []
@@ -120,7 +120,7 @@ def test_pixels_agree_with_the_ground_truth(label: int) -> None:
     assert min(agreement) > 0.95  # all but the pixels on the outline
 
 
-def test_raw_pixels_are_useless_for_clustering() -> None:
+def test_raw_pixels_are_useless_for_clustering():
     train, _, _ = shapes.draw("train", 2_000)
     test, labels, _ = shapes.draw("test", 1_000)
     bank, queries = metrics.pixel_features(train, test, 256, centred=False)
@@ -128,7 +128,7 @@ def test_raw_pixels_are_useless_for_clustering() -> None:
     assert metrics.cluster_accuracy(labels, clusters) <= 0.20
 
 
-def test_bytes_are_the_published_ones() -> None:
+def test_bytes_are_the_published_ones():
     """A change of the generator changes every record's data hash: it must be meant."""
     from contrastive_tutorial.data import load
 
@@ -139,6 +139,6 @@ GOLDEN = "055917659fd8fd5c8b8747405a7b9130a689641ed3d2d82e860302d59f915e0d"
 
 
 @pytest.mark.parametrize("count", [0, 9, 1_000_001, -5])
-def test_refuses_a_senseless_number_of_images(count: int) -> None:
+def test_refuses_a_senseless_number_of_images(count):
     with pytest.raises(InputError, match=r"num_images: expected 10 to 1,000,000"):
         shapes.draw("train", count)

@@ -11,9 +11,7 @@ from contrastive_tutorial.errors import InputError
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.lists(st.integers(0, 4), min_size=1, max_size=80),
-    st.integers(1, 80),
-    st.integers(0, 1_000),
+    st.lists(st.integers(0, 4), min_size=1, max_size=80), st.integers(1, 80), st.integers(0, 1_000)
 )
 def test_partition_is_stratified_and_complete(classes, num_subsets, seed):
     labels = torch.tensor(classes)
@@ -106,7 +104,7 @@ def test_every_seed_that_is_allowed_gives_batches():
 
 
 @pytest.mark.parametrize(("balanced", "fits"), [(True, 30), (False, 32)])
-def test_a_batch_that_is_too_large_names_the_largest_that_works(balanced: bool, fits: int) -> None:
+def test_a_batch_that_is_too_large_names_the_largest_that_works(balanced, fits):
     ids = torch.arange(32) % 3
     with pytest.raises(InputError, match=rf"batch_size={fits} fits"):
         SubsetBatches(ids, 60, balanced=balanced)

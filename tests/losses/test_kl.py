@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layers import randn as draw
 from scipy import integrate, stats
 from torch.distributions import Categorical, MultivariateNormal, Normal, kl_divergence
 from watched import Operations
@@ -25,11 +26,6 @@ from contrastive_tutorial.losses.kl import (
 
 means = st.floats(-5, 5)
 stds = st.floats(0.05, 20)
-
-
-def draw(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def covariance(d, seed):

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from contrastive_tutorial import norm
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.norm import GhostBatchNorm2d, SplitBatchNorm2d, convert_norm
+from contrastive_tutorial.norm import SplitBatchNorm2d, convert_norm
 
 OURS = ("renorm", "ghost", "split", "dsbn", "affine")
 
@@ -407,15 +407,6 @@ def wrapped() -> None:
     refused(lambda: convert_norm(nn.Sequential(model), "split", 2), "DistributedDataParallel")
 
 
-@row("an optimiser made before convert_norm", "any", "says so: the map old -> new")
-def optimiser() -> None:
-    model = network()
-    old = dict(model.named_modules())
-    replaced: dict[nn.Module, nn.Module] = {}
-    convert_norm(model, "split", 2, replaced=replaced)
-    assert replaced == {old[name]: model.get_submodule(name) for name in ("1", "5")}
-
-
 @row("timm forward, after convert_norm", "efficientnet_b0", "works")
 def whole_timm_model() -> None:
     timm = pytest.importorskip("timm")
@@ -436,9 +427,6 @@ def test_other_tools(case: Row) -> None:
     case.test()
 
 
-def test_ghost_is_still_plain_to_a_state_dict() -> None:
-    layer = GhostBatchNorm2d(4, 2)
-    layer.load_state_dict(nn.BatchNorm2d(4).state_dict())
-    nn.BatchNorm2d(4).load_state_dict(layer.state_dict())
+def test_a_state_dict_without_versions() -> None:
     without_versions = dict(SplitBatchNorm2d(4, 2).state_dict())
     SplitBatchNorm2d(4, 2).load_state_dict(without_versions)
