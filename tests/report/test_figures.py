@@ -15,14 +15,6 @@ from contrastive_tutorial.study.cells import CELLS
 matplotlib.use("Agg")
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
-
-
 def three_cells():
     return [
         make(cell, seed, accuracy=0.1 * (seed + 1) + 0.01 * index)

@@ -3,7 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pytest
 from recorded import make_record
 from scipy import stats
@@ -81,11 +80,9 @@ def test_the_figure_shows_every_series_and_n(found):
     assert texts == [label for label, _, _ in norm_figures.SERIES]
     assert fig.get_suptitle().endswith("n = 3 seeds; dots: seeds; bars: 95% interval")
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["4", "32"]
-    plt.close(fig)
     fig = norm_figures.comparison([r for r in found if r.seed == 0], chance=0.1)
     assert fig.get_suptitle().endswith("n = 1 seed")  # and no bars
     assert "chance" in [t.get_text() for legend in fig.legends for t in legend.get_texts()]
-    plt.close(fig)
 
 
 def test_other_records_are_left_out(found):

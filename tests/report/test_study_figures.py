@@ -1,6 +1,5 @@
 """study_figures: what is drawn is what was measured."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from recorded import make
@@ -20,13 +19,6 @@ from contrastive_tutorial.report.study_figures import (
 from contrastive_tutorial.study import CELLS
 from contrastive_tutorial.verdicts.contrasts import Effect, measure
 from contrastive_tutorial.widgets.board import registered_cells
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
-
 
 STEPS = (5, 20, 45)
 

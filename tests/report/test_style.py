@@ -28,11 +28,9 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.fixture
-def book_style():
-    with matplotlib.rc_context():
-        style.use()
-        yield
+@pytest.fixture(autouse=True)
+def _book_style():
+    style.use()
 
 
 def line_figure():
@@ -65,7 +63,6 @@ def test_colours_and_markers_are_distinct_and_pair_up():
     assert len(set(style.MARKERS)) == len(style.MARKERS)
 
 
-@pytest.mark.usefixtures("book_style")
 def test_svg_takes_the_page_colour_and_is_transparent():
     svg = style.picture(line_figure(), "three points").svg
     root = ET.fromstring(svg)
@@ -78,7 +75,6 @@ def test_svg_takes_the_page_colour_and_is_transparent():
     assert not re.search(r"fill: ?(#ffffff|white)", svg)
 
 
-@pytest.mark.usefixtures("book_style")
 @pytest.mark.parametrize(
     "alt", ['</svg><script>alert(1)</script>"', "标题 🙂 \u202eabc", "a\n\n b"]
 )
@@ -88,7 +84,6 @@ def test_alt_text_is_escaped_and_kept(alt):
     assert not [e for e in root.iter() if e.tag.endswith("script")]
 
 
-@pytest.mark.usefixtures("book_style")
 def test_two_figures_share_no_ids_and_every_reference_resolves():
     one = style.picture(line_figure(), "one").svg
     fig, ax = plt.subplots()
@@ -103,14 +98,12 @@ def test_two_figures_share_no_ids_and_every_reference_resolves():
         assert used <= known
 
 
-@pytest.mark.usefixtures("book_style")
 def test_the_same_figure_gives_the_same_bytes():
     one, two = style.picture(line_figure(), "x"), style.picture(line_figure(), "x")
     assert one.svg == two.svg
     assert one.png == two.png
 
 
-@pytest.mark.usefixtures("book_style")
 def test_large_point_clouds_are_stored_as_pixels():
     fig, ax = plt.subplots()
     ax.scatter(*np.random.default_rng(0).normal(size=(2, 2000)), s=4)
@@ -119,7 +112,6 @@ def test_large_point_clouds_are_stored_as_pixels():
     assert len(svg) < 200_000
 
 
-@pytest.mark.usefixtures("book_style")
 def test_bundle_carries_html_png_and_words_and_the_figure_is_closed():
     fig = line_figure()
     bundle = style.picture(fig, "three points")._repr_mimebundle_()
@@ -185,7 +177,6 @@ def size(text):
     return float(re.search(r"font(?:-size)?:(?:\w+ )*?([\d.]+)px", text.get("style"))[1]) / 0.75
 
 
-@pytest.mark.usefixtures("book_style")
 def test_a_figure_drawn_twice_is_said_once_and_keeps_its_wide_pixels():
     shown = style.twice(line_figure(), "three points")
     root, two = drawings(shown)
@@ -214,7 +205,6 @@ def grid_figure():
     return fig
 
 
-@pytest.mark.usefixtures("book_style")
 def test_panels_of_a_narrow_figure_stand_below_one_another_with_all_their_words():
     _, two = drawings(style.twice(fig := grid_figure(), "four panels"))
     left = {round(ax.get_position().x0, 2) for ax in fig.axes}
@@ -226,7 +216,6 @@ def test_panels_of_a_narrow_figure_stand_below_one_another_with_all_their_words(
     assert min(map(size, texts(two["ct-wide"]))) < 11
 
 
-@pytest.mark.usefixtures("book_style")
 def test_nothing_of_a_narrow_figure_is_cut_off_or_lies_over_something_else():
     _, two = drawings(style.twice(fig := grid_figure(), "four panels"))
     drawn = {text.text for text in texts(two["ct-narrow"])}  # ticks outside the limits are not
@@ -247,7 +236,6 @@ def test_nothing_of_a_narrow_figure_is_cut_off_or_lies_over_something_else():
             assert not box.padded(-1).overlaps(besides.padded(-1)), (name, other)
 
 
-@pytest.mark.usefixtures("book_style")
 @pytest.mark.parametrize(("low", "high", "some"), [(1e-20, 1e20, "1e-20"), (0.02, 0.07, "0.03")])
 def test_no_digit_of_a_narrow_logarithmic_axis_is_small(low, high, some):
     fig, ax = plt.subplots()
@@ -267,7 +255,6 @@ def test_no_digit_of_a_narrow_logarithmic_axis_is_small(low, high, some):
     assert {"1", some} <= set(said)
 
 
-@pytest.mark.usefixtures("book_style")
 def test_pictures_stay_in_rows_and_their_pixels_are_kept_once():
     fig, axes = plt.subplots(2, 5, figsize=(6.4, 3))
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -281,7 +268,6 @@ def test_pictures_stay_in_rows_and_their_pixels_are_kept_once():
     assert len([e for e in drawn if e.tag.endswith("}use")]) == 20
 
 
-@pytest.mark.usefixtures("book_style")
 def test_a_figure_may_bring_its_own_narrow_one():
     other, ax = plt.subplots(figsize=(style.NARROW, 2))
     ax.plot([0, 1], label="for the phone")
@@ -292,7 +278,6 @@ def test_a_figure_may_bring_its_own_narrow_one():
     assert plt.get_fignums() == []
 
 
-@pytest.mark.usefixtures("book_style")
 def test_numbers_in_words_are_left_alone():
     fig, ax = plt.subplots()
     ax.set_title("0.123456 and M 1.987654 z")
