@@ -32,29 +32,30 @@ def test_a_plain_download(server, tmp_path):
     assert server.asked == [None]  # the second call asked for nothing
 
 
-def test_goes_on_where_the_connection_broke(server, tmp_path):
-    server.behaviours = ["hang up", "hang up", "serve"]
-    assert _fetch(tmp_path, _offer(server)).read_bytes() == server.content
-    assert server.asked == [None, "bytes=300000-", "bytes=600000-"]
+@pytest.mark.parametrize(
+    ("have", "behaviours", "asked"),
+    [
+        (0, ["hang up", "hang up", "serve"], [None, "bytes=300000-", "bytes=600000-"]),
+        (123_456, ["serve"], ["bytes=123456-"]),  # the process was killed
+        (0, ["hang up", "missing", "serve"], [None, "bytes=300000-", "bytes=300000-"]),
+    ],
+    ids=["connection broke", "killed", "next host"],
+)
+def test_goes_on_where_it_stopped(server, tmp_path, have, behaviours, asked):
+    if have:
+        (tmp_path / "file.tar.gz.part").write_bytes(server.content[:have])
+    server.behaviours = behaviours
+    offered = _offer(server, server.url, server.url + "?mirror")
+    assert _fetch(tmp_path, offered).read_bytes() == server.content
+    assert server.asked == asked
 
 
-def test_goes_on_after_the_process_was_killed(server, tmp_path):
-    (tmp_path / "file.tar.gz.part").write_bytes(server.content[:123_456])
-    assert _fetch(tmp_path, _offer(server)).read_bytes() == server.content
-    assert server.asked == ["bytes=123456-"]
-
-
-def test_a_host_without_ranges_starts_over(server, tmp_path):
-    (tmp_path / "file.tar.gz.part").write_bytes(b"x" * 1_000)
-    server.behaviours = ["no ranges"]
-    assert _fetch(tmp_path, _offer(server)).read_bytes() == server.content
-
-
-def test_the_next_host_goes_on_where_the_first_one_stopped(server, tmp_path):
-    server.behaviours = ["hang up", "missing", "serve"]
-    release = _offer(server, server.url, server.url + "?mirror")
-    assert _fetch(tmp_path, release).read_bytes() == server.content
-    assert server.asked == [None, "bytes=300000-", "bytes=300000-"]
+@pytest.mark.parametrize(("junk", "behaviours"), [(1_000, ["no ranges"]), (700_001, [])])
+def test_a_host_without_ranges_or_a_damaged_part_starts_over(server, tmp_path, junk, behaviours):
+    (tmp_path / "file.tar.gz.part").write_bytes(b"x" * junk)
+    server.behaviours = behaviours
+    offered = _offer(server, server.url, server.url)
+    assert _fetch(tmp_path, offered).read_bytes() == server.content
 
 
 @pytest.mark.parametrize("behaviour", ["missing", "sign-in page", "damage"])
@@ -84,12 +85,6 @@ def test_failure_says_why_and_what_else_to_do(server, tmp_path, behaviour, reaso
     assert "\n" not in message
     assert "use shapes" in message
     assert not (tmp_path / "file.tar.gz").exists()
-
-
-def test_a_damaged_partial_file_is_thrown_away(server, tmp_path):
-    (tmp_path / "file.tar.gz.part").write_bytes(b"x" * len(server.content))
-    release = _offer(server, server.url, server.url)
-    assert _fetch(tmp_path, release).read_bytes() == server.content
 
 
 def test_without_a_network(tmp_path, server):

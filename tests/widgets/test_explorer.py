@@ -158,24 +158,6 @@ def test_every_seed_that_fits_is_offered_and_the_rest_counts_in_the_metrics(monk
         EmbeddingExplorer(records)
 
 
-def test_the_full_study_fits_the_budget():
-    records = study(ks=(1, 2, 5, 10, 20), seeds=range(6), n=2000)
-    for record in records:  # the largest case: the baseline at every K as well
-        if record.cell == "B0" and record.seed == 0:
-            records += [
-                Fake(
-                    "B0",
-                    k,
-                    content=arrays(2000, k) | {"embedding": arrays(2000, k + 50)["embedding"]},
-                )
-                for k in (1, 2, 5, 10)
-            ]
-            break
-    explorer = EmbeddingExplorer(records)
-    assert state(explorer)["data"]["count"] == 2000
-    assert len(explorer.html) <= 400_000
-
-
 def test_factors_are_categories_or_ranges():
     more = {
         "factor_colour": np.arange(40) % 3 * 2,
