@@ -9,7 +9,6 @@ import inspect
 import io
 import itertools
 import math
-import os
 import re
 import tarfile
 from dataclasses import replace
@@ -792,17 +791,11 @@ def test_s9_12_single_runs_decide_nothing():
         contrast(five, "S-P1", "B0", "cluster_accuracy")
 
 
-def cifar_archive():
-    named = os.environ.get("CONTRASTIVE_TUTORIAL_CIFAR10")
-    beside = ROOT.parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
-    path = Path(named) if named else beside
-    return path if path.is_file() and path.name.endswith(".tar.xz") else None
-
-
-@pytest.mark.skipif(cifar_archive() is None, reason="no archive of CIFAR-10 images at hand")
-def test_s9_13_counts_of_cifar10():
+def test_s9_13_counts_of_cifar10(cifar10_archive):
+    if not tarfile.is_tarfile(cifar10_archive):
+        pytest.skip("the images at hand are in no archive")
     counts, sizes = {}, set()
-    with tarfile.open(cifar_archive()) as archive:
+    with tarfile.open(cifar10_archive) as archive:
         for member in archive:
             if member.isfile():
                 split, name, _ = member.name.rsplit("/", 2)
