@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from contrastive_tutorial import norm
 from contrastive_tutorial.errors import InputError
@@ -16,26 +15,26 @@ from contrastive_tutorial.norm import Audit, audit, audit_target
 from contrastive_tutorial.norm.audit import AuditedLayer
 
 
-def only(model: nn.Module, batch_size: int | None = None) -> AuditedLayer:
+def only(model, batch_size=None):
     (layer,) = audit(model, batch_size).layers
     return layer
 
 
-def noted(layer: AuditedLayer, word: str) -> bool:
+def noted(layer, word):
     return any(word in note for note in layer.notes)
 
 
 class Activated(nn.BatchNorm2d):
     """A subclass that does more."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         return super().forward(x).relu()
 
 
 class OwnNorm(nn.Module):
     """A norm from nowhere."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.register_buffer("running_mean", torch.zeros(3))
 
@@ -43,7 +42,7 @@ class OwnNorm(nn.Module):
 class NormedBlock(nn.Module):
     """Has the word in its name and no norm inside."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(3, 3, 1)
 
@@ -71,7 +70,7 @@ STATISTICS = [
 @pytest.mark.parametrize(
     ("layer", "training", "evaluation"), STATISTICS, ids=[str(row[0]) for row in STATISTICS]
 )
-def test_statistics(layer: nn.Module, training: str, evaluation: str) -> None:
+def test_statistics(layer, training, evaluation):
     found = only(nn.Sequential(nn.Conv2d(3, 3, 1), layer))
     assert found.path == "1"
     assert type(layer).__name__ in found.kind
@@ -79,13 +78,13 @@ def test_statistics(layer: nn.Module, training: str, evaluation: str) -> None:
     assert evaluation in found.evaluation
 
 
-def with_statistics(value: float, dtype: torch.dtype = torch.float32) -> nn.Module:
+def with_statistics(value, dtype=torch.float32):
     layer = nn.BatchNorm2d(3, dtype=dtype)
     layer.running_var.fill_(value)
     return layer
 
 
-def flag_set_later() -> nn.Module:
+def flag_set_later():
     layer = nn.BatchNorm2d(3)
     layer.track_running_stats = False
     return layer
@@ -111,26 +110,26 @@ NOTES = [
 
 
 @pytest.mark.parametrize(("layer", "word"), NOTES, ids=[word for _, word in NOTES])
-def test_notes(layer: nn.Module, word: str) -> None:
+def test_notes(layer, word):
     assert noted(only(layer), word)
     assert not noted(only(nn.BatchNorm2d(3)), word)
 
 
-def test_a_batch_that_does_not_divide() -> None:
+def test_a_batch_that_does_not_divide():
     ghost = norm.GhostBatchNorm2d(3, 4, "shuffled", views=2)
     assert [noted(only(ghost, n), "divide") for n in (None, 16, 12)] == [False, False, True]
     split = norm.SplitBatchNorm2d(3, 4)
     assert [noted(only(split, n), "divide") for n in (None, 12, 10)] == [False, False, True]
 
 
-def test_frozen_layers() -> None:
+def test_frozen_layers():
     model = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3))
     model[1].eval()
     assert [noted(layer, "frozen") for layer in audit(model).layers] == [False, True]
     assert not any(noted(layer, "frozen") for layer in audit(model.eval()).layers)
 
 
-def test_half_converted_and_lost_activations_of_timm() -> None:
+def test_half_converted_and_lost_activations_of_timm():
     timm = pytest.importorskip("timm")
     from timm.layers import convert_splitbn_model
 
@@ -149,30 +148,30 @@ def test_half_converted_and_lost_activations_of_timm() -> None:
     assert noted(split, "divide")
 
 
-def test_an_affine_for_each_subset_is_no_conversion_to_groups() -> None:
+def test_an_affine_for_each_subset_is_no_conversion_to_groups():
     affine, plain = norm.SubsetAffineBatchNorm2d(3, 2), nn.BatchNorm2d(3)
     assert not any("half converted" in f for f in audit(nn.Sequential(affine, plain)).findings)
     split = norm.SplitBatchNorm2d(3, 2)
     assert "1 layers work in groups" in audit(nn.Sequential(affine, split)).findings[0]
 
 
-def test_names_to_spare_from_weight_decay() -> None:
+def test_names_to_spare_from_weight_decay():
     model = nn.Sequential(nn.Conv2d(3, 3, 1), norm.SplitBatchNorm2d(3, 2, "split"))
     assert audit(model).spare == ("1.weight", "1.bias")
 
 
-def compiled() -> nn.Module:
-    return torch.compile(nn.Sequential(nn.BatchNorm2d(3)))  # type: ignore[return-value]
+def compiled():
+    return torch.compile(nn.Sequential(nn.BatchNorm2d(3)))
 
 
-def scripted() -> nn.Module:
+def scripted():
     return torch.jit.script(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)))
 
 
 class Hostile(nn.BatchNorm2d):
     """Answers no question."""
 
-    def named_buffers(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+    def named_buffers(self, *args, **kwargs):
         raise RuntimeError("<script>no</script>")
 
 
@@ -195,7 +194,7 @@ class Hostile(nn.BatchNorm2d):
         *("hostile", "meta", "weight norm"),
     ],
 )
-def test_never_raises(model: object, layers: int, finding: str) -> None:
+def test_never_raises(model, layers, finding):
     found = audit(model, 7)
     assert len(found.layers) == layers
     assert any(finding in line for line in found.findings)
@@ -203,7 +202,7 @@ def test_never_raises(model: object, layers: int, finding: str) -> None:
     assert "<script>" not in found._repr_html_()
 
 
-def test_print_and_html() -> None:
+def test_print_and_html():
     model = nn.Sequential(norm.SplitBatchNorm2d(3, 2), nn.BatchNorm2d(3))
     found = audit(model, 5)
     lines = str(found).splitlines()
@@ -222,7 +221,7 @@ def test_print_and_html() -> None:
 
 
 @pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def models(tmp_path, monkeypatch):
     (tmp_path / "audited_models.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Sequential):\n"
@@ -243,7 +242,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["Net", "ready", "box.make"])
-def test_a_model_by_module_and_factory(models: None, name: str) -> None:
+def test_a_model_by_module_and_factory(models, name):
     assert len(audit_target(f"audited_models:{name}").layers) == 1
 
 
@@ -260,7 +259,7 @@ def test_a_model_by_module_and_factory(models: None, name: str) -> None:
         ("audited_models:number", ("function", "3")),
     ],
 )
-def test_a_target_that_cannot_be_built(models: None, target: str, words: tuple[str, ...]) -> None:
+def test_a_target_that_cannot_be_built(models, target, words):
     if target.startswith("timm:r"):
         pytest.importorskip("timm")
     with pytest.raises(InputError) as raised:
@@ -269,12 +268,12 @@ def test_a_target_that_cannot_be_built(models: None, target: str, words: tuple[s
         assert word in str(raised.value)
 
 
-def test_without_timm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_timm(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InputError, match="not installed"):
         audit_target("timm:resnet18")
 
 
-def test_timm_by_name() -> None:
+def test_timm_by_name():
     pytest.importorskip("timm")
     assert len(audit_target("timm:resnet18", 256).layers) == 20

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 import pytest
 import torch
 from layers import randn
-from torch import Tensor, nn
+from torch import nn
 
 from contrastive_tutorial import norm
 from contrastive_tutorial.errors import InputError
@@ -18,7 +17,7 @@ K, C = 4, 3
 IDS = torch.tensor([2, 0, 0, 3, 2, 2, 0, 2, 3, 0, 2])  # sizes 4, 0, 5, 2
 
 
-def split(affine: str | None, shape: tuple[int, ...]) -> SplitBatchNorm2d:
+def split(affine, shape):
     """A layer whose branches differ."""
     kind = SplitBatchNorm2d if len(shape) == 2 else SplitBatchNorm1d
     layer = kind(C, K, affine, eps=0.01, momentum=0.3, dtype=torch.float64)
@@ -29,7 +28,7 @@ def split(affine: str | None, shape: tuple[int, ...]) -> SplitBatchNorm2d:
     return layer
 
 
-def loop(layer: SplitBatchNorm2d, shape: tuple[int, ...]) -> list[nn.Module]:
+def loop(layer, shape):
     """One layer of PyTorch's for each branch, with its affine and statistics."""
     kind = nn.BatchNorm2d if len(shape) == 2 else nn.BatchNorm1d
     found = []
@@ -48,7 +47,7 @@ def loop(layer: SplitBatchNorm2d, shape: tuple[int, ...]) -> list[nn.Module]:
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize("shape", [(5, 2), (6,), ()], ids=["2d", "1d with length", "1d"])
 @pytest.mark.parametrize("affine", ["shared", "split", None])
-def test_a_loop_of_batch_norms(affine: str | None, shape: tuple[int, ...], training: bool) -> None:
+def test_a_loop_of_batch_norms(affine, shape, training):
     layer = split(affine, shape).train(training)
     layers = loop(layer, shape)
     x, other = (randn(len(IDS), C, *shape).requires_grad_() for _ in range(2))
@@ -74,7 +73,7 @@ def test_a_loop_of_batch_norms(affine: str | None, shape: tuple[int, ...], train
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
-def test_shared_statistics_with_an_affine_for_each(training: bool) -> None:
+def test_shared_statistics_with_an_affine_for_each(training):
     layer = SubsetAffineBatchNorm2d(C, K, dtype=torch.float64).train(training)
     layer.weight.data.copy_(randn(K, C))
     layer.bias.data.copy_(randn(K, C, seed=1))
@@ -86,7 +85,7 @@ def test_shared_statistics_with_an_affine_for_each(training: bool) -> None:
     torch.testing.assert_close(layer.running_var, plain.running_var)
 
 
-def test_sorted_equal_subsets_are_the_ordinary_training() -> None:
+def test_sorted_equal_subsets_are_the_ordinary_training():
     layer = split("split", (2, 2)).train()
     other = copy.deepcopy(layer)
     x, ids = randn(4 * K, C, 2, 2), torch.arange(K).repeat_interleave(4)
@@ -96,7 +95,7 @@ def test_sorted_equal_subsets_are_the_ordinary_training() -> None:
         torch.testing.assert_close(layer.eval()(x, domain=ids), forward(x))
 
 
-def test_a_block_reaches_every_layer_and_ends() -> None:
+def test_a_block_reaches_every_layer_and_ends():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, C, 3), nn.BatchNorm2d(C), nn.ReLU(), nn.Flatten())
     model.append(nn.Linear(C * 16, 5)).append(nn.BatchNorm1d(5)).double()
@@ -113,8 +112,8 @@ def test_a_block_reaches_every_layer_and_ends() -> None:
         norm.precise_bn(model, [x])
 
 
-def bad(ids: Tensor, shape: tuple[int, ...] = (2, 2), **kwargs: object) -> Callable[[], object]:
-    layer = SplitBatchNorm2d(C, K, **kwargs)  # type: ignore[arg-type]
+def bad(ids, shape=(2, 2), **kwargs):
+    layer = SplitBatchNorm2d(C, K, **kwargs)
     return lambda: layer(torch.randn(len(IDS), C, *shape), domain=ids)
 
 
@@ -134,17 +133,17 @@ def bad(ids: Tensor, shape: tuple[int, ...] = (2, 2), **kwargs: object) -> Calla
         (lambda: norm.domains(SplitBatchNorm2d(3, 4), IDS[:0]).__enter__(), ("ids", "(0,)")),
         (bad(IDS.tolist()), ("domain", "list", "as_tensor")),
         (bad(IDS.numpy()), ("domain", "ndarray", "as_tensor")),
-        (lambda: norm.domains(SplitBatchNorm2d(3, 4), [0, 1]).__enter__(), ("ids", "list")),  # type: ignore[arg-type]
-        (lambda: norm.domains(SplitBatchNorm2d(3, 4), None).__enter__(), ("ids", "NoneType")),  # type: ignore[arg-type]
+        (lambda: norm.domains(SplitBatchNorm2d(3, 4), [0, 1]).__enter__(), ("ids", "list")),
+        (lambda: norm.domains(SplitBatchNorm2d(3, 4), None).__enter__(), ("ids", "NoneType")),
     ],
 )
-def test_bad_ids_are_named(call: Callable[[], object], words: tuple[str, ...]) -> None:
+def test_bad_ids_are_named(call, words):
     with pytest.raises(InputError) as raised:
         call()
     for word in words:
         assert word in str(raised.value)
 
 
-def test_no_rows_in_evaluation_are_no_rows() -> None:
+def test_no_rows_in_evaluation_are_no_rows():
     layer = SplitBatchNorm2d(C, K).eval()
     assert layer(torch.randn(0, C, 2, 2), domain=IDS[:0]).shape == (0, C, 2, 2)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from layers import randn
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from contrastive_tutorial.errors import InputError
@@ -36,7 +36,7 @@ PLAIN_AT_FIRST = {**LAYERS, "renorm": lambda **kw: BatchRenorm2d(C, 1000, **kw)}
 every_layer = pytest.mark.parametrize("name", LAYERS)
 
 
-def made(make: Make, **kwargs: object) -> nn.Module:
+def made(make, **kwargs):
     layer = make(**{"dtype": torch.float64, **kwargs})
     for seed, parameter in enumerate(layer.parameters()):
         parameter.data.copy_(randn(*parameter.shape, seed=20 + seed) + 1)
@@ -47,11 +47,11 @@ def made(make: Make, **kwargs: object) -> nn.Module:
 
 
 @pytest.mark.parametrize("name", PLAIN_AT_FIRST)
-def test_second_order_against_finite_differences(name: str) -> None:
+def test_second_order_against_finite_differences(name):
     layer = made(PLAIN_AT_FIRST[name], momentum=0.0, eps=0.1)
     names = [n for n, _ in layer.named_parameters()]
 
-    def forward(x: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(x, *parameters):
         layer.num_batches_tracked.zero_()  # the same groups and bounds every time
         return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
 
@@ -59,7 +59,7 @@ def test_second_order_against_finite_differences(name: str) -> None:
     assert torch.autograd.gradgradcheck(forward, inputs)
 
 
-def test_second_order_of_renorm_takes_r_and_d_as_constants() -> None:
+def test_second_order_of_renorm_takes_r_and_d_as_constants():
     layer = made(LAYERS["renorm"])
     x = (randn(6, C, 2, 2) * 1.3 + 0.3).requires_grad_()
     mean, std = (
@@ -78,7 +78,7 @@ def test_second_order_of_renorm_takes_r_and_d_as_constants() -> None:
         torch.testing.assert_close(ours, theirs)
 
 
-def test_a_parameter_that_feeds_the_input_too_is_counted_once() -> None:
+def test_a_parameter_that_feeds_the_input_too_is_counted_once():
     split, plain = SplitBatchNorm2d(C, 1, dtype=torch.float64), nn.BatchNorm2d(C).double()
     x = randn(6, C, 2, 2)
     found = []
@@ -93,7 +93,7 @@ def test_a_parameter_that_feeds_the_input_too_is_counted_once() -> None:
 # Half precision: no worse than three times what PyTorch's own layer loses.
 
 
-def results(layer: nn.Module, x: Tensor, dy: Tensor) -> dict[str, Tensor]:
+def results(layer, x, dy):
     x = x.clone().requires_grad_()
     y = layer(x)
     y.backward(dy)
@@ -102,7 +102,7 @@ def results(layer: nn.Module, x: Tensor, dy: Tensor) -> dict[str, Tensor]:
     return {"y": y.detach(), "x": x.grad, **parameters, **statistics}
 
 
-def errors(layer: nn.Module, x: Tensor, dy: Tensor) -> dict[str, float]:
+def errors(layer, x, dy):
     """Of every result, relative to the same layer in float64."""
     exact = results(copy.deepcopy(layer).double(), x.double(), dy.double())
     found = results(layer, x, dy)
@@ -123,9 +123,7 @@ HALF = [
 
 @every_layer
 @pytest.mark.parametrize(("dtype", "mean", "gradient", "channels_last"), HALF)
-def test_half_precision_loses_no_more_than_torch(
-    name: str, dtype: torch.dtype, mean: float, gradient: float, channels_last: bool
-) -> None:
+def test_half_precision_loses_no_more_than_torch(name, dtype, mean, gradient, channels_last):
     layout = torch.channels_last if channels_last else torch.contiguous_format
     x = (randn(64, C, 8, 8) + mean).to(dtype).contiguous(memory_format=layout)
     dy = (randn(64, C, 8, 8, seed=1) * gradient).to(dtype).contiguous(memory_format=layout)
@@ -136,14 +134,14 @@ def test_half_precision_loses_no_more_than_torch(
 
 
 @every_layer
-def test_a_large_loss_scale_stays_finite(name: str) -> None:
+def test_a_large_loss_scale_stays_finite(name):
     # The product of gradient and input is 90,000; float16 ends at 65,504.
     x, dy = (randn(64, C, 8, 8) + 30).half(), (randn(64, C, 8, 8, seed=1) + 3e3).half()
     assert all(torch.isfinite(t).all() for t in results(LAYERS[name](), x, dy).values())
 
 
 @every_layer
-def test_amp_with_a_scaler(name: str) -> None:
+def test_amp_with_a_scaler(name):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, C, 3), LAYERS[name](), nn.Flatten(), nn.Linear(C * 16, 1))
     before = copy.deepcopy(model.state_dict())
@@ -167,7 +165,7 @@ def test_amp_with_a_scaler(name: str) -> None:
 
 
 @every_layer
-def test_grad_and_functional_call(name: str) -> None:
+def test_grad_and_functional_call(name):
     layer = made(LAYERS[name])
     other = copy.deepcopy(layer)
     x, dy = randn(8, C, 3, 3), randn(8, C, 3, 3, seed=1)
@@ -175,7 +173,7 @@ def test_grad_and_functional_call(name: str) -> None:
     buffers = {n: b.clone() for n, b in layer.named_buffers()}
 
     # As with PyTorch's layers, buffers are passed in: a captured one cannot be written to.
-    def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+    def loss(parameters, buffers, x):
         return (torch.func.functional_call(layer, (parameters, buffers), (x,)) * dy).sum()
 
     grad = torch.func.grad(loss, argnums=(0, 2))
@@ -189,7 +187,7 @@ def test_grad_and_functional_call(name: str) -> None:
 
 
 @every_layer
-def test_a_vmapped_ensemble(name: str) -> None:
+def test_a_vmapped_ensemble(name):
     layers = [made(LAYERS[name]) for _ in range(3)]
     for i, layer in enumerate(layers):
         layer.running_mean.fill_(0.1 * i)
@@ -197,7 +195,7 @@ def test_a_vmapped_ensemble(name: str) -> None:
     state = torch.func.stack_module_state(layers)
     base = copy.deepcopy(layers[0]).to("meta")
 
-    def forward(state: tuple[dict[str, Tensor], ...], x: Tensor) -> Tensor:
+    def forward(state, x):
         return torch.func.functional_call(base, state, (x,))
 
     y = torch.vmap(forward)(state, x)
@@ -208,11 +206,11 @@ def test_a_vmapped_ensemble(name: str) -> None:
 
 
 @every_layer
-def test_forward_mode(name: str) -> None:
+def test_forward_mode(name):
     layer = made(LAYERS[name], momentum=0.0)
     x, tangent, dy = (randn(8, C, 3, 3, seed=s) for s in range(3))
 
-    def forward(x: Tensor) -> Tensor:
+    def forward(x):
         copies = {n: b.clone() for n, b in layer.named_buffers()}
         return torch.func.functional_call(layer, copies, (x,))
 
@@ -226,17 +224,17 @@ def test_forward_mode(name: str) -> None:
 class Block(nn.Module):
     """Normalises twice, so that the second layer's input depends on what the first one recalls."""
 
-    def __init__(self, make: Make):
+    def __init__(self, make):
         super().__init__()
         self.first, self.second = made(make), made(make)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         return self.second(self.first(x).sin() * 2 + 1)
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "shuffled"])
-def test_a_checkpoint_changes_nothing(name: str, reentrant: bool) -> None:
+def test_a_checkpoint_changes_nothing(name, reentrant):
     block = Block(LAYERS[name])
     other = copy.deepcopy(block)
     for step in range(3):
@@ -255,7 +253,7 @@ def test_a_checkpoint_changes_nothing(name: str, reentrant: bool) -> None:
     assert int(block.first.num_batches_tracked) == 6
 
 
-def test_equal_batches_are_recalled_in_their_order() -> None:
+def test_equal_batches_are_recalled_in_their_order():
     block = Block(LAYERS["renorm"])
     other = copy.deepcopy(block)
     found = []
@@ -270,7 +268,7 @@ def test_equal_batches_are_recalled_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("layer", "word"), [(LAYERS["shuffled"](), "shuffled"), (LAYERS["renorm"](), "checkpointing")]
 )
-def test_what_cannot_be_recomputed_is_refused(layer: nn.Module, word: str) -> None:
+def test_what_cannot_be_recomputed_is_refused(layer, word):
     x = torch.randn(8, C, 3, 3, requires_grad=True)
     y = checkpoint(
         lambda t: layer(t + torch.rand_like(t)), x, use_reentrant=False, preserve_rng_state=False
@@ -283,7 +281,7 @@ def test_what_cannot_be_recomputed_is_refused(layer: nn.Module, word: str) -> No
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "shuffled"])
-def test_the_cumulative_average_compiles_in_one_graph(name: str) -> None:
+def test_the_cumulative_average_compiles_in_one_graph(name):
     layer = LAYERS[name](momentum=None)
     other = copy.deepcopy(layer)
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
@@ -295,7 +293,7 @@ def test_the_cumulative_average_compiles_in_one_graph(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [BatchRenorm1d, BatchRenorm2d])
-def test_renorm_without_momentum_measures(kind: type) -> None:
+def test_renorm_without_momentum_measures(kind):
     shape = (8, C, 3, 3) if kind is BatchRenorm2d else (8, C)
     layer = kind(C, 0, momentum=None)
     x = [torch.randn(shape) * s + s for s in (1, 2)]
@@ -307,7 +305,7 @@ def test_renorm_without_momentum_measures(kind: type) -> None:
 
 
 @every_layer
-def test_a_momentum_of_zero_freezes(name: str) -> None:
+def test_a_momentum_of_zero_freezes(name):
     layer = LAYERS[name](momentum=0.0)
     before = {n: b.clone() for n, b in layer.named_buffers() if b.is_floating_point()}
     layer(torch.randn(8, C, 3, 3) + 5)
@@ -315,6 +313,6 @@ def test_a_momentum_of_zero_freezes(name: str) -> None:
         assert torch.equal(dict(layer.named_buffers())[key], value), key
 
 
-def test_one_dimensional_layers_differentiate_twice_too() -> None:
+def test_one_dimensional_layers_differentiate_twice_too():
     layer = SplitBatchNorm1d(C, 2, eps=0.1, momentum=0.0, dtype=torch.float64)
     assert torch.autograd.gradgradcheck(layer, (randn(6, C).requires_grad_(),))

@@ -22,7 +22,7 @@ from contrastive_tutorial.norm.kernels import (
 GROUPINGS = ("contiguous", "interleaved", "shuffled")
 
 
-def split_mix_64(counter: int) -> int:
+def split_mix_64(counter):
     """Steele et al. 2014 in unbounded integers, cut to 64 bits; read as signed at the end."""
     z = counter % 2**64
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
@@ -32,14 +32,14 @@ def split_mix_64(counter: int) -> int:
 
 
 @pytest.mark.parametrize("step", [0, 1, 2, 1000, 2**40])
-def test_shuffled_order_sorts_the_hashes_of_counters(step: int) -> None:
+def test_shuffled_order_sorts_the_hashes_of_counters(step):
     batch = 200
     hashes = [split_mix_64(i + (step + 1) * 0x9E3779B97F4A7C15) for i in range(batch)]
     expected = sorted(range(batch), key=hashes.__getitem__)
     assert shuffled_order(batch, torch.tensor(step)).tolist() == expected
 
 
-def group_ids(batch: int, groups: int, grouping: str, order: torch.Tensor | None) -> torch.Tensor:
+def group_ids(batch, groups, grouping, order):
     """Group of every row, from the definitions."""
     rows = torch.arange(batch)
     if grouping == "contiguous":
@@ -59,7 +59,7 @@ def group_ids(batch: int, groups: int, grouping: str, order: torch.Tensor | None
     grouping=st.sampled_from(GROUPINGS),
     step=st.integers(0, 2**40),
 )
-def test_groups_and_rows_are_inverse(groups: int, each: int, grouping: str, step: int) -> None:
+def test_groups_and_rows_are_inverse(groups, each, grouping, step):
     batch = groups * each
     order = shuffled_order(batch, torch.tensor(step)) if grouping == "shuffled" else None
     rows = torch.arange(batch)[:, None]
@@ -71,7 +71,7 @@ def test_groups_and_rows_are_inverse(groups: int, each: int, grouping: str, step
     assert spread[:, 0].tolist() == ids.tolist()
 
 
-def test_interleaved_is_the_grouping_of_the_moco_view() -> None:
+def test_interleaved_is_the_grouping_of_the_moco_view():
     # view(-1, C * S, H, W): sample i falls into split i mod S (N = 16, S = 4: {0, 4, 8, 12}, ...).
     x = torch.arange(16.0).view(16, 1, 1, 1)
     split_view = x.view(4, 4, 1, 1)  # (N / S, C * S, H, W)
@@ -81,7 +81,7 @@ def test_interleaved_is_the_grouping_of_the_moco_view() -> None:
     assert ours[1].flatten().tolist() == [1, 5, 9, 13]
 
 
-def test_shuffled_order_is_a_fair_permutation_of_the_step() -> None:
+def test_shuffled_order_is_a_fair_permutation_of_the_step():
     batch, groups, steps = 12, 3, 3000
     orders = torch.stack([shuffled_order(batch, torch.tensor(t)) for t in range(steps)])
     assert torch.equal(orders.sort(1).values, torch.arange(batch).expand(steps, batch))
@@ -103,7 +103,7 @@ def test_shuffled_order_is_a_fair_permutation_of_the_step() -> None:
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4), (torch.bfloat16, 1e-3)]
 )
-def test_row_moments_match_float64(on_cpu: bool, dtype: torch.dtype, tolerance: float) -> None:
+def test_row_moments_match_float64(on_cpu, dtype, tolerance):
     generator = torch.Generator().manual_seed(0)
     x = (torch.randn(4, 3, 5, 6, generator=generator, dtype=torch.float64) * 0.3 + 3).to(dtype)
     mean, var, _ = row_moments(x, [2, 3], on_cpu)
@@ -115,13 +115,13 @@ def test_row_moments_match_float64(on_cpu: bool, dtype: torch.dtype, tolerance: 
 
 
 @pytest.mark.parametrize("on_cpu", [True, False])
-def test_row_moments_of_a_single_row(on_cpu: bool) -> None:
+def test_row_moments_of_a_single_row(on_cpu):
     x = torch.tensor([[[1.0, 3.0]]], dtype=torch.bfloat16)
     mean, var, _ = row_moments(x, [2], on_cpu)
     assert (float(mean), float(var)) == (2, 1)
 
 
-def test_pooled_moments_are_those_of_all_values() -> None:
+def test_pooled_moments_are_those_of_all_values():
     x = torch.randn(3, 7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = (
         x * torch.tensor([1.0, 5.0, 0.1])[:, None, None]
@@ -146,21 +146,13 @@ def test_pooled_moments_are_those_of_all_values() -> None:
     compiling=st.booleans(),
 )
 def test_forward_and_backward_match_autograd(
-    groups: int,
-    each: int,
-    channels: int,
-    spatial: tuple[int, ...],
-    grouping: str,
-    affine: str | None,
-    pooled: bool,
-    seed: int,
-    compiling: bool,
-) -> None:
+    groups, each, channels, spatial, grouping, affine, pooled, seed, compiling
+):
     """By hand and as it is compiled, against formulas row by row, differentiated by autograd."""
     batch, eps = groups * each, 1e-2
     generator = torch.Generator().manual_seed(seed)
 
-    def leaf(*shape: int) -> torch.Tensor:
+    def leaf(*shape):
         values = torch.randn(shape, generator=generator, dtype=torch.float64)
         return values.requires_grad_()
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import agree, compiles_in_one_graph, randn, randomize
-from torch import Tensor, nn
+from torch import nn
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm import (
@@ -24,7 +24,7 @@ from contrastive_tutorial.norm import (
 F64 = torch.float64
 
 
-def shifted(groups: int, each: int, *rest: int, seed: int = 0) -> Tensor:
+def shifted(groups, each, *rest, seed=0):
     """Rows in contiguous groups with clearly different means and scales."""
     x = randn(groups, each, *rest, seed=seed)
     k = torch.arange(groups, dtype=F64).view(-1, *[1] * (x.ndim - 1))
@@ -34,7 +34,7 @@ def shifted(groups: int, each: int, *rest: int, seed: int = 0) -> Tensor:
 class LoopOfBatchNorms(nn.Module):
     """The definition: K nn.BatchNorm2d (or 1d), each applied to the rows of its group."""
 
-    def __init__(self, like: SplitBatchNorm2d, kind: type = nn.BatchNorm2d):
+    def __init__(self, like, kind=nn.BatchNorm2d):
         super().__init__()
         self.k, self.grouping = like.num_groups, like.grouping
         self.norms = nn.ModuleList(
@@ -48,7 +48,7 @@ class LoopOfBatchNorms(nn.Module):
                 norm.weight.data.copy_(like.weight.data[k] if own else like.weight.data)
                 norm.bias.data.copy_(like.bias.data[k] if own else like.bias.data)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         if self.grouping == "contiguous":
             return torch.cat([n(part) for n, part in zip(self.norms, x.chunk(self.k), strict=True)])
         out = torch.empty_like(x)
@@ -56,7 +56,7 @@ class LoopOfBatchNorms(nn.Module):
             out[k :: self.k] = norm(x[k :: self.k])
         return out
 
-    def table(self, name: str) -> Tensor:
+    def table(self, name):
         return torch.stack([getattr(norm, name) for norm in self.norms])
 
 
@@ -72,15 +72,8 @@ class LoopOfBatchNorms(nn.Module):
     channels_last=st.booleans(),
 )
 def test_split_equals_a_loop_of_batch_norms(
-    k: int,
-    each: int,
-    c: int,
-    shape: tuple[int, int],
-    affine: str | None,
-    grouping: str,
-    momentum: float | None,
-    channels_last: bool,
-) -> None:
+    k, each, c, shape, affine, grouping, momentum, channels_last
+):
     layer = SplitBatchNorm2d(c, k, affine, grouping, momentum=momentum, dtype=F64)
     randomize(layer)
     loop = LoopOfBatchNorms(layer)
@@ -100,7 +93,7 @@ def test_split_equals_a_loop_of_batch_norms(
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 5)])
-def test_split_1d_equals_a_loop_of_batch_norms(shape: tuple[int, ...]) -> None:
+def test_split_1d_equals_a_loop_of_batch_norms(shape):
     layer = SplitBatchNorm1d(4, 3, "split", dtype=F64)
     randomize(layer)
     loop = LoopOfBatchNorms(layer, nn.BatchNorm1d)
@@ -109,7 +102,7 @@ def test_split_1d_equals_a_loop_of_batch_norms(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(layer.running_var, loop.table("running_var"))
 
 
-def test_training_equals_timm() -> None:
+def test_training_equals_timm():
     from timm.layers import SplitBatchNorm2d as TimmSplitBatchNorm2d
 
     k, c = 3, 5
@@ -126,7 +119,7 @@ def test_training_equals_timm() -> None:
         torch.testing.assert_close(ours.running_var[i], branch.running_var)
 
 
-def test_interleaved_equals_the_view_of_moco_and_lightly() -> None:
+def test_interleaved_equals_the_view_of_moco_and_lightly():
     k, c = 4, 3
     layer = SplitBatchNorm2d(c, k, None, "interleaved", dtype=F64)
     x = randn(8, c, 2, 2)
@@ -136,7 +129,7 @@ def test_interleaved_equals_the_view_of_moco_and_lightly() -> None:
     torch.testing.assert_close(layer(x), view)
 
 
-def test_interleaved_is_contiguous_on_permuted_rows() -> None:
+def test_interleaved_is_contiguous_on_permuted_rows():
     k, n, c = 3, 12, 4
     x = randn(n, c, 2, 2)
     order = torch.argsort(torch.arange(n) % k, stable=True)
@@ -156,8 +149,8 @@ def test_interleaved_is_contiguous_on_permuted_rows() -> None:
         lambda m: SubsetAffineBatchNorm2d(6, 1, momentum=m),
     ],
 )
-def test_one_group_is_batch_norm(make: object, momentum: float | None) -> None:
-    layer, plain = make(momentum), nn.BatchNorm2d(6, momentum=momentum)  # type: ignore[operator]
+def test_one_group_is_batch_norm(make, momentum):
+    layer, plain = make(momentum), nn.BatchNorm2d(6, momentum=momentum)
     for step in range(2):
         x = randn(8, 6, 4, 4, seed=step, dtype=torch.float32) * 3 + 1
         agree(layer, plain, x, rtol=1e-5, atol=2e-6)
@@ -168,7 +161,7 @@ def test_one_group_is_batch_norm(make: object, momentum: float | None) -> None:
 
 
 @pytest.mark.parametrize("grouping", ["contiguous", "interleaved"])
-def test_a_group_does_not_see_the_others(grouping: str) -> None:
+def test_a_group_does_not_see_the_others(grouping):
     k, each, c = 4, 3, 5
     layer = randomize(SplitBatchNorm2d(c, k, "split", grouping, dtype=torch.float32))
     x = randn(k * each, c, 4, 4, dtype=torch.float32)
@@ -186,7 +179,7 @@ def test_a_group_does_not_see_the_others(grouping: str) -> None:
     assert torch.count_nonzero(changed.grad[own == 1]) > 0
 
 
-def test_each_group_comes_out_standardized_and_permutes_with_its_rows() -> None:
+def test_each_group_comes_out_standardized_and_permutes_with_its_rows():
     k, each, c = 3, 6, 4
     layer = SplitBatchNorm2d(c, k, eps=0.0, dtype=F64)
     x = shifted(k, each, c, 3, 3)
@@ -199,7 +192,7 @@ def test_each_group_comes_out_standardized_and_permutes_with_its_rows() -> None:
     torch.testing.assert_close(layer(x[swap]), y[swap])
 
 
-def test_evaluation_pools_by_the_law_of_total_variance() -> None:
+def test_evaluation_pools_by_the_law_of_total_variance():
     k, each, c = 5, 8, 3
     layer = SplitBatchNorm2d(c, k, momentum=1.0, dtype=F64)
     x = shifted(k, each, c, 2, 2)
@@ -216,7 +209,7 @@ def test_evaluation_pools_by_the_law_of_total_variance() -> None:
     torch.testing.assert_close(one, expected)
 
 
-def test_subset_affine_shares_statistics_and_separates_affine() -> None:
+def test_subset_affine_shares_statistics_and_separates_affine():
     k, each, c = 3, 4, 5
     layer = randomize(SubsetAffineBatchNorm2d(c, k, dtype=F64))
     plain = nn.BatchNorm2d(c, affine=False, dtype=F64)
@@ -231,7 +224,7 @@ def test_subset_affine_shares_statistics_and_separates_affine() -> None:
     torch.testing.assert_close(layer.eval()(x), expected)
 
 
-def test_ghost_normalizes_in_groups_and_remembers_one_set() -> None:
+def test_ghost_normalizes_in_groups_and_remembers_one_set():
     k, each, c = 4, 3, 2
     ghost = randomize(GhostBatchNorm2d(c, k, dtype=F64))
     split = SplitBatchNorm2d(c, k, dtype=F64)
@@ -247,7 +240,7 @@ def test_ghost_normalizes_in_groups_and_remembers_one_set() -> None:
     torch.testing.assert_close(ghost.eval()(x), plain.eval()(x))
 
 
-def test_ghost_groups_are_redrawn_each_step_and_agree_between_layers() -> None:
+def test_ghost_groups_are_redrawn_each_step_and_agree_between_layers():
     x = randn(24, 2, 2, 2)
     first, second = (GhostBatchNorm2d(2, 4, "shuffled", dtype=F64) for _ in range(2))
     steps = [first(x), first(x)]
@@ -257,7 +250,7 @@ def test_ghost_groups_are_redrawn_each_step_and_agree_between_layers() -> None:
 
 
 @pytest.mark.parametrize("views", [1, 2, 3])
-def test_shuffled_ghost_keeps_the_views_of_an_image_together(views: int) -> None:
+def test_shuffled_ghost_keeps_the_views_of_an_image_together(views):
     k, images = 4, 24
     layer = GhostBatchNorm2d(1, k, "shuffled", views)
     batch = images * views
@@ -276,7 +269,7 @@ def test_shuffled_ghost_keeps_the_views_of_an_image_together(views: int) -> None
     assert parted == 0
 
 
-def test_shuffled_ghost_of_single_rows_parts_views() -> None:
+def test_shuffled_ghost_of_single_rows_parts_views():
     layer = GhostBatchNorm2d(1, 4, "shuffled", views=1)
     order = layer.order(48)
     assert order is not None
@@ -297,10 +290,10 @@ LAYERS = [
 
 
 @pytest.mark.parametrize("make", LAYERS)
-def test_gradcheck(make: object) -> None:
-    layer = randomize(make(dtype=F64))  # type: ignore[operator]
+def test_gradcheck(make):
+    layer = randomize(make(dtype=F64))
 
-    def function(x: Tensor, *parameters: Tensor) -> Tensor:
+    def function(x, *parameters):
         layer.num_batches_tracked.zero_()  # the same groups at every call
         return layer(x)
 
@@ -310,14 +303,14 @@ def test_gradcheck(make: object) -> None:
 
 @pytest.mark.parametrize("make", LAYERS)
 @pytest.mark.parametrize("training", [True, False])
-def test_compiles_in_one_graph(make: object, training: bool) -> None:
-    compiles_in_one_graph(randomize(make()).train(training))  # type: ignore[operator]
+def test_compiles_in_one_graph(make, training):
+    compiles_in_one_graph(randomize(make()).train(training))
 
 
 @pytest.mark.parametrize("make", LAYERS)
 @pytest.mark.parametrize("training", [True, False])
-def test_autocast_keeps_statistics_in_float32(make: object, training: bool) -> None:
-    layer = make().train(training)  # type: ignore[operator]
+def test_autocast_keeps_statistics_in_float32(make, training):
+    layer = make().train(training)
     reference = copy.deepcopy(layer)
     convolution = nn.Conv2d(3, 4, 3)
     x = randn(6, 3, 5, 5, dtype=torch.float32)
@@ -341,8 +334,8 @@ def test_autocast_keeps_statistics_in_float32(make: object, training: bool) -> N
 
 
 @pytest.mark.parametrize("make", LAYERS)
-def test_half_precision_gradient_of_the_input(make: object) -> None:
-    layer = make()  # type: ignore[operator]
+def test_half_precision_gradient_of_the_input(make):
+    layer = make()
     x = randn(6, 4, 5, 5)
     exact, half = x.clone().requires_grad_(), x.bfloat16().requires_grad_()
     upstream = randn(*x.shape, seed=3)
@@ -362,7 +355,7 @@ CLASSES = [
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_what_is_not_said_is_as_in_pytorch(kind: type) -> None:
+def test_what_is_not_said_is_as_in_pytorch(kind):
     layer, plain = kind(4, 3), nn.BatchNorm2d(4)
     assert (layer.eps, layer.momentum) == (plain.eps, plain.momentum)
     assert layer.grouping == "contiguous"
@@ -375,7 +368,7 @@ def test_what_is_not_said_is_as_in_pytorch(kind: type) -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_device_and_dtype_are_those_asked_for(kind: type) -> None:
+def test_device_and_dtype_are_those_asked_for(kind):
     layer = kind(4, 3, device="meta", dtype=torch.float64)
     assert all(tensor.is_meta for tensor in layer.state_dict().values())
     counted = layer.state_dict().pop("num_batches_tracked")
@@ -387,7 +380,7 @@ def test_device_and_dtype_are_those_asked_for(kind: type) -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_numbers_of_features_and_groups_are_positive_integers(kind: type) -> None:
+def test_numbers_of_features_and_groups_are_positive_integers(kind):
     with pytest.raises(InputError, match=r"^num_features: expected an integer"):
         kind(0, 2)
     with pytest.raises(InputError, match=r"^num_(subsets|groups): expected an integer"):
@@ -395,17 +388,17 @@ def test_numbers_of_features_and_groups_are_positive_integers(kind: type) -> Non
     assert kind(1, 1).num_features == 1
 
 
-def test_groups_that_share_their_moments_may_have_one_value_each() -> None:
+def test_groups_that_share_their_moments_may_have_one_value_each():
     x = randn(3, 4)
     layer = SubsetAffineBatchNorm1d(4, 3, dtype=F64)
     torch.testing.assert_close(layer(x), nn.BatchNorm1d(4, dtype=F64)(x))
 
 
 @pytest.mark.parametrize("make", LAYERS)
-def test_state_dict_and_deepcopy(make: object) -> None:
-    layer = randomize(make())  # type: ignore[operator]
+def test_state_dict_and_deepcopy(make):
+    layer = randomize(make())
     layer(randn(6, 4, 3, 3, dtype=torch.float32))
-    again = make()  # type: ignore[operator]
+    again = make()
     again.load_state_dict(layer.state_dict())
     twin = copy.deepcopy(layer)
     x = randn(2, 4, 3, 3, seed=2, dtype=torch.float32)
@@ -413,14 +406,14 @@ def test_state_dict_and_deepcopy(make: object) -> None:
         assert torch.equal(other.eval()(x), layer.eval()(x))
         assert other.num_batches_tracked == 1
     layer.reset_running_stats()
-    fresh = make()  # type: ignore[operator]
+    fresh = make()
     assert torch.equal(layer.running_mean, fresh.running_mean)
     assert torch.equal(layer.running_var, fresh.running_var)
     assert layer.num_batches_tracked == 0
     assert "4, 3" in repr(layer)
 
 
-def test_the_cumulative_average_is_exact_in_float64() -> None:
+def test_the_cumulative_average_is_exact_in_float64():
     layer = SplitBatchNorm1d(2, 1, momentum=None, dtype=F64)
     batches = [randn(5, 2, seed=seed) for seed in range(3)]
     for x in batches:
@@ -429,7 +422,7 @@ def test_the_cumulative_average_is_exact_in_float64() -> None:
     torch.testing.assert_close(layer.running_mean[0], expected, rtol=1e-14, atol=1e-14)
 
 
-def test_gradients_of_half_precision_are_summed_in_float32() -> None:
+def test_gradients_of_half_precision_are_summed_in_float32():
     layer = SplitBatchNorm2d(2, 2)
     x = randn(4, 2, 5, 61).bfloat16()
     layer(x).backward(torch.ones_like(x))
@@ -437,7 +430,7 @@ def test_gradients_of_half_precision_are_summed_in_float32() -> None:
     assert layer.bias.grad.tolist() == [4 * 305] * 2
 
 
-def test_large_mean_stays_accurate() -> None:
+def test_large_mean_stays_accurate():
     """A mean a thousand times the standard deviation, in float32, as well as nn.BatchNorm2d."""
     x = randn(8, 2, 8, 8) + 1000
     exact = nn.BatchNorm2d(2, dtype=F64)(x)
@@ -470,13 +463,13 @@ def test_large_mean_stays_accurate() -> None:
             ("floating point", "uint8"),
         ),
         (lambda: SplitBatchNorm2d(4, 0), ("num_subsets", "0")),
-        (lambda: SplitBatchNorm2d(4, 2.5), ("num_subsets", "2.5")),  # type: ignore[arg-type]
+        (lambda: SplitBatchNorm2d(4, 2.5), ("num_subsets", "2.5")),
         (lambda: SplitBatchNorm2d(0, 2), ("num_features", "0")),
         (lambda: SplitBatchNorm2d(4, 2, eps=-1e-5), ("eps", "-1e-05")),
         (lambda: GhostBatchNorm2d(4, 2, eps=float("nan")), ("eps", "nan")),
         (lambda: SubsetAffineBatchNorm2d(4, 2, momentum=1.5), ("momentum", "0 to 1", "1.5")),
         (lambda: SplitBatchNorm2d(4, 2, momentum=-0.1), ("momentum", "-0.1")),
-        (lambda: SplitBatchNorm2d(4, 2, momentum="fast"), ("momentum", "fast")),  # type: ignore[arg-type]
+        (lambda: SplitBatchNorm2d(4, 2, momentum="fast"), ("momentum", "fast")),
         (lambda: SplitBatchNorm2d(4, 2, "both"), ("affine", "both")),
         (lambda: SplitBatchNorm2d(4, 2, grouping="random"), ("grouping", "random")),
         (lambda: SplitBatchNorm2d(4, 2, grouping="shuffled"), ("grouping", "GhostBatchNorm2d")),
@@ -485,9 +478,9 @@ def test_large_mean_stays_accurate() -> None:
         (lambda: GhostBatchNorm2d(4, 2, views=0), ("views", "0")),
     ],
 )
-def test_bad_input_is_named(call: object, words: tuple[str, ...]) -> None:
+def test_bad_input_is_named(call, words):
     with pytest.raises(InputError) as raised:
-        call()  # type: ignore[operator]
+        call()
     message = str(raised.value)
     assert "\n" not in message
     for word in words:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 from forked import FORKED
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from contrastive_tutorial.norm import convert_norm
@@ -17,7 +16,7 @@ from contrastive_tutorial.norm import convert_norm
 WORLD, EACH, STEPS = 2, 6, 3
 
 
-def network() -> nn.Module:
+def network():
     """Convolutions, two BN layers between them, and a BN1d head, in float64."""
     torch.manual_seed(3)
     return nn.Sequential(
@@ -34,7 +33,7 @@ def network() -> nn.Module:
     ).double()
 
 
-def data(step: int) -> Tensor:
+def data(step):
     """Rows of both processes, the second with another mean and scale."""
     x = torch.randn(
         WORLD, EACH, 3, 10, 10, generator=torch.Generator().manual_seed(step), dtype=torch.float64
@@ -43,12 +42,12 @@ def data(step: int) -> Tensor:
     return x
 
 
-def objective(y: Tensor) -> Tensor:
+def objective(y):
     """A mean over rows: averaging it over processes is taking it over all rows."""
     return (y * torch.arange(1.0, 5.0, dtype=torch.float64)).tanh().square().mean()
 
 
-def worker(rank: int, folder: str) -> None:
+def worker(rank, folder):
     """One data-parallel process: its rows, a local BN, gradients averaged by DDP."""
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
@@ -74,7 +73,7 @@ def worker(rank: int, folder: str) -> None:
 
 
 @pytest.mark.slow
-def test_one_process_with_two_groups_equals_two_processes(tmp_path: Path) -> None:
+def test_one_process_with_two_groups_equals_two_processes(tmp_path):
     torch.multiprocessing.start_processes(worker, (str(tmp_path),), WORLD, start_method=FORKED)
     remote = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from layers import randn
-from torch import Tensor, nn
+from torch import nn
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm import (
@@ -30,14 +29,14 @@ K, EACH, C = 3, 8, 4
 FIXED = ("mean", "pooled", "branch:0", "ensemble", "oracle")  # what plain layers do not notice
 
 
-def batch(seed: int = 0, each: int = EACH) -> Tensor:
+def batch(seed=0, each=EACH):
     """Ordered training rows ``(K * each, C, 3, 3)`` whose groups differ in mean and scale."""
     x = randn(K, each, C, 3, 3, seed=seed)
     k = torch.arange(K, dtype=F64).view(K, 1, 1, 1, 1)
     return (x * (1 + k) + 2 * k).flatten(0, 1)
 
 
-def layer(kind: str, eps: float = 0.01) -> nn.Module:
+def layer(kind, eps=0.01):
     """A converted layer with random affine and statistics of a training batch, in eval mode."""
     norm = convert_norm(nn.BatchNorm2d(C, eps=eps, dtype=F64), kind, K, total_steps=1000)
     for i, parameter in enumerate(norm.parameters()):
@@ -47,20 +46,20 @@ def layer(kind: str, eps: float = 0.01) -> nn.Module:
     return norm.eval()
 
 
-def by_hand(x: Tensor, mean: Tensor, var: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def by_hand(x, mean, var, weight, bias):
     mean, std, weight, bias = (
         t.view(1, -1, 1, 1) for t in (mean, (var + 0.01).sqrt(), weight, bias)
     )
     return (x - mean) / std * weight + bias
 
 
-def evaluate(model: nn.Module, how: str, x: Tensor) -> Tensor:
+def evaluate(model, how, x):
     with torch.no_grad(), evaluation_statistics(model, how) as forward:
         return forward(x)
 
 
 @pytest.mark.parametrize("kind", ["split", "dsbn"])
-def test_menu_by_hand(kind: str) -> None:
+def test_menu_by_hand(kind):
     norm = layer(kind)
     x = randn(2 * K, C, 3, 3, seed=50)
     mu, v = norm.running_mean, norm.running_var
@@ -89,7 +88,7 @@ def test_menu_by_hand(kind: str) -> None:
     torch.testing.assert_close(evaluate(model, "ensemble", x), sum(directions) / K)
 
 
-def test_affine_kind_selects_the_affine_of_the_branch() -> None:
+def test_affine_kind_selects_the_affine_of_the_branch():
     norm = layer("affine")
     x = randn(2 * K, C, 3, 3, seed=50)
     mean, var, weight, bias = norm.running_mean, norm.running_var, norm.weight, norm.bias
@@ -106,7 +105,7 @@ def test_affine_kind_selects_the_affine_of_the_branch() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bn", "ghost", "renorm", "gn", "none"])
-def test_without_branches_everything_is_eval_mode(kind: str) -> None:
+def test_without_branches_everything_is_eval_mode(kind):
     model = nn.Sequential(layer(kind), nn.Flatten())
     x = randn(2 * K, C, 3, 3, seed=50)
     expected = model.eval()(x).detach()
@@ -118,7 +117,7 @@ def test_without_branches_everything_is_eval_mode(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bn", "ghost", "renorm"])
-def test_test_batch_and_reestimated_without_branches(kind: str) -> None:
+def test_test_batch_and_reestimated_without_branches(kind):
     norm = layer(kind)
     x = randn(6, C, 3, 3, seed=50)
     values = x.transpose(0, 1).flatten(1)
@@ -132,7 +131,7 @@ def test_test_batch_and_reestimated_without_branches(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", [*FIXED, "branch:2", "reestimated", "test-batch"])
-def test_everything_comes_back(kind: str, how: str) -> None:
+def test_everything_comes_back(kind, how):
     model = nn.Sequential(nn.Conv2d(C, C, 1, dtype=F64), layer(kind), nn.Dropout(0.5))
     model.train()
     model[0].eval()  # an unusual mode, to be found again
@@ -157,7 +156,7 @@ def test_everything_comes_back(kind: str, how: str) -> None:
         assert torch.equal(tensor, state[name])
 
 
-def test_contexts_nest() -> None:
+def test_contexts_nest():
     norm = layer("split")
     x = batch(4, 1)
     with evaluation_statistics(norm, "branch:1") as outer:
@@ -168,13 +167,13 @@ def test_contexts_nest() -> None:
     assert "forward" not in norm.__dict__
 
 
-def test_batch_of_one_gradients_and_tuples() -> None:
+def test_batch_of_one_gradients_and_tuples():
     class Both(nn.Module):
-        def __init__(self) -> None:
+        def __init__(self):
             super().__init__()
             self.norm = layer("dsbn")
 
-        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        def forward(self, x):
             h = self.norm(x).mean((2, 3))
             return h, 2 * h
 
@@ -191,7 +190,7 @@ def test_batch_of_one_gradients_and_tuples() -> None:
     torch.testing.assert_close(h, z)  # both normalised before the average
 
 
-def test_half_precision() -> None:
+def test_half_precision():
     norm = layer("dsbn").float()
     x = randn(2 * K, C, 3, 3).float()
     for how in ("mean", "pooled", "branch:1", "oracle", "test-batch"):
@@ -204,7 +203,7 @@ def test_half_precision() -> None:
 
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("nested", [False, True])
-def test_compiled_models(in_place: bool, nested: bool) -> None:
+def test_compiled_models(in_place, nested):
     torch._dynamo.reset()
     core = nn.Sequential(nn.Conv2d(C, C, 1, dtype=F64), layer("split"))
     x = randn(2 * K, C, 3, 3, seed=3)
@@ -213,7 +212,7 @@ def test_compiled_models(in_place: bool, nested: bool) -> None:
         core.compile(backend="eager")
         compiled: nn.Module = core
     else:
-        compiled = torch.compile(core, backend="eager")  # type: ignore[assignment]
+        compiled = torch.compile(core, backend="eager")
     compiled(x)
     model = nn.Sequential(compiled, nn.Identity()) if nested else compiled
     model.eval()
@@ -223,11 +222,11 @@ def test_compiled_models(in_place: bool, nested: bool) -> None:
     torch.testing.assert_close(model(x), expected["pooled"])
 
 
-def flat(x: Tensor) -> Tensor:
+def flat(x):
     return x.transpose(0, 1).flatten(1)
 
 
-def test_moments_are_merged_in_float64_and_from_single_values_too() -> None:
+def test_moments_are_merged_in_float64_and_from_single_values_too():
     values = randn(5, C, seed=40).float() + 100
     moments = Moments()
     for row in values:
@@ -245,7 +244,7 @@ def test_moments_are_merged_in_float64_and_from_single_values_too() -> None:
     assert float(moments.sum_of_squares) == 2**24 + 1
 
 
-def test_precise_bn_is_the_statistics_of_the_pooled_data() -> None:
+def test_precise_bn_is_the_statistics_of_the_pooled_data():
     norm = layer("split").train()
     batches = [batch(seed, each) for seed, each in ((20, 8), (21, 3), (22, 5))]  # sizes differ
     steps = norm.num_batches_tracked.clone()
@@ -259,7 +258,7 @@ def test_precise_bn_is_the_statistics_of_the_pooled_data() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bn", "ghost", "affine", "renorm"])
-def test_precise_bn_of_one_set_of_statistics(kind: str) -> None:
+def test_precise_bn_of_one_set_of_statistics(kind):
     norm = layer(kind)
     batches = [batch(20, 8), batch(21, 4)]
     precise_bn(norm, batches)
@@ -272,7 +271,7 @@ def test_precise_bn_of_one_set_of_statistics(kind: str) -> None:
         torch.testing.assert_close(norm.running_var, own.var(1), rtol=1e-12, atol=1e-12)
 
 
-def test_precise_bn_of_ghost_groups_in_one_channel() -> None:
+def test_precise_bn_of_ghost_groups_in_one_channel():
     norm = convert_norm(nn.BatchNorm2d(1, dtype=F64), "ghost", 2)
     x = randn(8, 1, 3, 3, seed=41)
     precise_bn(norm, [x])
@@ -280,7 +279,7 @@ def test_precise_bn_of_ghost_groups_in_one_channel() -> None:
     torch.testing.assert_close(norm.running_var, x.var().view(1))
 
 
-def test_an_ensemble_of_two_and_the_dtype_of_what_is_measured() -> None:
+def test_an_ensemble_of_two_and_the_dtype_of_what_is_measured():
     norm = convert_norm(nn.BatchNorm2d(C), "dsbn", 2)
     norm(batch(0, 4).float()[:8])
     x = randn(2, C, 3, 3, seed=42).float()
@@ -291,7 +290,7 @@ def test_an_ensemble_of_two_and_the_dtype_of_what_is_measured() -> None:
     assert norm.reestimated_mean.dtype == norm.reestimated_var.dtype == torch.float32
 
 
-def test_precise_bn_equals_one_training_step_with_momentum_one() -> None:
+def test_precise_bn_equals_one_training_step_with_momentum_one():
     """Through a deep network: layers below normalise as in training while those above measure."""
     torch.manual_seed(0)
     model = nn.Sequential(
@@ -313,7 +312,7 @@ def test_precise_bn_equals_one_training_step_with_momentum_one() -> None:
             torch.testing.assert_close(tensor, reference.state_dict()[name])
 
 
-def test_synchronised_bn_is_measured_like_plain_bn() -> None:
+def test_synchronised_bn_is_measured_like_plain_bn():
     torch.manual_seed(0)
     plain = nn.Sequential(nn.Conv2d(C, C, 1), nn.BatchNorm2d(C)).double()
     synced = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(plain))
@@ -329,14 +328,14 @@ def test_synchronised_bn_is_measured_like_plain_bn() -> None:
     assert not torch.equal(plain[1].running_mean, torch.zeros(C, dtype=F64))
 
 
-def test_statistics_that_are_not_kept_cannot_be_measured() -> None:
+def test_statistics_that_are_not_kept_cannot_be_measured():
     model = nn.Sequential(nn.BatchNorm2d(C, dtype=F64, track_running_stats=False))
     for measure in (precise_bn, reestimate):
         with pytest.raises(InputError, match="track_running_stats=False"):
             measure(model, [batch()])
 
 
-def test_precise_bn_runs_dropout_in_evaluation_mode() -> None:
+def test_precise_bn_runs_dropout_in_evaluation_mode():
     model = nn.Sequential(nn.Dropout(0.9), layer("bn")).train()
     x = batch(5)
     precise_bn(model, [x])
@@ -344,7 +343,7 @@ def test_precise_bn_runs_dropout_in_evaluation_mode() -> None:
     assert model[0].training
 
 
-def test_reestimate_measures_clean_images_of_no_subset() -> None:
+def test_reestimate_measures_clean_images_of_no_subset():
     norm = layer("dsbn")
     clean = [randn(7, C, 3, 3, seed=30), randn(4, C, 3, 3, seed=31)]  # need not divide by K
     state = copy.deepcopy(norm.state_dict())
@@ -362,7 +361,7 @@ def test_reestimate_measures_clean_images_of_no_subset() -> None:
     torch.testing.assert_close(norm.reestimated_mean, flat(x).mean(1))
 
 
-def test_reestimated_statistics_do_not_outlive_training() -> None:
+def test_reestimated_statistics_do_not_outlive_training():
     norm = layer("bn")
     x = randn(6, C, 3, 3, seed=51)
     reestimate(norm, [x])
@@ -374,11 +373,11 @@ def test_reestimated_statistics_do_not_outlive_training() -> None:
     evaluate(norm, "reestimated", x)
 
 
-def test_reestimated_statistics_are_of_one_set_of_weights() -> None:
+def test_reestimated_statistics_are_of_one_set_of_weights():
     """Loading, and training with norms in evaluation mode, move no counter of any layer."""
     x = randn(6, C, 3, 3, seed=51)
 
-    def measured() -> nn.Module:
+    def measured():
         torch.manual_seed(0)
         model = nn.Sequential(nn.Conv2d(C, C, 1, dtype=F64), layer("split"))
         reestimate(model, [x])
@@ -408,7 +407,7 @@ def test_reestimated_statistics_are_of_one_set_of_weights() -> None:
     ],
 )
 @pytest.mark.parametrize("measure", [reestimate, precise_bn])
-def test_what_is_no_list_of_batches_is_refused(measure: Any, batches: Any, reason: str) -> None:
+def test_what_is_no_list_of_batches_is_refused(measure, batches, reason):
     for kind in ("bn", "split"):
         with pytest.raises(InputError, match=reason):
             measure(nn.Sequential(layer(kind)), batches)
@@ -417,11 +416,11 @@ def test_what_is_no_list_of_batches_is_refused(measure: Any, batches: Any, reaso
 class FrozenBatchNorm2d(nn.Module):
     """By name, as torchvision's and detectron's: running statistics that never move."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.register_buffer("running_mean", torch.zeros(C, dtype=F64))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         return x - self.running_mean[:, None, None]
 
 
@@ -433,7 +432,7 @@ class FrozenBatchNorm2d(nn.Module):
         FrozenBatchNorm2d(),
     ],
 )
-def test_statistics_that_cannot_be_chosen_are_not_claimed(other: nn.Module) -> None:
+def test_statistics_that_cannot_be_chosen_are_not_claimed(other):
     model, x = nn.Sequential(layer("bn"), other), randn(6, C, 3, 3, seed=52)
     name = type(other).__name__
     with pytest.raises(InputError, match=name):
@@ -449,7 +448,7 @@ def test_statistics_that_cannot_be_chosen_are_not_claimed(other: nn.Module) -> N
     evaluate(nothing_kept, "test-batch", x)
 
 
-def test_mixed_models_have_the_branches_of_their_subset_layers() -> None:
+def test_mixed_models_have_the_branches_of_their_subset_layers():
     model = nn.Sequential(nn.BatchNorm2d(C, dtype=F64), layer("split"))
     assert num_branches(model) == K
     evaluate(model, "branch:2", batch(1))
@@ -473,7 +472,7 @@ def test_mixed_models_have_the_branches_of_their_subset_layers() -> None:
         ("bn", "reestimated", ("reestimate(model, batches)",)),
     ],
 )
-def test_bad_names_are_refused(kind: str, how: str, words: tuple[str, ...]) -> None:
+def test_bad_names_are_refused(kind, how, words):
     norm = layer(kind).train()
     with pytest.raises(InputError) as raised, evaluation_statistics(norm, how):
         pass
@@ -483,7 +482,7 @@ def test_bad_names_are_refused(kind: str, how: str, words: tuple[str, ...]) -> N
     assert "forward" not in norm.__dict__
 
 
-def test_bad_batches_are_refused() -> None:
+def test_bad_batches_are_refused():
     norm = layer("split")
     with pytest.raises(InputError, match="at least one batch"):
         precise_bn(norm, [])

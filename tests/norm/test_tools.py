@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from contrastive_tutorial import norm
@@ -28,22 +28,22 @@ class Row:
     outcome: str
     test: Callable[[], None]
 
-    def __str__(self) -> str:
+    def __str__(self):
         return f"{self.tool}, {self.on}: {self.outcome}"
 
 
 ROWS: list[Row] = []
 
 
-def row(tool: str, on: str, outcome: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    def add(test: Callable[[], None]) -> Callable[[], None]:
+def row(tool, on, outcome):
+    def add(test):
         ROWS.append(Row(tool, on, outcome, test))
         return test
 
     return add
 
 
-def network() -> nn.Sequential:
+def network():
     torch.manual_seed(0)
     return nn.Sequential(
         *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()),
@@ -51,7 +51,7 @@ def network() -> nn.Sequential:
     )
 
 
-def ours(kind: str) -> nn.Sequential:
+def ours(kind):
     """Converted, after three training steps."""
     model = convert_norm(network(), kind, 2, total_steps=100, grouping=None)
     for batch in batches():
@@ -59,12 +59,12 @@ def ours(kind: str) -> nn.Sequential:
     return model
 
 
-def batches() -> list[Tensor]:
+def batches():
     generator = torch.Generator().manual_seed(1)
     return [torch.randn(8, 3, 6, 6, generator=generator) * (i + 1) + i for i in range(3)]
 
 
-def timm_network() -> nn.Module:
+def timm_network():
     """An activation inside one norm, none in the other."""
     layers = pytest.importorskip("timm.layers")
     torch.manual_seed(0)
@@ -77,11 +77,11 @@ def timm_network() -> nn.Module:
     return model
 
 
-def statistics(model: nn.Module) -> dict[str, Tensor]:
+def statistics(model):
     return {n: b.clone() for n, b in model.named_buffers() if b.is_floating_point()}
 
 
-def refused(call: Callable[[], object], *words: str) -> None:
+def refused(call, *words):
     with pytest.raises(InputError) as raised:
         call()
     for word in words:
@@ -92,7 +92,7 @@ def refused(call: Callable[[], object], *words: str) -> None:
 
 
 @row("swa_utils.update_bn", "every layer of ours", "works, as precise_bn")
-def update_bn() -> None:
+def update_bn():
     for kind in OURS:
         model = ours(kind)
         expected = copy.deepcopy(model)
@@ -105,7 +105,7 @@ def update_bn() -> None:
 
 
 @row("a loop that freezes _BatchNorm", "every layer of ours", "works")
-def freeze_loop() -> None:
+def freeze_loop():
     for kind in OURS:
         model = ours(kind)
         before = statistics(model)
@@ -118,7 +118,7 @@ def freeze_loop() -> None:
 
 
 @row("AveragedModel(use_buffers=True)", "every layer of ours", "works")
-def averaged_model() -> None:
+def averaged_model():
     from torch.optim.swa_utils import AveragedModel
 
     for kind in OURS:
@@ -133,7 +133,7 @@ def averaged_model() -> None:
 
 
 @row("timm ModelEmaV3", "every layer of ours", "works")
-def timm_ema() -> None:
+def timm_ema():
     utils = pytest.importorskip("timm.utils")
     for kind in OURS:
         model = ours(kind)
@@ -146,14 +146,14 @@ def timm_ema() -> None:
 
 
 @row("an average of parameters only (torch_ema)", "any running statistics", "says so (audit)")
-def parameters_only() -> None:
+def parameters_only():
     for kind in ("bn", *OURS):
         assert any("torch_ema" in line for line in norm.audit(ours(kind)).findings)
     assert not any("torch_ema" in line for line in norm.audit(nn.GroupNorm(1, 3)).findings)
 
 
 @row("torch.utils.checkpoint", "split", "works, and counts a step once")
-def checkpointed() -> None:
+def checkpointed():
     model = ours("split")
     x = batches()[0].requires_grad_()
     torch.utils.checkpoint.checkpoint(model, x, use_reentrant=False).sum().backward()
@@ -164,7 +164,7 @@ def checkpointed() -> None:
 
 
 @row("SyncBatchNorm.convert_sync_batchnorm", "every layer of ours", "refuses")
-def torch_sync() -> None:
+def torch_sync():
     for kind in OURS:
         refused(lambda k=kind: nn.SyncBatchNorm.convert_sync_batchnorm(ours(k)), "SyncBatchNorm")
     plain = convert_norm(ours("split"), "bn")
@@ -172,7 +172,7 @@ def torch_sync() -> None:
 
 
 @row("timm convert_sync_batchnorm, convert_splitbn_model", "every layer of ours", "refuses")
-def timm_converters() -> None:
+def timm_converters():
     layers = pytest.importorskip("timm.layers")
     for kind in OURS:
         refused(lambda k=kind: layers.convert_sync_batchnorm(ours(k)), "timm")
@@ -180,13 +180,13 @@ def timm_converters() -> None:
 
 
 @row("timm freeze_batch_norm_2d", "split", "leaves them: freeze by _BatchNorm instead")
-def timm_freeze() -> None:
+def timm_freeze():
     freeze = pytest.importorskip("timm.utils.model").freeze_batch_norm_2d
     assert type(freeze(ours("split"))[1]) is SplitBatchNorm2d
 
 
 @row("torch.func.replace_all_batch_norm_modules_", "every layer of ours", "refuses")
-def functorch_replacement() -> None:
+def functorch_replacement():
     for kind in OURS:
         refused(lambda k=kind: torch.func.replace_all_batch_norm_modules_(ours(k)), "torch.func")
 
@@ -195,7 +195,7 @@ def functorch_replacement() -> None:
 
 
 @row("fuse_conv_bn_eval", "ghost, or any kind after convert_norm(model, 'bn')", "works")
-def fuse() -> None:
+def fuse():
     x = batches()[0]
     for model in (ours("ghost"), *(convert_norm(ours(kind), "bn") for kind in OURS)):
         model.eval()
@@ -204,7 +204,7 @@ def fuse() -> None:
 
 
 @row("fuse_conv_bn_eval", "renorm, split, dsbn, affine", "refuses (an error about shapes)")
-def fuse_ours() -> None:
+def fuse_ours():
     for kind in ("renorm", "split", "dsbn", "affine"):
         model = ours(kind).eval()
         with pytest.raises((RuntimeError, AttributeError)):
@@ -212,7 +212,7 @@ def fuse_ours() -> None:
 
 
 @row("torch.export", "every layer of ours, both modes", "works")
-def export() -> None:
+def export():
     x = batches()[0]
     for kind in OURS:
         for training in (True, False):
@@ -225,7 +225,7 @@ def export() -> None:
 
 
 @row("torch.onnx.export", "every layer of ours in evaluation", "works")
-def onnx_export() -> None:
+def onnx_export():
     pytest.importorskip("onnxscript", reason="onnx and onnxscript are not installed")
     reference = pytest.importorskip("onnx.reference")
     x = batches()[0]
@@ -237,7 +237,7 @@ def onnx_export() -> None:
 
 
 @row("torch.jit.trace and script", "every layer of ours", "refuses")
-def jit() -> None:
+def jit():
     for kind in OURS:
         refused(lambda k=kind: torch.jit.trace(ours(k).eval(), batches()[0]), "torch.jit")
         model = convert_norm(ours(kind), "bn").eval()
@@ -246,7 +246,7 @@ def jit() -> None:
 
 
 @row("pickle and copy.deepcopy", "every layer of ours", "works")
-def copies() -> None:
+def copies():
     for kind in OURS:
         model = ours(kind)
         for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
@@ -258,14 +258,14 @@ def copies() -> None:
 
 
 @row("timm param_groups_weight_decay", "dsbn, affine", "says so (audit), and gives the names")
-def timm_weight_decay() -> None:
+def timm_weight_decay():
     filters = pytest.importorskip("timm.optim")
     for kind in ("dsbn", "affine"):
         model = ours(kind)
         found = norm.audit(model)
         assert all(any("(K, C)" in note for note in layer.notes) for layer in found.layers)
 
-        def decayed(model: nn.Module = model, **kwargs: object) -> set[str]:
+        def decayed(model=model, **kwargs):
             groups = filters.param_groups_weight_decay(model, 0.1, **kwargs)
             kept = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
             return {n for n, p in model.named_parameters() if id(p) in kept}
@@ -275,7 +275,7 @@ def timm_weight_decay() -> None:
 
 
 @row("lightly get_weight_decay_parameters", "every layer of ours", "works")
-def lightly_weight_decay() -> None:
+def lightly_weight_decay():
     utils = pytest.importorskip("lightly.models.utils")
     for kind in OURS:
         model = ours(kind)
@@ -288,7 +288,7 @@ def lightly_weight_decay() -> None:
 
 
 @row("convert_norm", "timm BatchNormAct2d", "works, and keeps the activation")
-def activation_inside() -> None:
+def activation_inside():
     x = batches()[0]
     model = timm_network().eval()
     expected = model(x)
@@ -308,7 +308,7 @@ def activation_inside() -> None:
 
 
 @row("evaluation_statistics, precise_bn", "timm BatchNormAct2d", "works, and keeps the activation")
-def statistics_with_activation() -> None:
+def statistics_with_activation():
     model, x = timm_network().eval(), batches()[0]
     plain = convert_norm(copy.deepcopy(model), "bn")
     for measured in (model, plain):
@@ -327,13 +327,13 @@ def statistics_with_activation() -> None:
 class Activated(nn.BatchNorm2d):
     """A subclass whose forward does more, of nobody's library."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         return super().forward(x).relu()
 
 
-def parametrised() -> nn.Module:
+def parametrised():
     class Double(nn.Module):
-        def forward(self, weight: Tensor) -> Tensor:
+        def forward(self, weight):
             return 2 * weight
 
     layer = nn.BatchNorm2d(4)
@@ -358,8 +358,8 @@ LEFTOVERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def leftover(make: Callable[[], nn.Module]) -> Callable[[], None]:
-    def test() -> None:
+def leftover(make):
+    def test():
         model = nn.Sequential(nn.BatchNorm2d(4), make())
         before = list(model.modules())
         refused(lambda: convert_norm(model, "split", 2), "1 (", "partial=True")
@@ -377,7 +377,7 @@ for _name, _make in LEFTOVERS.items():
 
 
 @row("evaluation_statistics", "a BatchNorm subclass", "refuses where it would replace the forward")
-def statistics_of_a_subclass() -> None:
+def statistics_of_a_subclass():
     model, x = nn.Sequential(Activated(3)), torch.randn(4, 3, 2, 2)
     with norm.evaluation_statistics(model, "running") as forward:
         assert forward(x).min() >= 0
@@ -386,7 +386,7 @@ def statistics_of_a_subclass() -> None:
 
 
 @row("convert_norm", "a layer with hooks, or with another forward", "refuses")
-def hooks() -> None:
+def hooks():
     for add in (
         lambda layer: layer.register_forward_hook(lambda *args: None),
         lambda layer: layer.register_forward_pre_hook(lambda *args: None),
@@ -400,7 +400,7 @@ def hooks() -> None:
 
 
 @row("convert_norm", "a model in DistributedDataParallel", "refuses")
-def wrapped() -> None:
+def wrapped():
     model = DistributedDataParallel.__new__(DistributedDataParallel)
     nn.Module.__init__(model)
     model.module = network()
@@ -408,7 +408,7 @@ def wrapped() -> None:
 
 
 @row("timm forward, after convert_norm", "efficientnet_b0", "works")
-def whole_timm_model() -> None:
+def whole_timm_model():
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
     model = timm.create_model("efficientnet_b0", num_classes=3).eval()
@@ -423,10 +423,10 @@ def whole_timm_model() -> None:
 
 
 @pytest.mark.parametrize("case", ROWS, ids=str)
-def test_other_tools(case: Row) -> None:
+def test_other_tools(case):
     case.test()
 
 
-def test_a_state_dict_without_versions() -> None:
+def test_a_state_dict_without_versions():
     without_versions = dict(SplitBatchNorm2d(4, 2).state_dict())
     SplitBatchNorm2d(4, 2).load_state_dict(without_versions)

@@ -1,7 +1,6 @@
 """experiment: a cell made ready to train is what its name says."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -18,9 +17,7 @@ from contrastive_tutorial.augment import params
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import nt_xent, ntxent
 from contrastive_tutorial.norm import BatchRenorm2d
-from contrastive_tutorial.study import evaluator
 from contrastive_tutorial.study.cells import CELLS, PRESETS
-from contrastive_tutorial.study.diagnostics import cluster_protocols
 from contrastive_tutorial.study.experiment import Experiment
 from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.scoring import shuffled
@@ -36,7 +33,6 @@ def sets():
 @pytest.fixture
 def _quick_scores(monkeypatch):
     score_quickly(monkeypatch)
-    monkeypatch.setattr(evaluator, "cluster_protocols", partial(cluster_protocols, restarts=1))
 
 
 def test_split_with_one_subset_trains_like_plain_bn_with_the_weak_policy(sets):

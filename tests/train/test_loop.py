@@ -205,11 +205,8 @@ def test_curve_is_short_and_faithful():
     ("options", "message"),
     [
         ({"steps": -1}, "steps"),
-        ({"steps": 1, "optimizer": "lion"}, "expected one of"),
         ({"steps": 1, "lr": 0.0}, "lr"),
-        ({"steps": 1, "lr": float("inf")}, "lr"),
         ({"steps": 1, "weight_decay": -1.0}, "weight_decay"),
-        ({"steps": 1, "warmup": 1.5}, "warmup"),
         ({"steps": 1, "warmup": float("nan")}, "warmup"),
         ({"steps": 1, "checkpoint_every": 0}, "checkpoint_every"),
     ],

@@ -49,9 +49,39 @@ def test_freed_memory_is_used_again_unless_the_user_has_other_wishes(of_the_user
     assert (int(faults) < 100) == (not of_the_user)
 
 
+RESIDENT = """
+import torch
+from contrastive_tutorial.train.memory import give_back_freed_memory, keep_freed_memory
+
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
+
+keep_freed_memory()
+kept = [torch.ones(2**18) for _ in range(200)]  # 200 MiB
+last = torch.ones(2**18)  # behind them, so the end of the heap does not shrink by itself
+del kept
+before = megabytes()
+give_back_freed_memory()
+print(before - megabytes())
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or platform.system() != "Linux", reason="glibc's allocator"
+)
+def test_freed_memory_goes_back_when_a_run_has_ended():
+    environment = {k: v for k, v in os.environ.items() if k not in memory._OF_THE_USER}
+    done = subprocess.run(
+        [sys.executable, "-c", RESIDENT], env=environment, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert int(done.stdout) > 150
+
+
 def test_elsewhere_the_allocator_is_left_alone(monkeypatch):
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
     assert not memory.keep_freed_memory()
+    memory.give_back_freed_memory()
 
 
 def test_the_need_of_a_known_network():
