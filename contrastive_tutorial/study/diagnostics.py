@@ -99,28 +99,36 @@ def policy_probes(
     count, n = len(POLICIES), len(images)
     ids = torch.arange(count, device=images.device).repeat_interleave(n)
     params = augment.sample(POLICIES, ids, generator, images.shape[-1])
-    views = augment.apply(images.repeat(count, 1, 1, 1), params)
     image_ids = torch.arange(n, device=images.device).repeat(count)
+    # Not every policy has a branch that was trained on it, unless each has its own or all share.
+    known = not cell.has_branches or (cell.policy == "P1" and num_subsets >= count)
+    shifts = known and cell.policy == "P1" and cell.norm != "none"
+    h, own, moments = [], [], []
+    for k, part in enumerate(torch.arange(len(ids)).split(n)):  # the views of all are 120 MB
+        views = augment.apply(images, params[part.to(images.device)])
+        h.append(features(forward, views))
+        if cell.has_branches and known:
+            with evaluation_statistics(model.encoder, f"branch:{k}") as through_branch:
+                own.append(features(through_branch, views))
+        if shifts:
+            moments.append(_first_norm_moments(model.encoder, forward, views))
 
-    def probe(h: Tensor) -> tuple[float, float, dict[int, float]]:
+    def probe(parts: list[Tensor]) -> tuple[float, float, dict[int, float]]:
+        h = torch.cat(parts)
         on_z, recalls = metrics.policy_probe_recalls(model.head(h), ids, image_ids, seed)
         return metrics.policy_probe(h, ids, image_ids, seed), on_z, recalls
 
-    on_h, on_z, recalls = probe(features(forward, views))
+    on_h, on_z, recalls = probe(h)
     found = {"policy_probe_h": on_h, "policy_probe_z": on_z}
-    if cell.has_branches:
-        if cell.policy != "P1" or num_subsets < count:
-            return found, {}  # not every policy has a branch that was trained on it
-        own = []
-        for k, part in enumerate(views.split(n)):
-            with evaluation_statistics(model.encoder, f"branch:{k}") as through_branch:
-                own.append(features(through_branch, part))
-        on_h, on_z, recalls = probe(torch.cat(own))
+    if not known:
+        return found, {}
+    if own:
+        on_h, on_z, recalls = probe(own)
     extra = {"policy_probe_h_own_branch": on_h, "policy_probe_z_own_branch": on_z}
     if cell.policy == "P1":
         extra |= {f"policy_recall_z_own_branch/{k}": value for k, value in recalls.items()}
-        if cell.norm != "none":
-            extra |= first_norm_shift(model.encoder, forward, views, ids)
+    if shifts:
+        extra |= _shift(moments, range(count))
     return found, extra
 
 
@@ -147,6 +155,15 @@ def first_norm_shift(
         views: float ``(B, 3, H, W)``; equally many of every policy.
         policy_ids: int64 ``(B,)``.
     """
+    policies = [int(k) for k in policy_ids.unique()]
+    moments = [_first_norm_moments(model, forward, views[policy_ids == k]) for k in policies]
+    return _shift(moments, policies)
+
+
+def _first_norm_moments(
+    model: nn.Module, forward: Callable[[Tensor], object], views: Tensor
+) -> Tensor:
+    """:func:`_moments` of what the first norm layer sees of ``views``."""
     seen: list[Tensor] = []
 
     def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -155,13 +172,15 @@ def first_norm_shift(
 
     handle = first_norm_layer(model).register_forward_pre_hook(look)
     try:
-        policies = [int(k) for k in policy_ids.unique()]
-        for k in policies:
-            with suppress(_Seen):
-                forward(views[policy_ids == k])
+        with suppress(_Seen):
+            forward(views)
     finally:
         handle.remove()
-    mean, square = torch.stack(seen).unbind(1)  # (policies, C)
+    return seen[0]
+
+
+def _shift(moments: Sequence[Tensor], policies: Sequence[int]) -> dict[str, float]:
+    mean, square = torch.stack(list(moments)).unbind(1)  # (policies, C)
     std = (square - mean**2).clamp(min=1e-12).sqrt()
     mean_all, square_all = mean.mean(0), square.mean(0)
     std_all = (square_all - mean_all**2).clamp(min=1e-12).sqrt()

@@ -27,7 +27,7 @@ from contrastive_tutorial.files import in_book
 from contrastive_tutorial.train import checkpoints
 from contrastive_tutorial.train.checkpoints import Progress
 from contrastive_tutorial.train.devices import supports_bf16, synchronize
-from contrastive_tutorial.train.memory import keep_freed_memory
+from contrastive_tutorial.train.memory import give_back_freed_memory, keep_freed_memory
 from contrastive_tutorial.train.optimizers import learning_rate, make_optimizer
 from contrastive_tutorial.train.presets import require_schedule
 from contrastive_tutorial.train.processes import ProcessGroup
@@ -143,7 +143,7 @@ def train(
             backward pass, the first process keeps the checkpoint. ``step_loss`` must return a loss
             whose average over processes is the loss of the whole batch.
 
-    On a CPU the process keeps the memory that a step frees, also after the run (:mod:`.memory`). On
+    On a CPU the process keeps the memory that a step frees until the run ends (:mod:`.memory`). On
     a GPU the host waits only at checkpoints, at measurements, and at the end.
 
     Raises:
@@ -164,7 +164,11 @@ def train(
             if last or (step + 1) % config.checkpoint_every == 0:
                 run.save(step)
             bar.update(1)
-    return run.history(images_per_step)
+    history = run.history(images_per_step)
+    if run.device.type == "cpu":
+        del run  # and the moments of its optimizer
+        give_back_freed_memory()
+    return history
 
 
 class _Training:

@@ -54,6 +54,13 @@ def keep_freed_memory() -> bool:
     return False
 
 
+def give_back_freed_memory() -> None:
+    """Hand what this process has freed to the system, where the C library is glibc: what comes next
+    frees other sizes, and would take its own beside it."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @dataclass(frozen=True)
 class Need:
     """Bytes of a training step: fixed, and for each image (both views)."""
