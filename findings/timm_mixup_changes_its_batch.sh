@@ -16,12 +16,14 @@ VIRTUAL_ENV=$work/env PIP_PYTHON=$work/env/bin/python $install --quiet \
   torch==2.14.1 numpy==2.4.6 \
   timm==1.0.31 torchvision==0.29.1
 "$work/env/bin/python" -W ignore - <<'PYTHON'
+import numpy as np
 import torch
 from timm.data import Mixup
 from timm.data.random_erasing import RandomErasing
 
 batch = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 kept, labels = batch.clone(), torch.arange(4)
+np.random.seed(0)
 mixup = Mixup(mixup_alpha=1.0, num_classes=4)
 one, two = mixup(batch, labels)[0], mixup(batch, labels)[0]
 moved, apart = float((batch - kept).abs().max()), float((one - two).abs().max())
