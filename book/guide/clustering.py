@@ -624,3 +624,49 @@ def fowlkes_mallows_of_equal_labels() -> Seen:
         "score": float(metrics.fowlkes_mallows_score(alone, alone)),
         "rand": float(metrics.adjusted_rand_score(alone, alone)),
     }
+
+
+@row(
+    TABLE,
+    "AUROC of cosine similarities with torchmetrics, in several batches",
+    libraries="torchmetrics",
+    expect="It is about the order of the scores, so cutting them into batches changes nothing.",
+    happens="One batch: {whole:.2f}. The same pairs in two: {cut:.2f}. A batch with a value below "
+    "0 is taken for logits and put through a sigmoid, another is left; then both are sorted "
+    "together.",
+    cost="The score depends on the batch size; positive pairs that lie above all others lose.",
+    instead="One update with all pairs, or scores in [0, 1], such as (1 + cosine) / 2.",
+    holds=lambda seen: seen["whole"] == 1 and seen["cut"] < 0.9,
+)
+def logits_are_told_by_the_batch() -> Seen:
+    import torch
+    from torchmetrics.classification import BinaryAUROC
+
+    cosines = torch.tensor([0.5, 0.4, 0.2, 0.1, 0.5, 0.4, 0.2, -0.1])
+    positive = torch.tensor([1, 1, 0, 0] * 2)
+    whole, cut = BinaryAUROC(), BinaryAUROC()
+    whole.update(cosines, positive)
+    for part in (slice(0, 4), slice(4, 8)):
+        cut.update(cosines[part], positive[part])
+    return {"whole": float(whole.compute()), "cut": float(cut.compute())}
+
+
+@row(
+    TABLE,
+    "Look for duplicates with faiss's `range_search` and radius 0",
+    libraries="faiss-cpu",
+    expect="Equal rows are found: the search takes all within the radius.",
+    happens="Of {equal} equal rows {found} are found: the comparison is **strict**. Within 1, a "
+    "row at a distance of 1 is left out, too.",
+    cost="A data set with duplicates, or with test images among the training images, passes as "
+    "clean.",
+    instead="A radius a little above 0.",
+    holds=lambda seen: seen["found"] == 0 < seen["equal"],
+)
+def range_search_leaves_out_its_edge() -> Seen:
+    import faiss
+
+    rows = np.ones((2, 4), dtype=np.float32)
+    index = faiss.IndexFlatL2(4)
+    index.add(rows)
+    return {"equal": len(rows), "found": len(index.range_search(rows[:1], 0.0)[2])}

@@ -406,3 +406,28 @@ def class_ids_sorted_as_text() -> Seen:
         return list(rows.class_encode_column("label")["label"])
 
     return {"two": ids(12)[2], "moved": sum(a != b for a, b in enumerate(ids(100)))}
+
+
+@row(
+    TABLE,
+    "Two views of a batch by timm's `Mixup` or `RandomErasing`",
+    libraries="timm",
+    expect="Each call returns a new batch, as torchvision's transforms do.",
+    happens="The batch that is handed in is **written over** and returned (largest change "
+    "{moved:.1f}): two views by two calls are one tensor, {apart:.0f} apart.",
+    cost="The positive pair is a row and itself, and a batch kept for a plot or a second loss is "
+    "no longer the data.",
+    instead="Hand in `batch.clone()`; [[augment.two_views]] leaves its images as they are.",
+    holds=lambda seen: seen["moved"] > 0.1 and seen["apart"] == 0,
+)
+def mixup_writes_over_its_batch() -> Seen:
+    from timm.data import Mixup
+
+    batch = torch.linspace(0, 1, 4 * 3 * 8 * 8).reshape(4, 3, 8, 8)
+    kept, labels = batch.clone(), torch.arange(4)
+    mixup = Mixup(mixup_alpha=1e6, num_classes=4)  # weights of a half, whatever is drawn
+    one, two = mixup(batch, labels)[0], mixup(batch, labels)[0]
+    return {
+        "moved": float((batch - kept).abs().max()),
+        "apart": float((one - two).abs().max()),
+    }
