@@ -342,15 +342,19 @@ def test_sizes_of_the_second_study_are_those_of_its_chapter(longer):
 
 
 def test_a_mark_is_left_where_negatives_come_from_everywhere(longer):
-    """Chapter 10: a fifth under one BN, about half with own statistics, else a tenth."""
+    """Chapter 10: a fifth under one BN, about half with own statistics, else a tenth; under
+    unlike policies a sixth, though nothing rewards it.
+    """
     share = {}
     for r in longer:
-        if r.cell.startswith("equal"):
+        if r.cell.startswith(("equal", "ten")):
             share.setdefault(r.cell, {})[r.seed] = r.extra["nearest_negative_same_subset"]
     one, own = share["equal-bn-cross"], share["equal-split-cross"]
     assert len(one) == len(own) == 8
     assert all(0.18 < one[seed] < 0.22 and one[seed] < own[seed] for seed in own)
     assert 2 < sum(own.values()) / sum(one.values()) < 2.6
     assert 0.4 < sum(own.values()) / len(own) < 0.6
-    for cell in ("equal-bn-within", "equal-split-within"):
-        assert 0.08 < sum(share[cell].values()) / len(share[cell]) < 0.11
+    within = {"equal-bn-within": (0.08, 0.11), "equal-split-within": (0.08, 0.11),
+              "ten-split-within": (0.16, 0.18)}  # fmt: skip
+    for cell, (low, high) in within.items():
+        assert low < sum(share[cell].values()) / len(share[cell]) < high, cell
