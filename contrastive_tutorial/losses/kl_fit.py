@@ -107,11 +107,15 @@ def kl_mixture(
         InputError: for an unknown direction, a target that is no mixture of normals, shapes that
             do not broadcast, a value that is not finite, or a deviation that is not positive.
     """
+    named = parameters({"mean": mean, "std": std}, like=_bumps(target).loc)
+    return _integral(target, named["mean"], named["std"], direction)
+
+
+def _integral(target: MixtureSameFamily, mean: Tensor, std: Tensor, direction: Direction) -> Tensor:
+    """:func:`kl_mixture` of values that nobody looks at: in a fit, one start may overflow alone."""
     if direction not in ("forward", "reverse"):
         raise InputError(f"direction: expected 'forward' or 'reverse', got {direction!r}")
     bumps, masses = _bumps(target), target.mixture_distribution.probs
-    named = parameters({"mean": mean, "std": std}, like=bumps.loc)
-    mean, std = named["mean"], named["std"]
     unit = torch.linspace(-_REACH, _REACH, _POINTS, device=mean.device, dtype=mean.dtype)
     # The trapezoidal rule; its end points carry no mass here, so equal spacing is all it needs.
     weight = torch.softmax(-unit.square() / 2, 0)
@@ -148,7 +152,7 @@ def fit_kl(
         lr: the first learning rate, for ``mean`` and ``log std``.
 
     Returns:
-        The path, with ``steps + 1`` entries.
+        The path, with ``steps + 1`` entries; NaN from where a start overflows.
 
     Raises:
         InputError: for an unknown direction, starts of different lengths, a deviation or learning
@@ -177,7 +181,7 @@ def fit_kl(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, steps))
     path: list[tuple[Tensor, Tensor, Tensor]] = []
     for step in range(steps + 1):
-        kl = kl_mixture(target, location, log_scale.exp(), direction)
+        kl = _integral(target, location, log_scale.exp(), direction)
         path.append((location.detach().clone(), log_scale.detach().exp(), kl.detach()))
         if step < steps:
             optimizer.zero_grad()

@@ -102,6 +102,13 @@ def test_reverse_fit_settles_on_the_bump_it_starts_beside():
     np.testing.assert_allclose(fit.kl[-1], math.log(2), atol=1e-3)  # the bump it ignores
 
 
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_a_start_that_overflows_leaves_the_others_alone(direction):
+    fit = fit_kl(two_bumps(), direction, mean=[0.0, 1e200], steps=5)
+    assert torch.isnan(fit.kl[-1, 1])
+    assert torch.equal(fit.kl[:, 0], fit_kl(two_bumps(), direction, mean=[0.0], steps=5).kl[:, 0])
+
+
 def test_the_path():
     fit = fit_kl(two_bumps(), "reverse", mean=[0.0, 1.0, 2.0], std=0.9, steps=40)
     assert fit.mean.shape == fit.std.shape == fit.kl.shape == (41, 3)
