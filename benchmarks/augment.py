@@ -19,8 +19,9 @@ memory, and has every core of the machine:
 The process keeps the memory that it frees, as it does in training
 (`contrastive_tutorial.train.memory`): every contestant here has that of it.
 
-The contestants take turns, round by round. Figures are medians over rounds; a ratio is the median
-of the rounds' ratios, with its quartiles. Warm-up (process start included) is not counted.
+The contestants take turns, round by round, each after a pause and a call that is not timed: the one
+that followed processes of another used to pay for their end. Figures are medians over rounds; a
+ratio is the median of the rounds' ratios, with its quartiles. Warm-up is not counted.
 
 On a machine that others use, `--cpu-time` compares one thread with one thread, in this process, by
 the processor time that it takes.
@@ -137,6 +138,8 @@ def take_turns(
     taken: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(-2, rounds):
         for name, job in jobs.items():
+            time.sleep(0.3)  # processes and spinning threads of the one before come to rest
+            job()
             started = clock()
             job()
             if turn >= 0:
