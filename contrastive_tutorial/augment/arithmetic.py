@@ -89,7 +89,11 @@ def _apply_masked(images: Tensor, params: Params, out: Tensor) -> Tensor:
         mask = _per_image(active[:, STEPS.index(step)])
         changed = _STEP[step](views, work, everything, _NEW)
         views = [torch.where(mask, x, y) for x, y in zip(changed, views, strict=True)]
-    return torch.stack([torch.clamp(x, 0, 1) for x in views], 1, out=out)
+    clamped = [torch.clamp(x, 0, 1) for x in views]
+    if out.is_contiguous():
+        return torch.stack(clamped, 1, out=out)
+    # channels_last: a compiler keeps the order of what is stacked, and not that of `out`.
+    return torch.stack(clamped, 3, out=out.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def _apply_in_groups(images: Tensor, params: Params, out: Tensor) -> Tensor:

@@ -222,7 +222,7 @@ def test_an_accelerator_never_waits_for_the_host():
 
 def test_compiles_without_a_break():
     images, params = pictures(30), sample(POLICIES, torch.arange(30) % 10, seeded())
-    compiled = torch.compile(apply, backend="eager", fullgraph=True)
+    compiled = torch.compile(apply, backend="aot_eager", fullgraph=True)
     for order in (torch.contiguous_format, torch.channels_last):
         views = compiled(images, params, memory_format=order)
         torch.testing.assert_close(views, apply(images, params), atol=1e-5, rtol=0)
