@@ -6,7 +6,7 @@
 # radius_neighbors has.
 # Seen: the comparison is strict. Within 1 of the row 0 there is only the row itself, and within 0
 # not even that, so a search for exact duplicates finds none. For inner products a threshold of 1
-# leaves out equal unit rows.
+# leaves out equal unit rows. The C++ header says "distance < radius"; the text in Python does not.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

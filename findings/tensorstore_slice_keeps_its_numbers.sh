@@ -5,7 +5,7 @@
 # row that was 5.
 # Seen: a slice keeps the numbers of its source: rows[2:8][3] is row 3, the second of the slice. The
 # same view given to np.array is counted from 0 again, so one line is a row and the next another.
-# view[ts.d[0].translate_to[0]] gives the guess.
+# view[ts.d[0].translate_to[0]] gives the guess. The text of `domain` has an example of it.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -5,7 +5,7 @@
 # added later is seen when the group is opened again, or the cache is renewed.
 # Seen: the array is written, and the group, opened again, neither lists it nor says that it is
 # there. open_group(..., use_consolidated=False) shows it. Features that are appended to a published
-# store stay unseen until someone consolidates again.
+# store stay unseen until someone consolidates again. The user guide warns of it; no message does.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
