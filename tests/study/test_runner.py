@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,7 @@ def test_kill_9_loses_nothing_and_two_processes_do_each_run_once(tmp_path):
         time.sleep(0.01)
     killed.kill()
     killed.join()
+    assert killed.exitcode == -signal.SIGKILL  # and not an end of its own
     for path in (tmp_path / "killed").rglob("*.json"):
         json.loads(path.read_text())
     again = started(two_runs, tmp_path / "killed")
