@@ -156,8 +156,11 @@ def safetensors_and_shared_memory() -> Seen:
     slow=True,
 )
 def threads_in_ray_workers() -> Seen:
+    import os
+
     import ray
 
+    kept = os.environ.pop("OMP_NUM_THREADS", None)  # Ray leaves alone what is set
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
 
     @ray.remote
@@ -173,6 +176,8 @@ def threads_in_ray_workers() -> Seen:
         variable, count = ray.get(threads.options(num_cpus=2).remote())
     finally:
         ray.shutdown()
+        if kept is not None:
+            os.environ["OMP_NUM_THREADS"] = kept
     return {"variable": variable, "threads": count}
 
 
