@@ -34,6 +34,10 @@ _LARGEST_BUFFER, _LARGEST_REST = 32 << 20, 1 << 30
 _OF_THE_USER = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 
 
+def _set_by_user() -> bool:
+    return any(name in os.environ for name in _OF_THE_USER)
+
+
 def keep_freed_memory() -> bool:
     """Let this process use freed memory again, where the C library is glibc.
 
@@ -45,7 +49,7 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it was asked to and could.
     """
-    if any(name in os.environ for name in _OF_THE_USER):
+    if _set_by_user():
         return False
     with suppress(OSError, AttributeError, TypeError):  # another C library, another system
         set_option = ctypes.CDLL(None).mallopt
@@ -56,7 +60,9 @@ def keep_freed_memory() -> bool:
 
 def give_back_freed_memory() -> None:
     """Hand what this process has freed to the system, where the C library is glibc: what comes next
-    frees other sizes, and would take its own beside it."""
+    frees other sizes, and would take its own beside it. Variables of the user's keep their say."""
+    if _set_by_user():
+        return
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
