@@ -1,24 +1,16 @@
-"""Faults of everything else that reads or writes files: images, their cache, downloads, embeddings,
-reports."""
+"""Faults of everything else that reads or writes files: images, embeddings, reports."""
 
 from __future__ import annotations
 
 import builtins
-import contextlib
 import errno
 import functools
-import hashlib
-import http.server
 import io
 import os
 import random
-import resource
 import shutil
-import signal
-import socketserver
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +32,6 @@ from trials import (
 
 from contrastive_tutorial import cli, data
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files.download import Download
 from contrastive_tutorial.records import load_records
 
 SOURCES = ("pets", "pets.zip", "pets.tar", "pets.tar.xz")
@@ -198,187 +189,6 @@ def changing(plan: Plan) -> Outcome:
     return found
 
 
-def caches(plan: Plan) -> Outcome:
-    """The cache of decoded images is damaged, swapped, full, or written by a killed process."""
-    found = Outcome(
-        "image cache", "damaged, swapped, unwritable, or its writer killed: same images"
-    )
-    place = folder()
-    source = images.write(place / "pets.zip", images.split_files(6, 3))
-    other = images.write(place / "birds.zip", images.split_files(7, 3))
-    expected = _hash(source, place / "cache")
-    _hash(other, place / "cache")
-    (kept,) = (place / "cache").glob("pets-*")
-    (foreign,) = (place / "cache").glob("birds-*")
-    swapped = ("another source's", lambda path: shutil.copy(foreign, path))
-    for name, spoil in (*ways(plan.some(0.2), 4), swapped):
-        cache = folder()
-        spoil(Path(shutil.copy(kept, cache)))
-        found.note(name, "" if _hash(source, cache) == expected else "other images")
-    for name, kind in (("full", FailingWrites), ("killed", DyingWrites)):
-        for at in range(100):
-            cache = folder() / "cache"
-            child = _look(source, cache, kind(at).install)
-            status, said = child.wait(), child.output.read_text()
-            problem = "" if status == (0 if name == "full" else -9) else f"status {status}"
-            if name == "killed" and status == 0:
-                break  # there are no more calls than this
-            if name == "full" and not any("not kept" in remark for remark in child.said()):
-                break
-            if name == "full" and said != expected:
-                problem = f"other images: {child.said()}"
-            if not problem and _hash(source, cache) != expected:
-                problem = "other images afterwards"
-            found.note(f"{name} at call {at}", problem)
-    for name, prepare in (
-        ("a file in its place", lambda cache: cache.write_text("x")),
-        ("a link to nowhere", lambda cache: cache.symlink_to("nowhere/at/all")),
-    ):
-        cache = folder() / "cache"
-        prepare(cache)
-        found.note(name, "" if _hash(source, cache) == expected else "other images")
-    for i in range(plan.some(0.1)):
-        cache = folder() / "cache"
-        children = [_look(source, cache) for _ in range(3)]
-        ended = [(child.wait(), child.output.read_text()) for child in children]
-        found.note(
-            f"three at once, the {i}th time", "" if ended == [(0, expected)] * 3 else f"{ended}"
-        )
-    return found
-
-
-# -- downloads -------------------------------------------------------------------------------------
-
-CONTENT = np.random.default_rng(0).bytes(700_001)
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    """Does what the address says: ``/WHAT/NUMBER/file.bin``."""
-
-    def log_message(self, *_: object) -> None: ...
-
-    def do_GET(self) -> None:
-        _, what, number, _ = self.path.split("/")
-        start = 0
-        if what == "missing":
-            self.send_error(404)
-            return
-        content = b"<html>please sign in</html>" if what == "page" else CONTENT
-        if what == "damage":
-            content = content[: int(number)] + b"\0" * 50 + content[int(number) + 50 :]
-        asked = self.headers.get("Range")
-        if asked and what not in ("page", "no-ranges"):
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        stop = start + int(number) if what == "cut" else len(content)
-        with contextlib.suppress(OSError):  # who asked is gone
-            for at in range(start, min(stop, len(content)), 1 << 14):
-                self.wfile.write(content[at : min(at + (1 << 14), stop)])
-                time.sleep(0.005 if what == "slow" else 0)
-
-
-class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-
-@contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """A host in a process of its own; gives its address."""
-    listener = _Server(("127.0.0.1", 0), _Handler)
-    child = split_off(lambda: listener.serve_forever() or 0)
-    listener.socket.close()
-    try:
-        yield f"http://127.0.0.1:{listener.server_port}"
-    finally:
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-
-
-def _offer(host: str, *what: str) -> Download:
-    urls = tuple(f"{host}/{each}/file.bin" for each in what)
-    return Download(urls, len(CONTENT), f"sha256:{hashlib.sha256(CONTENT).hexdigest()}")
-
-
-def _fetch(place: Path, offer: Download, around: Callable[[], object] | None = None) -> Child:
-    return split_off(line(lambda: offer.fetch(place, "use shapes")), around)
-
-
-def _fetched(place: Path, host: str) -> str:
-    """What is wrong with the file after one more try from a good host."""
-    child = _fetch(place, _offer(host, "good/0"))
-    if (status := child.wait()) != 0:
-        return f"the next try ended with {status}: {child.said()[-1:]}"
-    if (place / "file.bin").read_bytes() != CONTENT:
-        return "the wrong file"
-    left = sorted(path.name for path in place.iterdir() if not path.name.endswith(".lock"))
-    return "" if left == ["file.bin"] else f"left behind: {left}"
-
-
-def downloads(plan: Plan) -> Outcome:
-    """Hosts, disks and processes that fail in the middle of a download."""
-    found = Outcome(
-        "downloads", "killed, cut, damaged, disk full, two at once; then the right file"
-    )
-    generator = random.Random(plan.moments)
-    with serving() as host:
-        for i in range(plan.some(0.3)):
-            place, moment = folder(), generator.uniform(0, 0.4)
-            child = _fetch(place, _offer(host, "slow/0"))
-            time.sleep(moment)
-            os.kill(child.pid, (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)[i % 3])
-            child.wait()
-            found.note(f"killed after {moment:.3f} s", _fetched(place, host))
-        for _ in range(plan.some(0.2)):
-            place, size = folder(), generator.randrange(1, 500_000)
-            child = _fetch(place, _offer(host, f"cut/{size}"))
-            status = child.wait()
-            problem = "" if status == 0 else f"status {status}: {child.said()[-1:]}"
-            found.note(f"cut every {size} bytes", problem or _fetched(place, host))
-        for bad in ("missing/0", "page/0", "damage/300", "damage/699990", "no-ranges/0"):
-            for begun in (0, 100, 700_000):
-                place = folder()
-                (place / "file.bin.part").write_bytes(CONTENT[:begun])
-                child = _fetch(place, _offer(host, bad))
-                status = child.wait()
-                right = status == 0 and (place / "file.bin").read_bytes() == CONTENT
-                problem = "" if right else refused(child, status, "could not be downloaded")
-                found.note(f"{bad} after {begun} bytes", problem or _fetched(place, host))
-        for name, spoil in ways(plan.some(0.1), 5):
-            if name in ("a folder", "a pipe", "a link to itself"):
-                continue
-            place = folder()
-            part = place / "file.bin.part"
-            part.write_bytes(CONTENT[: generator.randrange(1, len(CONTENT))])
-            spoil(part)
-            child = _fetch(place, _offer(host, "good/0"))
-            status = child.wait()
-            problem = "" if status == 0 else refused(child, status, "checksum")
-            found.note(f"its first part {name}", problem or _fetched(place, host))
-        for _ in range(plan.some(0.1)):
-            place, size = folder(), generator.randrange(1_000, 700_000)
-            child = _fetch(
-                place, _offer(host, "good/0"),
-                lambda size=size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
-            )  # fmt: skip
-            problem = refused(child, child.wait(), "cannot be written")
-            found.note(f"a disk of {size} bytes", problem or _fetched(place, host))
-        for _ in range(plan.some(0.1)):
-            place = folder()
-            children = []
-            for _ in range(3):
-                children.append(_fetch(place, _offer(host, "slow/0")))
-                time.sleep(generator.uniform(0, 0.1))
-            ended = [child.wait() for child in children]
-            problem = "" if ended == [0, 0, 0] else f"{ended}"
-            found.note("three at once", problem or _fetched(place, host))
-    return found
-
-
 # -- embeddings and reports ------------------------------------------------------------------------
 
 
@@ -495,8 +305,6 @@ def reports(plan: Plan) -> Outcome:
 FAULTS = {
     "read-errors": read_errors,
     "changing": changing,
-    "cache": caches,
-    "downloads": downloads,
     "embed": embeddings,
     "report": reports,
 }

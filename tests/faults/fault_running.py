@@ -9,7 +9,6 @@ import random
 import resource
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
 
@@ -292,38 +291,6 @@ def moved_away(plan: Plan) -> Outcome:
     return found
 
 
-def output_lost(plan: Plan) -> Outcome:
-    """Nobody can read what the study prints."""
-    found = Outcome("output", "goes to a full disk, a closed pipe, or nowhere at all")
-
-    def full() -> None:
-        os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-
-    def pipe() -> None:
-        reads, writes = os.pipe()
-        os.close(reads)
-        os.dup2(writes, 1)
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-
-    def gone() -> None:  # as Python leaves them where it was started without
-        sys.stdout = None  # type: ignore[assignment]
-
-    def both() -> None:
-        sys.stdout = sys.stderr = None  # type: ignore[assignment]
-
-    for name, lose in (("full disk", full), ("closed pipe", pipe), ("none", gone), ("both", both)):
-        for options in ((), ("--dry-run",)):
-            with Trial(plan.expected) as trial:
-                child = start(trial.folder, lose, *options)
-                status, said = child.wait(), child.said()
-                problem = "" if status in (0, 2) and len(said) <= 1 else f"{status}: {said[-3:]}"
-                if name in ("none", "both") and status != 0:
-                    problem = f"status {status}: {said[-3:]}"
-                found.note(f"{name} {options}", problem or trial.verdict())
-    return found
-
-
 FAULTS = {
     "killed": killed,
     "killed-writing": killed_writing,
@@ -337,5 +304,4 @@ FAULTS = {
     "clock": clock,
     "at-once": at_once,
     "folder-gone": moved_away,
-    "output": output_lost,
 }

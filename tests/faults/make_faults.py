@@ -3,10 +3,8 @@
     python tests/faults/make_faults.py                      # from faults.json, fuzz.json, ...
     python tests/faults/make_faults.py --run                # every fault and case anew; an hour
     python tests/faults/make_faults.py --run fuzz atheris   # some of them
-    python tests/faults/make_faults.py faults=OUTPUT.json  # printed elsewhere by `--json`
 
-Output of some kinds or readers replaces those and leaves the others; each says which commit it
-ran on. No number is typed here.
+Each outcome says which commit it ran on. No number is typed here.
 """
 
 from __future__ import annotations
@@ -26,8 +24,22 @@ COMMANDS = {
     "fuzz": "OMP_NUM_THREADS=1 python tests/faults/fuzz.py --cases 10000",
     "atheris": "OMP_NUM_THREADS=1 python tests/faults/fuzz_atheris.py --seconds 60",
 }
-#: What an outcome of a report is called by.
-NAMED = {"faults": "kind", "fuzz": "reader", "atheris": "reader"}
+#: Report -> heading and field of every column. Of a list, its length is shown.
+COLUMNS = {
+    "faults": {
+        "fault": "kind", "what is done": "what", "moments": "moments", "tried": "tried",
+        "lost": "lost", "commit": "commit",
+    },
+    "fuzz": {
+        "reader": "reader", "cases": "cases", "accepted": "accepted", "refused": "refused",
+        "failures": "failures", "commit": "commit",
+    },
+    "atheris": {
+        "reader": "reader", "seconds": "seconds", "cases": "cases", "branches taken": "branches",
+        "peak memory (MB)": "memory_mb", "failures": "failures", "commit": "commit",
+    },
+}  # fmt: skip
+ADDED_UP = ("tried", "lost", "cases", "accepted", "refused", "failures")
 TEXT = """\
 # Faults
 
@@ -53,29 +65,11 @@ further.
 
 {atheris}
 """
-NOT_RUN = "Not run yet."
 
 
-def load(kind: str, folder: Path = HERE) -> dict[str, Any] | None:
-    """A report, or None if it was never made."""
-    path = folder / f"{kind}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def store(kind: str, outcomes: list[dict[str, Any]], folder: Path = HERE) -> None:
-    """Keep what a run printed, each outcome with the commit that it ran on."""
-    name = NAMED[kind]
-    kept = {outcome[name]: outcome for outcome in (load(kind, folder) or {}).get("outcomes", [])}
-    ran = {"commit": _commit(), "python": platform.python_version()}
-    kept |= {outcome[name]: {**outcome, **ran} for outcome in outcomes}
-    content = {"command": COMMANDS[kind], "outcomes": list(kept.values())}
-    path = folder / f"{kind}.json"
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=10"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+def load(kind: str) -> list[dict[str, Any]]:
+    """The outcomes of a report."""
+    return json.loads((HERE / f"{kind}.json").read_text(encoding="utf-8"))
 
 
 def run(kind: str) -> None:
@@ -86,94 +80,46 @@ def run(kind: str) -> None:
     if not done.stdout.strip():
         print(f"{kind}: printed no report; the one that is there stays", file=sys.stderr)
         return
-    store(kind, json.loads(done.stdout))
+    describe = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=10"]
+    commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    ran = {"commit": commit, "python": platform.python_version()}
+    outcomes = [outcome | ran for outcome in json.loads(done.stdout)]
+    text = json.dumps(outcomes, indent=1, ensure_ascii=False) + "\n"
+    (HERE / f"{kind}.json").write_text(text, encoding="utf-8")
 
 
-def table(rows: list[list[object]]) -> str:
-    """Rows as a Markdown table; the first holds the headings."""
-    lines = ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+def section(kind: str) -> str:
+    """How to repeat a report, its table as Markdown, and what went wrong."""
+    outcomes, columns = load(kind), COLUMNS[kind]
+    versions = sorted({outcome["python"] for outcome in outcomes})
+    lines = [f"Repeat with `{COMMANDS[kind]}`. Shown: Python {', '.join(versions)}.", ""]
+    lines += [_row(columns), _row("---" for _ in columns)]
+    lines += [_row(_number(outcome[field]) for field in columns.values()) for outcome in outcomes]
+    sums = {f: sum(_number(o[f]) for o in outcomes) for f in columns.values() if f in ADDED_UP}
+    lines.append(_row(["all", *(sums.get(field, "") for field in [*columns.values()][1:])]))
+    problems = [(o, line) for o in outcomes for line in o.get("lost", o.get("failures"))]
+    named, *_ = columns.values()
+    return "\n".join([*lines, *(f"- {outcome[named]}: `{line}`" for outcome, line in problems)])
 
 
-def _cell(value: object) -> str:
-    text = f"{value:,}" if isinstance(value, int) else str(value)
-    return text.replace("|", "\\|")
+def _number(value: Any) -> Any:
+    return len(value) if isinstance(value, list) else value
 
 
-def _about(report: dict[str, Any]) -> str:
-    versions = sorted({outcome["python"] for outcome in report["outcomes"]})
-    return f"Repeat with `{report['command']}`. Shown: Python {', '.join(versions)}."
-
-
-def _section(report: dict[str, Any] | None, rows: list[list[object]], notes: list[str]) -> str:
-    if report is None:
-        return NOT_RUN
-    return "\n\n".join([_about(report), table(rows), *(["\n".join(notes)] if notes else [])])
-
-
-def faults(report: dict[str, Any] | None) -> str:
-    """Faults tried, survived and lost."""
-    names = ["fault", "what is done", "moments", "tried", "survived", "lost", "commit"]
-    rows: list[list[object]] = [[*names]]
-    notes = []
-    for o in (report or {}).get("outcomes", []):
-        lost = len(o["lost"])
-        counts = (o["moments"], o["tried"], o["tried"] - lost, lost)
-        rows.append([o["kind"], o["what"], *counts, o["commit"]])
-        notes += [f"- lost, {o['kind']}: {line}" for line in o["lost"]]
-    outcomes = (report or {}).get("outcomes", [])
-    tried, lost = sum(o["tried"] for o in outcomes), sum(len(o["lost"]) for o in outcomes)
-    rows.append(["all", "", "", tried, tried - lost, lost, ""])
-    return _section(report, rows, notes)
-
-
-def fuzz(report: dict[str, Any] | None) -> str:
-    """Generated cases of every reader."""
-    rows: list[list[object]] = [["reader", "cases", "accepted", "refused", "failures", "commit"]]
-    counts = ("cases", "accepted", "refused")
-    outcomes = (report or {}).get("outcomes", [])
-    for o in outcomes:
-        rows.append([o["reader"], *(o[c] for c in counts), len(o["failures"]), o["commit"]])
-    failures = sum(len(o["failures"]) for o in outcomes)
-    rows.append(["all", *(sum(o[c] for o in outcomes) for c in counts), failures, ""])
-    return _section(report, rows, _failures(outcomes))
-
-
-def atheris(report: dict[str, Any] | None) -> str:
-    """Cases of the fuzzer that is guided by coverage."""
-    rows: list[list[object]] = [
-        ["reader", "seconds", "cases", "branches taken", "peak memory (MB)", "failures", "commit"]
-    ]
-    outcomes = (report or {}).get("outcomes", [])
-    for o in outcomes:
-        numbers = (o[name] for name in ("seconds", "cases", "branches", "memory_mb"))
-        rows.append([o["reader"], *numbers, len(o["failures"]), o["commit"]])
-    return _section(report, rows, _failures(outcomes))
-
-
-def _failures(outcomes: list[dict[str, Any]]) -> list[str]:
-    return [f"- failed, {o['reader']}: `{line}`" for o in outcomes for line in o["failures"]]
-
-
-def page(folder: Path = HERE) -> str:
-    """The page that the reports in a folder make."""
-    parts = {"faults": faults, "fuzz": fuzz, "atheris": atheris}
-    return TEXT.format(**{kind: part(load(kind, folder)) for kind, part in parts.items()})
+def _row(cells: Any) -> str:
+    shown = (f"{cell:,}" if isinstance(cell, int) else cell.replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(shown)} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("reports", nargs="*", metavar="KIND=FILE", help="or KIND, after --run")
-    parser.add_argument("--run", action="store_true", help="make these reports anew; default: all")
+    parser.add_argument("--run", nargs="*", metavar="KIND", help="make these anew; alone: all")
     options = parser.parse_args()
-    if options.run:
-        for kind in options.reports or COMMANDS:
+    if options.run is not None:
+        for kind in options.run or COMMANDS:
             run(kind)
-    else:
-        for text in options.reports:
-            kind, _, name = text.partition("=")
-            store(kind, json.loads(Path(name).read_text(encoding="utf-8")))
-    (HERE / "FAULTS.md").write_text(page(), encoding="utf-8")
+    page = TEXT.format(**{kind: section(kind) for kind in COMMANDS})
+    (HERE / "FAULTS.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

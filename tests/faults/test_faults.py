@@ -25,10 +25,10 @@ MOMENTS = os.environ.get("CONTRASTIVE_TUTORIAL_FAULTS", "3")
     [
         ("killed", "at-once", "clock", "suspended"),
         ("interrupted", "memory", "signals", "folder-gone"),
-        ("disk", "limit", "open-files", "output"),
+        ("disk", "limit", "open-files"),
         ("killed-writing", "left-behind"),
         ("records", "arrays", "checkpoints"),
-        ("read-errors", "changing", "cache", "downloads"),
+        ("read-errors", "changing"),
         ("embed", "report"),
     ],
 )

@@ -1,6 +1,7 @@
 """Downloads from a server on this machine: resumed, from mirrors, verified."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from webserver import serving
@@ -48,6 +49,13 @@ def test_goes_on_where_it_stopped(server, tmp_path, have, behaviours, asked):
     offered = _offer(server, server.url, server.url + "?mirror")
     assert _fetch(tmp_path, offered).read_bytes() == server.content
     assert server.asked == asked
+
+
+def test_of_three_at_once_one_downloads(server, tmp_path):
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: _fetch(tmp_path, _offer(server)), range(3)))
+    assert {file.read_bytes() for file in found} == {server.content}
+    assert server.asked == [None]
 
 
 @pytest.mark.parametrize(("junk", "behaviours"), [(1_000, ["no ranges"]), (700_001, [])])
