@@ -138,6 +138,7 @@ class Experiment:
             self._apply = compiled(augment.apply, mode)
         self._index_block: tuple[int, torch.Tensor] | None = None
         self._evaluator_kept: Evaluator | None = None
+        self._measured = ""  # digest of the encoder whose running statistics are exact
         self.early: dict[str, float] = {}  # what was measured during training
 
     def _build_model(self) -> ContrastiveModel:
@@ -303,8 +304,9 @@ class Experiment:
     def features(self, images: ImageSet, how: str | None = None) -> torch.Tensor:
         """h of clean images, float32 ``(N, feature_dim)``, under the headline statistics.
 
-        The running statistics are measured anew (precise BN) on the cell's own training batches
-        first, as everywhere in this package, and the model keeps them.
+        The running statistics are measured (precise BN) on the cell's own training batches first,
+        as everywhere in this package, and the model keeps them: until its weights change, they are
+        not measured again.
 
         Args:
             images: any image set.
@@ -312,7 +314,9 @@ class Experiment:
         """
         how = how or headline_statistics(self.cell, self.preset)
         evaluator, encoder = self._evaluator(), self.model.encoder
-        evaluator.make_exact(encoder)
+        if self._measured != content_digest(on_host(encoder.state_dict()), {}):
+            evaluator.make_exact(encoder)
+            self._measured = content_digest(on_host(encoder.state_dict()), {})
         if how == "reestimated":
             evaluator.reestimate(encoder)
         rows = images.images.to(self.device)

@@ -18,6 +18,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import nt_xent, ntxent
 from contrastive_tutorial.norm import BatchRenorm2d
 from contrastive_tutorial.study.cells import CELLS, PRESETS
+from contrastive_tutorial.study.evaluator import Evaluator
 from contrastive_tutorial.study.experiment import Experiment
 from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.scoring import shuffled
@@ -323,6 +324,34 @@ def test_features_of_batch_statistics_do_not_depend_on_the_order_of_images(sets)
         > 0.9
     )
     assert torch.equal(own, experiment.features(by_class, "test-batch"))
+
+
+def test_statistics_are_measured_once_for_the_same_weights(sets, monkeypatch):
+    """Whatever has changed the weights or the statistics since: then they are measured again."""
+    measured, make_exact = [], Evaluator.make_exact
+
+    def counted(evaluator, encoder):
+        measured.append(1)
+        make_exact(evaluator, encoder)
+
+    monkeypatch.setattr(Evaluator, "make_exact", counted)
+    experiment = Experiment("B0", sets, TINY, device="cpu")
+    bn = next(m for m in experiment.model.modules() if isinstance(m, nn.BatchNorm2d))
+    untrained = experiment.features(sets[2])
+    for times, change in enumerate(
+        (
+            lambda: None,
+            lambda: bn.running_var.mul_(2),
+            lambda: experiment.train(progress=False),
+            lambda: bn.weight.data.mul_(2),
+        ),
+        start=1,
+    ):
+        change()
+        first, second = (experiment.features(sets[2]) for _ in range(2))
+        assert len(measured) == times
+        assert torch.equal(first, second)
+        assert torch.equal(first, untrained) == (times < 3)
 
 
 @pytest.mark.usefixtures("_quick_scores")
