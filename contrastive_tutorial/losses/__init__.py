@@ -15,7 +15,7 @@ from contrastive_tutorial.losses.kl import (
     kl_normal,
     kl_normal_terms,
 )
-from contrastive_tutorial.losses.kl_fit import KLFit, fit_kl, gaussian_mixture, kl_mixture
+from contrastive_tutorial.losses.kl_fit import KLFit, fit_kl, gaussian_mixture
 from contrastive_tutorial.losses.mining import (
     batch_all_triplet_loss,
     batch_hard_triplet_loss,
@@ -35,7 +35,6 @@ __all__ = [
     "info_nce",
     "kl_categorical",
     "kl_diagonal_normal",
-    "kl_mixture",
     "kl_multivariate_normal",
     "kl_multivariate_normal_terms",
     "kl_normal",

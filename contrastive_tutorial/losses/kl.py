@@ -63,7 +63,7 @@ def kl_normal(
     (0.3181, 0.8069)
     """
     named = {"mean_p": mean_p, "std_p": std_p, "mean_q": mean_q, "std_q": std_q}
-    mean_p, std_p, mean_q, std_q = parameters(named).values()
+    mean_p, std_p, mean_q, std_q = _parameters(named).values()
     # With x = 2 log(std_p / std_q), trace, log-determinant and dimension together are
     # (e^x - 1 - x) / 2. A difference of logarithms does not overflow as their ratio would.
     x = 2 * (std_p.log() - std_q.log())
@@ -90,7 +90,7 @@ def kl_normal_terms(
     [0.0, 0.5, 2.0, -0.5]
     """
     named = {"mean_p": mean_p, "std_p": std_p, "mean_q": mean_q, "std_q": std_q}
-    mean_p, std_p, mean_q, std_q = parameters(named).values()
+    mean_p, std_p, mean_q, std_q = _parameters(named).values()
     trace = (std_p / std_q).square() / 2
     mahalanobis = ((mean_q - mean_p) / std_q).square() / 2
     return KLTerms(
@@ -227,15 +227,15 @@ def _not_below_zero(value: Tensor) -> Tensor:
     return value - value.detach().clamp_max(0)
 
 
-def parameters(named: dict[str, Tensor | float], like: Tensor | None = None) -> dict[str, Tensor]:
+def _parameters(named: dict[str, Tensor | float]) -> dict[str, Tensor]:
     """Checked means and deviations (names that begin with ``std``) as tensors that broadcast.
 
-    Numbers take device and dtype of the tensors beside them, or of ``like`` if there are none.
+    Numbers take device and dtype of the tensors beside them.
     """
     given = {name: value for name, value in named.items() if isinstance(value, Tensor)}
     if given:
         require_floating(**given)
-    like = at_least_float32(next(iter(given.values()), torch.empty(0) if like is None else like))
+    like = at_least_float32(next(iter(given.values()), torch.empty(0)))
     tensors = {}
     for name, value in named.items():
         if isinstance(value, Tensor):

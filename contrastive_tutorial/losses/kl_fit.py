@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.losses.kl import parameters
 
 Direction = Literal["forward", "reverse"]
 
@@ -89,30 +88,14 @@ def gaussian_mixture(
     )
 
 
-def kl_mixture(
-    target: MixtureSameFamily, mean: Tensor | float, std: Tensor | float, direction: Direction
+def _divergence(
+    target: MixtureSameFamily, mean: Tensor, std: Tensor, direction: Direction
 ) -> Tensor:
-    """Divergence between a mixture p and the normal q = N(mean, std^2), integrated numerically.
+    """Divergence in nats between a mixture p and q = N(mean, std^2), integrated numerically.
 
-    Args:
-        target: p, from :func:`gaussian_mixture`.
-        mean, std: of q, numbers or tensors of shapes that broadcast: a whole surface of
-            divergences in one call.
-        direction: ``"forward"`` for ``KL(p || q)``, ``"reverse"`` for ``KL(q || p)``.
-
-    Returns:
-        Divergences in nats, of the broadcast shape; differentiable in ``mean`` and ``std``.
-
-    Raises:
-        InputError: for an unknown direction, a target that is no mixture of normals, shapes that
-            do not broadcast, a value that is not finite, or a deviation that is not positive.
+    Of tensors whose shapes broadcast, and differentiable. Nobody looks at the values: in a fit, one
+    start may overflow alone.
     """
-    named = parameters({"mean": mean, "std": std}, like=_bumps(target).loc)
-    return _integral(target, named["mean"], named["std"], direction)
-
-
-def _integral(target: MixtureSameFamily, mean: Tensor, std: Tensor, direction: Direction) -> Tensor:
-    """:func:`kl_mixture` of values that nobody looks at: in a fit, one start may overflow alone."""
     if direction not in ("forward", "reverse"):
         raise InputError(f"direction: expected 'forward' or 'reverse', got {direction!r}")
     bumps, masses = _bumps(target), target.mixture_distribution.probs
@@ -181,7 +164,7 @@ def fit_kl(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, steps))
     path: list[tuple[Tensor, Tensor, Tensor]] = []
     for step in range(steps + 1):
-        kl = _integral(target, location, log_scale.exp(), direction)
+        kl = _divergence(target, location, log_scale.exp(), direction)
         path.append((location.detach().clone(), log_scale.detach().exp(), kl.detach()))
         if step < steps:
             optimizer.zero_grad()

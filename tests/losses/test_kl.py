@@ -94,13 +94,6 @@ def test_kl_normal_properties(mean_p, std_p, mean_q, std_q, scale, shift):
     torch.testing.assert_close(terms.total, kl, rtol=1e-9, atol=1e-9)
 
 
-def test_noise_added_to_both_brings_them_closer():
-    # Data-processing inequality for the channel x -> x + noise: this is what is monotone.
-    noise = torch.linspace(0, 3, 50, dtype=torch.float64)
-    kl = kl_normal(0.0, (0.5**2 + noise**2).sqrt(), 1.0, (1.5**2 + noise**2).sqrt())
-    assert (kl.diff() < 0).all()
-
-
 def test_the_four_terms():
     terms = kl_normal_terms(f64(1.0), f64([1.0, 2.0]), f64(3.0), f64(4.0))
     torch.testing.assert_close(terms.log_determinant, f64([math.log(4), math.log(2)]))
@@ -186,13 +179,6 @@ def test_multivariate_is_the_textbook_formula_term_by_term():
     assert float(terms.dimension) == -2
 
 
-def test_five_dimensions():
-    eye, zero = torch.eye(5), torch.zeros(5)
-    assert float(kl_multivariate_normal(zero, eye, zero, eye)) == 0  # and not -5
-    assert float(kl_multivariate_normal(zero, eye, zero + 0.5, eye)) == pytest.approx(0.625)
-    assert float(kl_diagonal_normal(zero, zero + 1, zero + 0.5, zero + 1)) == pytest.approx(0.625)
-
-
 def test_diagonal_is_multivariate_with_a_diagonal_covariance_and_one_dimension_is_univariate():
     mean_p, mean_q = draw(6, 3, seed=16), draw(3, seed=17)
     std_p, std_q = draw(3, seed=18).exp(), draw(6, 3, seed=19).exp()
@@ -237,19 +223,6 @@ def test_extreme_covariances_stay_finite(scale):
         mean = torch.zeros(3, dtype=cov.dtype)
         kl = kl_multivariate_normal(mean, cov, mean, 2 * cov)
         assert float(kl) == pytest.approx(1.5 * (math.log(2) - 0.5), rel=1e-4)
-
-
-def test_shapes_with_two_leading_axes():
-    mean_p, mean_q = draw(2, 4, 3, seed=60), draw(2, 4, 3, seed=61)
-    std_p, std_q = draw(2, 4, 3, seed=62).exp(), draw(2, 4, 3, seed=63).exp()
-    full = kl_multivariate_normal(
-        mean_p, torch.diag_embed(std_p**2), mean_q, torch.diag_embed(std_q**2)
-    )
-    assert full.shape == (2, 4)
-    torch.testing.assert_close(full, kl_diagonal_normal(mean_p, std_p, mean_q, std_q))
-    p, q = mean_p.softmax(-1), mean_q.softmax(-1)
-    assert kl_categorical(p, q).shape == (2, 4)
-    torch.testing.assert_close(kl_categorical(p, q)[1, 2], kl_categorical(p[1, 2], q[1, 2]))
 
 
 # Categorical
@@ -453,18 +426,6 @@ def test_a_covariance_that_is_not_positive_definite_is_named(d, amount, which):
     arguments[which][0, 1] = amount
     with pytest.raises(InputError, match=rf"^{which}: expected symmetric matrices"):
         kl_multivariate_normal(**arguments)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 6), st.floats(0.01, 3), st.sampled_from(["p", "q"]), st.integers(0, 999))
-def test_sums_other_than_one_are_named(outcomes, excess, which, seed):
-    both = {
-        "p": draw(outcomes, seed=seed).softmax(0),
-        "q": draw(outcomes, seed=seed + 1).softmax(0),
-    }
-    both[which] = both[which] / (1 + excess)
-    with pytest.raises(InputError, match=rf"^{which}: expected probabilities that sum to 1 .* got"):
-        kl_categorical(**both)
 
 
 @pytest.mark.parametrize(

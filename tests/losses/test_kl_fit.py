@@ -9,7 +9,7 @@ from scipy import integrate, stats
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses.kl import kl_normal
-from contrastive_tutorial.losses.kl_fit import fit_kl, gaussian_mixture, kl_mixture
+from contrastive_tutorial.losses.kl_fit import _divergence, fit_kl, gaussian_mixture
 
 F64 = {"dtype": torch.float64}
 
@@ -49,33 +49,24 @@ def test_the_divergence_is_the_integral(direction, mean, std):
         lambda x: math.exp(first(x)) * (first(x) - second(x)), -70, 70,
         points=[-6, -2, 0, 1, 3, mean], limit=500,
     )  # fmt: skip
-    found = float(kl_mixture(two_bumps(), f64(mean)[0], f64(std)[0], direction))
+    found = float(_divergence(two_bumps(), f64(mean)[0], f64(std)[0], direction))
     assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_with_one_bump_both_directions_are_the_closed_form():
     target = gaussian_mixture([1.0], [0.5], **F64)
     mean, std = f64(0.0, 1.0, 2.0), f64(0.5, 1.0, 4.0)
-    forward = kl_mixture(target, mean, std, "forward")
+    forward = _divergence(target, mean, std, "forward")
     torch.testing.assert_close(forward, kl_normal(1.0, 0.5, mean, std), rtol=1e-9, atol=1e-12)
-    reverse = kl_mixture(target, mean, std, "reverse")
+    reverse = _divergence(target, mean, std, "reverse")
     torch.testing.assert_close(reverse, kl_normal(mean, std, 1.0, 0.5), rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("direction", ["forward", "reverse"])
-def test_numbers_are_taken_as_they_are_by_the_closed_forms(direction):
-    numbers = kl_mixture(two_bumps(), 1, 2.0, direction)
-    assert numbers.dtype == torch.float64  # the target's
-    assert torch.equal(numbers, kl_mixture(two_bumps(), f64(1)[0], f64(2)[0], direction))
-    many = kl_mixture(two_bumps(), f64(0, 1), 2.0, direction)
-    torch.testing.assert_close(many[1], numbers)
 
 
 def test_a_surface_in_one_call():
     mean, std = torch.linspace(-4, 4, 5), torch.linspace(0.5, 3, 4)
-    surface = kl_mixture(two_bumps(dtype=torch.float32), mean[:, None], std, "reverse")
+    surface = _divergence(two_bumps(dtype=torch.float32), mean[:, None], std, "reverse")
     assert surface.shape == (5, 4)
-    one = kl_mixture(two_bumps(dtype=torch.float32), mean[2], std[1], "reverse")
+    one = _divergence(two_bumps(dtype=torch.float32), mean[2], std[1], "reverse")
     torch.testing.assert_close(surface[2, 1], one)
 
 
@@ -83,7 +74,7 @@ def test_a_surface_in_one_call():
 def test_gradient_of_the_divergence(direction):
     mean, std = f64(0.3, -1.0).requires_grad_(), f64(0.7, 2.0).requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda m, s: kl_mixture(two_bumps(), m, s, direction), (mean, std)
+        lambda m, s: _divergence(two_bumps(), m, s, direction), (mean, std)
     )
 
 
@@ -116,7 +107,7 @@ def test_the_path():
     np.testing.assert_allclose(fit.std[0], 0.9)
     assert (fit.kl[-1] < fit.kl[0]).all()
     for step in (0, 17, 40):
-        again = kl_mixture(two_bumps(), fit.mean[step], fit.std[step], "reverse")
+        again = _divergence(two_bumps(), fit.mean[step], fit.std[step], "reverse")
         torch.testing.assert_close(fit.kl[step], again)
     assert not fit.kl.requires_grad
     number = fit_kl(two_bumps(), "reverse", mean=1.0, std=0.9, steps=40)
@@ -135,11 +126,6 @@ def test_the_path():
         (lambda: gaussian_mixture([0, 1], [1, 0]), "stds"),
         (lambda: gaussian_mixture([0, 1], [1, 1], [1, -1]), "weights"),
         (lambda: fit_kl(two_bumps(), "sideways"), "direction"),
-        (lambda: kl_mixture(two_bumps(), f64(0), f64(1), "Forward"), "direction"),
-        (lambda: kl_mixture(two_bumps(), 0.0, 0.0, "forward"), "std"),
-        (lambda: kl_mixture(two_bumps(), math.nan, 1.0, "forward"), "mean"),
-        (lambda: kl_mixture(two_bumps(), "0", 1.0, "forward"), "mean"),
-        (lambda: kl_mixture(two_bumps(), f64(0, 1), f64(1, 1, 1), "forward"), "mean, std"),
         (lambda: fit_kl(stats.norm(), "forward"), "target"),
         (lambda: fit_kl(two_bumps(), "forward", steps=-1), "steps"),
         (lambda: fit_kl(two_bumps(), "forward", lr=0), "lr"),

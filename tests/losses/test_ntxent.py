@@ -51,12 +51,6 @@ def test_nt_xent_of_identical_embeddings_is_log_2n_minus_1():
         assert float(nt_xent(z, z, temperature)) == pytest.approx(math.log(999), abs=1e-5)
 
 
-def test_nt_xent_of_hand_computed_views():
-    # Two images, orthogonal codes, perfect positives: log(e^2 + 2) - 2 at temperature 1/2.
-    z = torch.eye(2, dtype=torch.float64)
-    assert float(nt_xent(z, z)) == pytest.approx(math.log(math.exp(2) + 2) - 2, rel=1e-12)
-
-
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
 def test_nt_xent_agrees_with_pytorch_metric_learning(temperature):
     z0, z1 = draw(16, 8, seed=3), draw(16, 8, seed=4)
@@ -64,14 +58,9 @@ def test_nt_xent_agrees_with_pytorch_metric_learning(temperature):
     torch.testing.assert_close(nt_xent(z0, z1, temperature), peer, rtol=1e-6, atol=0)
 
 
-def test_where_the_peer_saturates_nt_xent_does_not():
-    # pytorch-metric-learning takes log(p + tiny): in float32 no loss exceeds 87.3, and there
-    # the gradient vanishes; through logsumexp the loss is the true 100.
-    z0 = torch.eye(2)
-    z1 = z0.flip(0)  # every positive is orthogonal, one negative identical
-    peer = SelfSupervisedLoss(NTXentLoss(temperature=0.01))(z0, z1)
-    assert float(peer) == pytest.approx(-math.log(torch.finfo(torch.float32).tiny), rel=1e-5)
-    assert float(nt_xent(z0, z1, 0.01)) == pytest.approx(100.0, rel=1e-6)
+def test_a_loss_of_a_hundred_is_not_cut_off():
+    # Every positive is orthogonal, one negative identical; log(p + tiny) ends at 87 in float32.
+    assert float(nt_xent(torch.eye(2), torch.eye(2).flip(0), 0.01)) == pytest.approx(100, rel=1e-6)
 
 
 def test_nt_xent_without_normalisation_is_a_cross_entropy_of_dot_products():
@@ -120,18 +109,6 @@ def test_nt_xent_symmetries(n, d, seed, temperature):
     assert loss <= math.log(2 * n - 1) + 2 / temperature
 
 
-def test_a_step_against_the_gradient_pulls_positives_together_and_pushes_negatives_apart():
-    z0, z1 = draw(8, 4, seed=11).requires_grad_(), draw(8, 4, seed=12)
-    (gradient,) = torch.autograd.grad(nt_xent(z0, z1), z0)
-
-    def gap(z):
-        cos = F.normalize(z, dim=1) @ F.normalize(z1, dim=1).T
-        positive = cos.diagonal().mean()
-        return positive - (cos.sum() - cos.trace()) / (8 * 7)
-
-    assert gap(z0 - 0.1 * gradient) > gap(z0)
-
-
 # NT-Xent: numerics
 
 
@@ -146,19 +123,20 @@ def test_nt_xent_gradcheck(shape, normalize):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("scale", [1e-30, 1e-4, 1.0, 1e4, 1e30])
-@pytest.mark.parametrize("temperature", [1e-4, 0.5, 1e4])
-def test_extreme_inputs_stay_finite(dtype, scale, temperature):
+def test_extreme_inputs_stay_finite(dtype):
     largest = torch.finfo(dtype).max / 8
-    z0 = (draw(6, 4, seed=15) * scale).clamp(-largest, largest).to(dtype).requires_grad_()
-    z1 = (draw(6, 4, seed=16) * scale).clamp(-largest, largest).to(dtype)
-    loss = nt_xent(z0, z1, temperature)
-    (gradient,) = torch.autograd.grad(loss, z0)
-    assert loss.dtype == torch.float32
-    assert torch.isfinite(loss)
-    assert loss >= 0
-    # The slope is 1 / (|z| temperature): beyond 65504 it is float16, the input's type, that ends.
-    assert torch.isfinite(gradient).all() or (dtype == torch.float16 and temperature * scale < 1e-4)
+    for scale in (1e-30, 1e-4, 1.0, 1e4, 1e30):
+        z0 = (draw(6, 4, seed=15) * scale).clamp(-largest, largest).to(dtype).requires_grad_()
+        z1 = (draw(6, 4, seed=16) * scale).clamp(-largest, largest).to(dtype)
+        for temperature in (1e-4, 0.5, 1e4):
+            loss = nt_xent(z0, z1, temperature)
+            (gradient,) = torch.autograd.grad(loss, z0)
+            assert loss.dtype == torch.float32
+            assert torch.isfinite(loss)
+            assert loss >= 0
+            # The slope is 1 / (|z| temperature): beyond 65504 the input's own type ends.
+            ends = dtype == torch.float16 and temperature * scale < 1e-4
+            assert torch.isfinite(gradient).all() or ends, (scale, temperature)
 
 
 def test_zero_vectors_have_cosine_zero_and_no_gradient():
@@ -422,19 +400,6 @@ def test_info_nce_with_one_negative_is_a_smooth_triplet_loss():
     assert previous < 1e-4
 
 
-def test_at_low_temperature_info_nce_sees_the_hardest_negative_only():
-    a, p = draw(3, 4, seed=34), draw(3, 4, seed=35)
-    n = draw(3, 6, 4, seed=36).requires_grad_()
-    (gradient,) = torch.autograd.grad(info_nce(a, p, n, 0.005), n)
-    pull = gradient.norm(dim=-1)
-    hardest = F.cosine_similarity(a.unsqueeze(1), n.detach(), dim=-1)
-    active = pull.sum(1) > 1e-9
-    assert active.any()
-    share = pull[active].amax(1) / pull[active].sum(1)
-    assert (share > 0.99).all()
-    assert torch.equal(pull[active].argmax(1), hardest[active].argmax(1))
-
-
 def test_with_the_other_positives_info_nce_is_the_n_pair_loss_of_pytorch_metric_learning():
     a, p = draw(6, 4, seed=39), draw(6, 4, seed=40)
     peer = NPairsLoss(distance=DotProductSimilarity(normalize_embeddings=False))
@@ -466,6 +431,7 @@ def test_bridge_gradcheck(normalize):
 # Bad input
 
 GOOD = torch.ones(4, 3)
+NAN = torch.full((4, 3), math.nan)
 
 
 @pytest.mark.parametrize(
@@ -500,6 +466,9 @@ GOOD = torch.ones(4, 3)
         (lambda: info_nce(GOOD, GOOD.tolist(), GOOD), "positive"),
         (lambda: info_nce(GOOD, GOOD[:2], GOOD), "positive"),
         (lambda: info_nce(GOOD, GOOD, GOOD, 0.0), "temperature"),
+        (lambda: info_nce(NAN, GOOD, GOOD), "anchor"),
+        (lambda: info_nce(GOOD, NAN, GOOD), "positive"),
+        (lambda: info_nce(GOOD, GOOD, NAN), "negatives"),
     ],
 )
 def test_bad_arguments_are_named(call, named):
@@ -518,14 +487,6 @@ def test_bad_arguments_are_named(call, named):
 def test_values_that_are_not_finite_are_named(value, row, column, which, dtype):
     views = {"z0": draw(4, 3, seed=46).to(dtype), "z1": draw(4, 3, seed=47).to(dtype)}
     views[which][row, column] = value
-    with pytest.raises(InputError, match=rf"^{which}: expected finite values, got {value}"):
+    reason = rf"^{which}: expected finite values, got {value} at index \[{row}, {column}\] \(1 of"
+    with pytest.raises(InputError, match=reason):
         nt_xent(**views)
-
-
-@pytest.mark.parametrize("name", ["anchor", "positive", "negatives"])
-def test_the_bridge_refuses_nan(name):
-    bad = GOOD.clone()
-    bad[0, 0] = math.nan
-    three = {"anchor": GOOD, "positive": GOOD, "negatives": GOOD} | {name: bad}
-    with pytest.raises(InputError, match=rf"^{name}: expected finite"):
-        info_nce(**three)

@@ -115,34 +115,6 @@ def test_triplet_loss_is_its_formula(distance):
     assert 0 < (expected > 0).sum() < expected.numel()  # the reductions differ
 
 
-def test_triplet_loss_agrees_with_torch():
-    a, p, n = draw(9, 4, seed=4), draw(9, 4, seed=5), draw(9, 4, seed=6)
-    peer = F.triplet_margin_with_distance_loss(
-        a, p, n, margin=0.7, distance_function=lambda x, y: (x - y).norm(dim=-1)
-    )
-    torch.testing.assert_close(triplet_loss(a, p, n, 0.7), peer)
-
-
-@pytest.mark.parametrize("distance", DISTANCES)
-def test_an_easy_triplet_sends_no_gradient(distance):
-    a, p = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.9, 0.1]])
-    n = torch.tensor([[-1.0, 0.2]], requires_grad=True)
-    loss = triplet_loss(a, p, n, 0.1, distance=distance)
-    loss.backward()
-    assert float(loss.detach()) == 0
-    assert torch.equal(n.grad, torch.zeros(1, 2))
-
-
-def test_a_margin_beyond_the_largest_distance_is_never_met():
-    a = F.normalize(draw(50, 3, seed=7), dim=1)
-    for distance, largest in (("euclidean", 2), ("squared", 4), ("cosine", 2)):
-        best = triplet_loss(a, a, -a, largest, distance=distance, reduction="none")
-        torch.testing.assert_close(best, torch.zeros(50, dtype=torch.float64))
-        assert (
-            triplet_loss(a, a, -a, largest + 0.1, distance=distance, reduction="none") > 0
-        ).all()
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.floats(0, 3), st.floats(0, 3), st.floats(0, 2))
 def test_kinds_partition_the_plane_and_say_what_the_loss_is(d_ap, d_an, margin):
@@ -214,8 +186,8 @@ def test_mining_agrees_with_pytorch_metric_learning(mining, distance):
     torch.testing.assert_close(found, peer, rtol=1e-6, atol=1e-9)
 
 
-def test_where_the_peer_is_inaccurate_these_distances_are_not():
-    # torch.cdist's fast path, which the peer uses above 25 rows, cancels between near-duplicates.
+def test_distances_of_near_duplicates_are_accurate():
+    # torch.cdist's fast path cancels there.
     base = 100 + draw(30, 8, seed=14)
     embeddings = torch.cat([base, base + 1e-3 * draw(30, 8, seed=15)])
     labels = torch.arange(60) % 30
@@ -223,32 +195,20 @@ def test_where_the_peer_is_inaccurate_these_distances_are_not():
     assert float(batch_hard_triplet_loss(embeddings.float(), labels, 5.0)) == pytest.approx(
         exact, abs=2e-5
     )
-    measure = LpDistance(normalize_embeddings=False)
-    narrow = embeddings.float()
-    mined = BatchHardMiner(distance=measure)(narrow, labels)
-    peer = float(TripletMarginLoss(5.0, distance=measure)(narrow, labels, mined))
-    assert abs(peer - exact) > 1e-3
 
 
-@pytest.mark.parametrize("mining", ["all", "hard"])
+@pytest.mark.parametrize("mining", MINED)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_a_collapsed_embedding_costs_exactly_the_margin(mining, dtype):
     embeddings = torch.full((12, 5), 0.3, dtype=dtype, requires_grad=True)
     for distance in DISTANCES:
         loss = MINED[mining](embeddings, torch.arange(12) % 3, 0.25, distance=distance)
         (gradient,) = torch.autograd.grad(loss, embeddings)
-        assert float(loss.detach()) == pytest.approx(0.25, abs=1e-6)
+        costs = 0 if mining == "semi-hard" else 0.25  # there is no such triplet
+        assert float(loss.detach()) == pytest.approx(costs, abs=1e-6)
         assert torch.isfinite(gradient).all()
         if distance != "cosine":  # nothing pulls it apart: the trap of hard mining
             assert torch.equal(gradient, torch.zeros_like(gradient))
-
-
-def test_a_collapsed_embedding_has_no_semi_hard_triplet():
-    embeddings = torch.full((12, 5), 0.3, requires_grad=True)
-    value = semi_hard_triplet_loss(embeddings, torch.arange(12) % 3, 0.25)
-    (gradient,) = torch.autograd.grad(value, embeddings)
-    assert float(value.detach()) == 0
-    assert torch.equal(gradient, torch.zeros_like(gradient))
 
 
 @pytest.mark.parametrize("mining", MINED)
@@ -259,39 +219,6 @@ def test_when_every_triplet_is_easy_the_loss_is_zero_and_so_is_the_gradient(mini
     loss.backward()
     assert float(loss.detach()) == 0
     assert torch.equal(embeddings.grad, torch.zeros_like(embeddings))
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    st.sampled_from(sorted(MINED)), st.sampled_from(DISTANCES), st.integers(4, 20),
-    st.integers(2, 6), st.integers(0, 10_000), st.floats(0, 2),
-)  # fmt: skip
-def test_symmetries(mining, distance, n, k, seed, margin):
-    embeddings, labels = draw(n, 3, seed=seed), classes(n, k, seed)
-    mine = MINED[mining]
-    loss = mine(embeddings, labels, margin, distance=distance)
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    rotation = torch.linalg.qr(draw(3, 3, seed=seed + 1)).Q
-    scaled, wider = {
-        "euclidean": (2 * embeddings, 2 * margin),
-        "squared": (2 * embeddings, 4 * margin),
-        "cosine": (embeddings * (1 + draw(n, 1, seed=seed + 2).abs()), margin),
-    }[distance]
-    factor = 1 if distance == "cosine" or margin == 0 else wider / margin
-    variants = {
-        "permuted": mine(embeddings[order], labels[order], margin, distance=distance),
-        "renamed": mine(embeddings, 1000 - 3 * labels, margin, distance=distance),
-        "rotated": mine(embeddings @ rotation, labels, margin, distance=distance),
-    }
-    if margin > 0:
-        variants["scaled"] = mine(scaled, labels, wider, distance=distance) / factor
-    if distance != "cosine":
-        variants["moved"] = mine(embeddings + 5, labels, margin, distance=distance)
-    for what, value in variants.items():
-        torch.testing.assert_close(value, loss, rtol=1e-6, atol=1e-8, msg=what)
-    assert loss >= 0
-    if mining.endswith("semi-hard"):
-        assert loss <= margin
 
 
 def test_chunks_change_nothing(monkeypatch):
@@ -493,13 +420,6 @@ def test_what_is_not_said():
     for mine in (batch_all_triplet_loss, batch_hard_triplet_loss, semi_hard_triplet_loss):
         said = mine(embeddings, labels, 0.2, distance="euclidean")
         assert torch.equal(mine(embeddings, labels), said)
-
-
-def test_a_single_active_triplet_is_its_own_mean():
-    # From 0 the negative is far enough away, from 1 it is not: d_ap 1, d_an 1.05, margin 0.1.
-    embeddings, labels = torch.tensor([[0.0], [1.0], [2.05]]).double(), torch.tensor([0, 0, 1])
-    for mine in MINED.values():
-        assert float(mine(embeddings, labels, 0.1)) == pytest.approx(0.05)
 
 
 def test_what_all_embeddings_share_costs_no_digits_of_the_gradient():
