@@ -85,6 +85,7 @@ def test_time_to_an_accuracy_is_a_mean_only_where_every_seed_got_there():
     assert (row["train_seconds"], row["train_and_evaluate_seconds"]) == (150.0, 160.0)
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_step_is_measured(tmp_path):
     """In small: the peak holds what is needed, and the estimate covers the peak."""
     script, file = ROOT / "benchmarks" / "memory.py", tmp_path / "memory.json"

@@ -1,4 +1,4 @@
-"""Figures of the whole study: effects with intervals, evaluation statistics, shift against gain.
+"""Figures of the whole study: effects with intervals, evaluation statistics, the leak.
 
 As in :mod:`contrastive_tutorial.report.figures`, nothing here computes a result but means and
 intervals.
@@ -7,10 +7,9 @@ intervals.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from contrastive_tutorial.augment import POLICIES
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import METRICS, metric
 from contrastive_tutorial.records import NotRecordedError, Record, Summary, value
@@ -32,8 +31,6 @@ from contrastive_tutorial.verdicts import Effect, Measured, by_seed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Photometric policies shift the moments of the channels; the others move pixels or none.
-PHOTOMETRIC = (2, 3, 4, 5, 6, 7)
 #: Part of a run from which the registered rules look at contrasts along training.
 _LATE = 0.3
 
@@ -222,33 +219,6 @@ def statistics_dots(records: Sequence[Record], name: str = "cluster_accuracy") -
     return fig
 
 
-def policy_shifts(records: Sequence[Record]) -> tuple[dict[int, float], dict[int, list[float]]]:
-    """How far every policy shifts the first norm layer, and what splitting takes from its recall.
-
-    Args:
-        records: of one data set, preset and number of subsets, among them W-bn and S-P1.
-
-    Returns:
-        Policy id to KL in nats, mean over seeds; policy id to the fall of its recall in the policy
-        probe on z from W-bn to S-P1, one number per seed that both have.
-
-    Raises:
-        NotRecordedError: if no seed has both measurements.
-    """
-    one, split = ({r.seed: r for r in records if r.cell == name} for name in ("W-bn", "S-P1"))
-    shift, recall = "extra.kl_bn1_per_policy/{}", "extra.policy_recall_z_own_branch/{}"
-    both = [s for s in sorted(set(one) & set(split)) if "kl_bn1_per_policy/0" in one[s].extra]
-    if not both:
-        raise NotRecordedError("policy_shifts: no seed of W-bn and S-P1 has shifts and recalls")
-    ids = range(len(POLICIES))
-    shifts = {k: Summary.of(value(one[s], shift.format(k)) for s in both).mean for k in ids}
-    falls = {
-        k: [value(one[s], recall.format(k)) - value(split[s], recall.format(k)) for s in both]
-        for k in ids
-    }
-    return shifts, falls
-
-
 #: Panels of :func:`leak`: metric and title.
 LEAK_PANELS = {
     name: METRICS[name].short
@@ -303,63 +273,3 @@ def leak(records: Sequence[Record]) -> Figure:
     n = seeds_of(table[table.metric == "knn200"].groupby("cell").size())
     fig.suptitle(f"{one_setting(runs)}, {n} a point; bars: 95% intervals", fontsize=9)
     return fig
-
-
-def shift_against_gain(
-    shifts: Mapping[int, float], falls: Mapping[int, Sequence[float]], setting: str = ""
-) -> Figure:
-    """What splitting takes from the policy probe against how far the policy shifts the features.
-
-    Args:
-        shifts: policy id to KL at the first norm layer, in nats.
-        falls: policy id to the fall of its recall, one number per seed.
-        setting: data and preset, for the title.
-    """
-    import matplotlib.pyplot as plt
-
-    fig, ax = plt.subplots(figsize=(6.2, 3.8))
-    for kind, ids in (
-        ("expected to shift moments", [k for k in shifts if k in PHOTOMETRIC]),
-        ("not expected to", [k for k in shifts if k not in PHOTOMETRIC]),
-    ):
-        index = int(kind == "not expected to")
-        for number, k in enumerate(ids):
-            summary = Summary.of(falls[k])
-            if summary.interval:
-                ax.plot([shifts[k]] * 2, summary.interval, color=PALETTE[index], lw=1.5)
-            ax.plot(
-                [shifts[k]], [summary.mean], MARKERS[index], color=PALETTE[index], ms=6,
-                label=kind if number == 0 else None,
-            )  # fmt: skip
-            left = _has_right_neighbour(k, shifts, falls)
-            ax.annotate(
-                POLICIES[k].name, (shifts[k], summary.mean), xytext=(-6, -9) if left else (5, 3),
-                fontsize=8, textcoords="offset points", color=INK, ha="right" if left else "left",
-            )  # fmt: skip
-    ax.axhline(0, color=INK, lw=0.8)
-    ax.set_xscale("log")
-    ax.set(
-        xlabel="shift of the policy at the first norm layer (KL, nats)",
-        ylabel="fall of its recall by splitting",
-    )
-    n = len(next(iter(falls.values())))
-    where = f"{setting}; " if setting else ""
-    ax.set_title(f"{where}S-P1 against W-bn, n = {n} seeds, 95% intervals", fontsize=9)
-    fig.legend(
-        title="the policy", fontsize=8, title_fontsize=8, loc="outside lower center", ncols=2
-    )
-    return fig
-
-
-def _has_right_neighbour(
-    k: int, shifts: Mapping[int, float], falls: Mapping[int, Sequence[float]]
-) -> bool:
-    """Whether a label right of point ``k`` would run into another point."""
-    height = Summary.of(falls[k]).mean
-    reach = {other: Summary.of(falls[other]) for other in shifts}
-    return any(
-        shifts[k] < shifts[other] < 1.6 * shifts[k]
-        and min((found.interval or (found.mean,))[0], found.mean) - 0.1 < height
-        and height < max((found.interval or (found.mean,))[-1], found.mean) + 0.1
-        for other, found in reach.items()
-    )

@@ -100,9 +100,6 @@ def all_figures(records: Sequence[Record], left_out: dict[str, str]) -> dict[str
             "losses": partial(figures.loss_curves, [r for r in trained if r.cell in THREE]),
             "by-subsets": partial(figures.metric_by_subsets, three, "knn10"),
             "leak": partial(study_figures.leak, at_k),
-            "shift-against-gain": lambda: study_figures.shift_against_gain(
-                *study_figures.policy_shifts(at_k), figures.one_setting(at_k)
-            ),
         }
         for study, metric in itertools.product(studies_of(records[0].preset), HEADLINE):
             name = "effects" if study == "hypotheses" else study

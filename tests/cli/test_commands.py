@@ -58,7 +58,8 @@ def test_study_with_a_list_of_cells(tmp_path, capsys):
     assert report.count("| S-P1 | 10 | 2 | branch:0 |") == 1
 
 
-def test_norms_then_report(tmp_path, capsys):
+def test_norms_then_report(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(study.Trial.__init__, "__defaults__", (128, None))
     command = ["norms", "--norms", "bn", "split", "--conditions", "shifted", "--batch-sizes", "64"]
     command += ["--seeds", "0"]
     assert call(*command, "--dry-run", folder=tmp_path) == 0

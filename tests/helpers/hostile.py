@@ -146,13 +146,19 @@ def _trained(page):
 
 
 def execute(page):
-    """HTML of every output of the cells of a page; widgets show their last choice alone."""
+    """HTML of every output of the cells of a page; widgets show their last choice alone.
+
+    A figure is drawn once, not for narrow windows and in pixels too: its words are the same.
+    """
     from IPython.core.displayhook import CapturingDisplayHook
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 
     from contrastive_tutorial import widgets
+    from contrastive_tutorial.report import style
 
+    style.twice = lambda fig, alt, narrow=None: style.picture(fig, alt)
+    style.Picture.png = b""
     interact = widgets.interact
     options = {"name", "describe", "labels", "static"}
 

@@ -12,8 +12,6 @@ from contrastive_tutorial.report.study_figures import (
     differences_along,
     forest,
     leak,
-    policy_shifts,
-    shift_against_gain,
     statistics_dots,
 )
 from contrastive_tutorial.study import CELLS
@@ -123,39 +121,6 @@ def test_statistics_of_one_cell():
         statistics_dots(records)
     with pytest.raises(NotRecordedError, match="no evaluation statistics"):
         statistics_dots([make()])
-
-
-def test_shift_against_gain_names_every_policy():
-    shifts = {k: 0.1 * (k + 1) for k in range(10)}
-    falls = {k: [0.01 * k, 0.02 * k] for k in range(10)}
-    (ax,) = shift_against_gain(shifts, falls).axes
-    assert len(ax.texts) == 10
-    assert "n = 2 seeds" in ax.get_title()
-
-
-def test_labels_of_crowded_points_turn_to_the_free_side():
-    shifts = {k: 10.0**k for k in range(8)} | {8: 2.0e3, 9: 3.0e3}
-    falls = {k: [0.5, 0.5] for k in range(10)}
-    (ax,) = shift_against_gain(shifts, falls, "shapes, preset cpu").axes
-    sides = {text.get_text(): text.get_ha() for text in ax.texts}
-    assert [name for name, side in sides.items() if side == "right"] == ["cutout"]
-    assert ax.get_title().startswith("shapes, preset cpu; S-P1 against W-bn")
-
-
-def test_a_policys_fall_is_paired_over_the_seeds_that_have_both():
-    def extra(recall):
-        return {
-            **{f"policy_recall_z_own_branch/{k}": recall + 0.01 * k for k in range(10)},
-            **{f"kl_bn1_per_policy/{k}": 0.1 * (k + 1) for k in range(10)},
-        }
-
-    records = [make("W-bn", s, extra=extra(0.5 + 0.1 * s)) for s in range(3)]
-    records += [make("S-P1", s, extra=extra(0.2)) for s in range(2)]
-    shifts, falls = policy_shifts(records)
-    assert shifts[4] == pytest.approx(0.5)
-    assert falls[7] == pytest.approx([0.3, 0.4])
-    with pytest.raises(InputError, match="no seed of W-bn and S-P1"):
-        policy_shifts([make("W-bn", 0)])
 
 
 def test_the_leak_is_drawn_beside_the_baseline():

@@ -174,12 +174,6 @@ def test_a_primary_contrast_reads_as_what_all_its_metrics_say_behind_the_gate():
     assert (shut["n"], shut["reads as"]) == ("8", "undecided")
 
 
-def test_mixed_records_are_refused():
-    runs = [make_record("B2", s, {"policy_probe_z": 0.1}, data_hash=str(s)) for s in range(3)]
-    with pytest.raises(InputError, match="data_hash"):
-        tables.verdict_table(runs, ["H5"])
-
-
 # -- what chapters 7 to 10 say in words about the records of the cpu preset --------------------
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"

@@ -432,6 +432,7 @@ def test_s5_5_gradients_explode_with_depth_because_of_batch_normalization():
     assert abs(without[2] - without[0]) < with_bn[2] - with_bn[0]
 
 
+@pytest.mark.slow
 def test_s5_7_at_equal_training_accuracy_batch_normalization_tests_worse():
     """Two networks fit the same 200 images; who gets more test images right once both have?"""
     parts = [data.load("shapes", split, "cpu") for split in ("train", "test")]
