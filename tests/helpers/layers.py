@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch import Tensor, nn
+
+from contrastive_tutorial.errors import InputError
 
 
 def randn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -33,6 +36,16 @@ def agree(
     expected.backward(upstream)
     torch.testing.assert_close(a.grad, b.grad, **near)
     return found
+
+
+def refused(call: Callable[[], object], *words: str) -> None:
+    """Bad input is said in one line that has these words."""
+    with pytest.raises(InputError) as raised:
+        call()
+    message = str(raised.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
 
 
 def same_state(one: nn.Module, other: nn.Module) -> None:

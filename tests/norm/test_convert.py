@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 
 import layers
 import pytest
@@ -110,15 +109,16 @@ def test_conversion_keeps_the_evaluated_function(kind):
         torch.testing.assert_close(back.state_dict()[name], tensor, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(KINDS, 2)))
-def test_any_kind_leads_to_any_other(first, second):
-    model = convert_norm(convert_norm(small(), first, 2), second, 4)
+@pytest.mark.parametrize("second", KINDS)
+def test_any_kind_leads_to_any_other(second):
     one, two = CLASSES[second]
-    assert type(model[6]) is one
-    assert type(model[1]) is two
-    assert model[1].num_features == 16
-    assert model[1].eps == 1e-3
-    assert model(randn(8, 3, 6, 6)).shape == (8, 12)
+    for first in KINDS:
+        model = convert_norm(convert_norm(small(), first, 2), second, 4)
+        assert type(model[6]) is one, first
+        assert type(model[1]) is two, first
+        assert model[1].num_features == 16
+        assert model[1].eps == 1e-3
+        assert model(randn(8, 3, 6, 6)).shape == (8, 12)
 
 
 def test_back_from_different_branches_pools():
@@ -151,7 +151,7 @@ def test_to_group_norm_keeps_weights_and_comes_back_with_fresh_statistics():
     assert torch.equal(plain.running_mean, torch.zeros(16))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["renorm", "dsbn", "gn"])
 def test_torchvision_resnets(kind):
     from torchvision.models import resnet18
 
@@ -272,10 +272,7 @@ def test_other_kinds_are_left_alone_when_asked():
     ],
 )
 def test_bad_input_is_named(call, words):
-    with pytest.raises(InputError) as raised:
-        call()
-    for word in words:
-        assert word in str(raised.value)
+    layers.refused(call, *words)
 
 
 def test_a_failed_conversion_leaves_the_model_as_it_was():

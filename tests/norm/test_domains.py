@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from layers import randn
+from layers import randn, refused
 from torch import nn
 
 from contrastive_tutorial import norm
@@ -138,10 +138,7 @@ def bad(ids, shape=(2, 2), **kwargs):
     ],
 )
 def test_bad_ids_are_named(call, words):
-    with pytest.raises(InputError) as raised:
-        call()
-    for word in words:
-        assert word in str(raised.value)
+    refused(call, *words)
 
 
 def test_no_rows_in_evaluation_are_no_rows():

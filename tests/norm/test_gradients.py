@@ -16,7 +16,6 @@ from contrastive_tutorial.norm import (
     BatchRenorm1d,
     BatchRenorm2d,
     GhostBatchNorm2d,
-    SplitBatchNorm1d,
     SplitBatchNorm2d,
     SubsetAffineBatchNorm2d,
 )
@@ -121,16 +120,15 @@ HALF = [
 ]
 
 
-@every_layer
 @pytest.mark.parametrize(("dtype", "mean", "gradient", "channels_last"), HALF)
-def test_half_precision_loses_no_more_than_torch(name, dtype, mean, gradient, channels_last):
+def test_half_precision_loses_no_more_than_torch(dtype, mean, gradient, channels_last):
     layout = torch.channels_last if channels_last else torch.contiguous_format
     x = (randn(64, C, 8, 8) + mean).to(dtype).contiguous(memory_format=layout)
     dy = (randn(64, C, 8, 8, seed=1) * gradient).to(dtype).contiguous(memory_format=layout)
     plain = errors(nn.BatchNorm2d(C), x, dy)
-    found = errors(LAYERS[name](), x, dy)
-    for key, error in found.items():
-        assert error <= 3 * max(plain[key], 2e-7), (key, error, plain[key])
+    for name, make in LAYERS.items():
+        for key, error in errors(make(), x, dy).items():
+            assert error <= 3 * max(plain[key], 2e-7), (name, key, error, plain[key])
 
 
 @every_layer
@@ -311,8 +309,3 @@ def test_a_momentum_of_zero_freezes(name):
     layer(torch.randn(8, C, 3, 3) + 5)
     for key, value in before.items():
         assert torch.equal(dict(layer.named_buffers())[key], value), key
-
-
-def test_one_dimensional_layers_differentiate_twice_too():
-    layer = SplitBatchNorm1d(C, 2, eps=0.1, momentum=0.0, dtype=torch.float64)
-    assert torch.autograd.gradgradcheck(layer, (randn(6, C).requires_grad_(),))

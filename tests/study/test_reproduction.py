@@ -6,20 +6,28 @@ import pytest
 from forked import run_again, started
 from tiny import TINY, run, score_quickly, shapes
 
-from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.study import reproduction
 from contrastive_tutorial.study.cells import PRESETS
 from contrastive_tutorial.study.reproduction import compare, reproduce
 
 
-@pytest.fixture
-def small(monkeypatch):
-    monkeypatch.setitem(PRESETS, "tiny", TINY)
-    score_quickly(monkeypatch)
-    sets = shapes()
-    monkeypatch.setattr(reproduction, "load_splits", lambda images: sets)
-    return sets
+@pytest.fixture(scope="module")
+def sets():
+    return shapes()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tiny_preset():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "tiny", TINY)
+        score_quickly(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def record(sets, tmp_path_factory):
+    return run("B0", sets, "tiny", 0, 5, tmp_path_factory.mktemp("results"))
 
 
 # A reader's rerun is a process of its own. So is this one: what ran before in a process may
@@ -33,14 +41,12 @@ def test_a_rerun_on_the_same_machine_is_bit_identical(tmp_path):
     assert [p.name for p in record.parent.glob("[!.]*")] == [record.name]
 
 
-def test_other_data_are_refused(small, tmp_path, monkeypatch):
-    record = run("B0", small, "tiny", 0, 5, tmp_path)
-    other = tuple(data.load("shapes", s, num_images=n) for s, n in
-                  {"train": 400, "val": 60, "test": 200}.items())  # fmt: skip
+def test_other_data_are_refused(sets, record, monkeypatch):
+    other = (sets[0].subset(range(400)), *sets[1:])
     monkeypatch.setattr(reproduction, "load_splits", lambda images: other)
     with pytest.raises(InputError, match="its train images are not those of the record"):
         reproduce(record.path, "elsewhere", progress=False)
-    other = (*small[:2], small[2].subset(range(150)))
+    other = (*sets[:2], sets[2].subset(range(150)))
     with pytest.raises(InputError, match="its test images are not those of the record"):
         reproduce(record.path, "elsewhere", progress=False)
 
@@ -53,17 +59,17 @@ def test_other_data_are_refused(small, tmp_path, monkeypatch):
         ({"policies": "0" * 16}, "policies policies: expected"),
     ],
 )
-def test_what_this_command_does_not_run_is_not_run(small, tmp_path, changed, message):
-    record = run("B0", small, "tiny", 0, 5, tmp_path)
+def test_what_this_command_does_not_run_is_not_run(
+    sets, record, tmp_path, monkeypatch, changed, message
+):
     settings = record.hyperparameters | changed
-    dataclasses.replace(record, hyperparameters=settings).save(tmp_path)
+    path = dataclasses.replace(record, hyperparameters=settings).save(tmp_path)
+    monkeypatch.setattr(reproduction, "load_splits", lambda images: sets)
     with pytest.raises(InputError, match=f"{message}.*as it was made then"):
-        reproduce(record.path, "shapes", progress=False)
+        reproduce(path, "shapes", progress=False)
 
 
-def test_the_spread_of_the_seeds_decides_elsewhere(small, tmp_path):
-    record = run("B0", small, "tiny", 0, 5, tmp_path)
-
+def test_the_spread_of_the_seeds_decides_elsewhere(record):
     def with_accuracy(value, seed=0):
         return dataclasses.replace(
             record, seed=seed, metrics={**record.metrics, "cluster_accuracy": value}

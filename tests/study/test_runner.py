@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -13,11 +14,10 @@ import torch
 from forked import started, two_runs
 from tiny import TINY, covering, files_in, run, score_quickly, shapes
 
-from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm import evaluation_statistics
 from contrastive_tutorial.records import load_records
-from contrastive_tutorial.study import runner
+from contrastive_tutorial.study import norms, runner
 from contrastive_tutorial.study.cells import CELLS, DEFINITION, PRESETS
 from contrastive_tutorial.study.reproduction import reproduce
 from contrastive_tutorial.study.request import Request
@@ -34,6 +34,25 @@ def sets():
 def _tiny_preset(monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", TINY)
     score_quickly(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def finished(sets, tmp_path_factory):
+    """The folder of one run of B0 with K = 5, without arrays."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "tiny", TINY)
+        score_quickly(patch)
+        folder = tmp_path_factory.mktemp("finished")
+        run("B0", sets, "tiny", 0, 5, folder, arrays=False)
+    return folder
+
+
+@pytest.fixture
+def record(finished, tmp_path):
+    """That run, in the folder of a test that will change it."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    (found,) = load_records(tmp_path)
+    return found
 
 
 def strip_times(record):
@@ -67,9 +86,11 @@ def test_the_same_run_gives_the_same_numbers(sets, tmp_path):
     assert other.metrics != one.metrics
 
 
-def test_a_plain_cell_does_not_depend_on_the_number_of_subsets(sets, tmp_path):
-    losses = {k: run("B0", sets, "tiny", 0, k, tmp_path, arrays=False).loss_curve for k in (1, 5)}
-    assert losses[1] == losses[5]
+def test_a_plain_cell_does_not_depend_on_the_number_of_subsets(sets):
+    losses = [
+        runner.Experiment("B0", sets, TINY, 0, k).train(progress=False).losses for k in (1, 5)
+    ]
+    assert torch.equal(*losses)
 
 
 def test_arrays_are_kept_for_seed_zero(sets, tmp_path):
@@ -79,17 +100,15 @@ def test_arrays_are_kept_for_seed_zero(sets, tmp_path):
     assert arrays["features"].dtype == "float16"
     assert len(arrays["labels"]) == len(arrays["features"]) == 200
     assert set(arrays["subsets"]) == set(range(5))
-    assert not run("M-P1", sets, "tiny", 1, 5, tmp_path).has_arrays()
+    assert not Request("M-P1", "tiny", 1).keeps_arrays
 
 
-def test_a_recorded_run_is_loaded_not_repeated(sets, tmp_path):
-    first = run("B0", sets, "tiny", 0, 10, tmp_path)
-    stamp = first.path.stat().st_mtime_ns
-    again = run("B0", sets, "tiny", 0, 10, tmp_path)
-    assert again == first
-    assert first.path.stat().st_mtime_ns == stamp
-    run("B0", sets, "tiny", 0, 10, tmp_path, again=True)
-    assert first.path.stat().st_mtime_ns > stamp
+def test_a_recorded_run_is_loaded_not_repeated(sets, record, tmp_path):
+    stamp = record.path.stat().st_mtime_ns
+    assert run("B0", sets, "tiny", 0, 5, tmp_path) == record
+    assert record.path.stat().st_mtime_ns == stamp
+    run("B0", sets, "tiny", 0, 5, tmp_path, again=True)
+    assert record.path.stat().st_mtime_ns > stamp
 
 
 def test_what_an_interrupted_second_run_has_done_outlives_a_look_at_the_record(sets, tmp_path):
@@ -124,21 +143,21 @@ def test_study_runs_what_is_missing_and_stops_at_the_budget(sets, tmp_path, monk
         return real(request, images)
 
     monkeypatch.setattr(runner, "run", counted)
-    runs = asked(["B0", "S-P1"], [0, 1], tmp_path)
+    cells = ["raw-pixels", "pca"]
+    runs = asked(cells, [0, 1], tmp_path)
     done = list(study(runs, sets))
-    assert [(r.cell, r.seed) for r in done] == [("B0", 0), ("S-P1", 0), ("B0", 1), ("S-P1", 1)]
+    assert [(r.cell, r.seed) for r in done] == [(c, s) for s in (0, 1) for c in cells]
     assert list(study(runs, sets)) == []
     assert len(calls) == 4
     assert list(study(asked(["B2"], [0], tmp_path), sets, budget=-1.0)) == []
-    runs = asked(["B2", "W-bn"], [0], tmp_path)
+    runs = asked(cells, [0], tmp_path, 5)
     shards = [[record.cell for record in study(runs[i::2], sets)] for i in range(2)]
-    assert shards == [["B2"], ["W-bn"]]
+    assert shards == [["raw-pixels"], ["pca"]]
     assert list(study([], sets)) == []
 
 
-def test_one_runner_for_both_studies(sets, tmp_path):
-    from contrastive_tutorial.study import norms
-
+def test_one_runner_for_both_studies(sets, tmp_path, monkeypatch):
+    monkeypatch.setattr(norms.Trial.__init__, "__defaults__", (128, None))
     runs = norms.plan(["bn"], ["shifted"], [64], [0], results=tmp_path, progress=False)
     runs += asked(["pca"], [0], tmp_path)
     assert [(r.cell, r.preset) for r in study(runs, sets)] == [
@@ -154,33 +173,32 @@ def test_a_plan_that_cannot_be_carried_out_is_refused_at_once(cells, k):
 
 
 def test_what_another_study_recorded_meanwhile_is_not_counted_twice(sets, tmp_path):
-    runs = asked(["B0", "S-P1"], [0], tmp_path, 5)
+    runs = asked(["raw-pixels", "pca"], [0], tmp_path)
     mine, other = study(runs, sets), study(runs, sets)
-    assert next(mine).cell == "B0"
-    assert [record.cell for record in other] == ["S-P1"]
+    assert next(mine).cell == "raw-pixels"
+    assert [record.cell for record in other] == ["pca"]
     assert list(mine) == []
 
 
-def test_a_record_of_other_images_is_not_taken_for_this_run(sets, tmp_path):
-    first = run("B0", sets, "tiny", 0, 5, tmp_path, arrays=False)
-    others = (data.load("shapes", "train", num_images=400), *sets[1:])
+def test_a_record_of_other_images_is_not_taken_for_this_run(sets, record, tmp_path):
+    others = (sets[0].subset(range(400)), *sets[1:])
     with pytest.raises(InputError, match="other images named 'shapes'"):
         run("B0", others, "tiny", 0, 5, tmp_path)
     runs = asked(["B0", "S-P1"], [0], tmp_path, 5)
     assert runner.missing(runs, sets[0]) == runs[1:]
     with pytest.raises(InputError, match="other images named 'shapes'"):
         runner.missing(runs, others[0])
-    assert load_records(tmp_path) == [first]
+    assert load_records(tmp_path) == [record]
 
 
 def test_a_run_that_another_process_holds_is_left_to_it(sets, tmp_path):
     from filelock import FileLock
 
-    target = Request("B0", "tiny", results=tmp_path).file("shapes")
+    target = Request("pca", "tiny", results=tmp_path).file("shapes")
     (target.parent / ".locks").mkdir(parents=True)
     with FileLock(target.parent / ".locks" / f"{target.name}.lock"):
-        assert run("B0", sets, "tiny", 0, 10, tmp_path) is None
-    assert run("B0", sets, "tiny", 0, 10, tmp_path) is not None
+        assert run("pca", sets, "tiny", 0, 10, tmp_path) is None
+    assert run("pca", sets, "tiny", 0, 10, tmp_path) is not None
 
 
 @pytest.mark.slow
@@ -292,8 +310,7 @@ def test_a_record_of_another_definition_is_not_mixed_in(sets, tmp_path):
         ({"test_hash": "0" * 64}, "recorded on other images"),
     ],
 )
-def test_a_record_in_the_place_of_another_is_refused(sets, tmp_path, changes, field):
-    record = run("B0", sets, "tiny", 0, 5, tmp_path)
+def test_a_record_in_the_place_of_another_is_refused(sets, record, tmp_path, changes, field):
     content = json.loads(record.path.read_text())
     for name, value in changes.items():
         part, _, inner = name.partition("/")
@@ -308,8 +325,7 @@ def test_a_record_in_the_place_of_another_is_refused(sets, tmp_path, changes, fi
         list(study(asked(["B0"], [0], tmp_path, 5), sets))
 
 
-def test_what_an_older_record_does_not_say_is_not_held_against_it(sets, tmp_path):
-    record = run("B0", sets, "tiny", 0, 5, tmp_path)
+def test_what_an_older_record_does_not_say_is_not_held_against_it(sets, record, tmp_path):
     content = json.loads(record.path.read_text())
     del content["hyperparameters"]["test_hash"], content["hyperparameters"]["policies"]
     del content["hyperparameters"]["preset"]["measured"]
@@ -402,14 +418,10 @@ def test_fewer_than_200_images_have_a_score(sets, tmp_path):
     assert "knn10" in record.metrics
 
 
-def test_own_branch_probe_exists_where_every_policy_has_a_branch(sets, tmp_path):
-    for cell, k, there in (
-        ("M-P1", 5, False),
-        ("S-P0", 10, False),
-        ("M-P1", 10, True),
-        ("B0", 5, True),
-    ):
-        extra = run(cell, sets, "tiny", 1, k, tmp_path).extra
+def test_own_branch_probe_exists_where_every_policy_has_a_branch(sets):
+    expected = (("M-P1", 5, False), ("S-P0", 10, False), ("M-P1", 10, True), ("B0", 5, True))
+    for cell, k, there in expected:
+        extra = runner.Experiment(cell, sets, TINY, 1, k).evaluate().extra
         assert ("policy_probe_z_own_branch" in extra) == there, (cell, k)
 
 
