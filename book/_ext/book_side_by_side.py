@@ -25,6 +25,9 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 THREADS = "OMP_NUM_THREADS"
+#: glibc keeps what a step of training has freed for the next one: a tenth of a small network's step
+#: on a CPU. The package's loop asks for that itself, but chapters write loops of their own.
+KEEP = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 MOST = 4  # kernels at once: each takes a gigabyte
 say = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ def execute_all(app: Sphinx | None, env: Any, docnames: list[str]) -> None:
     run = partial(execute, md_config=env.myst_config, nb_config=config)
     # Processes of their own: the messages of two kernels must not share one library's state.
     with (
-        threads((os.cpu_count() or 1) // workers),
+        surroundings((os.cpu_count() or 1) // workers),
         ProcessPoolExecutor(workers, get_context("spawn")) as pool,
     ):
         for done in as_completed([pool.submit(run, path) for path in paths]):
@@ -75,15 +78,16 @@ def execute_all(app: Sphinx | None, env: Any, docnames: list[str]) -> None:
 
 
 @contextmanager
-def threads(each: int) -> Iterator[None]:
-    """Processes that start here use so many cores each, unless the reader has said how many."""
-    before = os.environ.get(THREADS)
-    os.environ[THREADS] = before or str(max(each, 1))
+def surroundings(threads: int) -> Iterator[None]:
+    """Processes that start here use so many cores each and keep their memory, unless the reader has
+    said otherwise."""
+    before = dict(os.environ)
+    os.environ.update({THREADS: str(max(threads, 1)), **KEEP} | before)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[THREADS]
+        for name in {THREADS, *KEEP} - set(before):
+            del os.environ[name]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
