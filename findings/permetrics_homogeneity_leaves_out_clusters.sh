@@ -39,7 +39,7 @@ three = np.arange(300) // 100
 rest = np.where(np.arange(300) % 100 < 60, three, 3)
 for clusters, wrong in ((rest, True), (3 - rest, False)):
     ours, usual = both(three, clusters)
-    print(f"the rest is cluster {clusters[-1]}: homogeneity {ours[0]:.2f}, V-measure {ours[2]:.2f}; "
+    print(f"the rest is {clusters[-1]}: homogeneity {ours[0]:.2f}, V-measure {ours[2]:.2f}; "
           f"scikit-learn {usual[0]:.2f} and {usual[2]:.2f}")
     assert abs(usual[0] - 0.6) < 0.01 and abs(ours[0] - (1.0 if wrong else 0.6)) < 0.01
     assert (ours[2] > usual[2] + 0.1) == wrong
