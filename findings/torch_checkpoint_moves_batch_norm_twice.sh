@@ -6,7 +6,8 @@
 # Seen: 0.19 of the way, and two batches: the forward pass is done again for the gradient, and moves
 # the buffers again. Both variants, use_reentrant=True and False, do so. The momentum is 0.19, and
 # with momentum=None the average counts each batch twice. Gradients are the same; a pass without a
-# backward pass counts once.
+# backward pass counts once. The documentation says that "persistent states like the RNG state" may
+# be further on than without it, and does not name BatchNorm.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
