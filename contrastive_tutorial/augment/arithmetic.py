@@ -11,17 +11,17 @@ Each step computes what torchvision's functional operation computes, in this fix
 The crop is bilinear. The output is as large as the input, so a crop is never made smaller, and
 torchvision's result is then the same with and without `antialias`.
 
-Two ways through the steps, one result. On a CPU the images are sorted by the steps they need and
-worked on in groups that fit the cache, so nothing is computed for an image that does not need it.
-On an accelerator every step that the policies could ask for runs on the whole batch and a mask
-picks the images, so no value travels to the host and `torch.compile` sees no data-dependent code.
+Two ways through the steps, one result but for the last bits. On a CPU the images are sorted by the
+steps they need and worked on in groups that fit the cache, so nothing is computed for an image that
+does not need it. On an accelerator, and where `torch.compile` compiles `apply`, every step that the
+policies could ask for runs on the whole batch: no value travels to the host, nothing depends on the
+data.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from contrastive_tutorial.augment.jitter import Channels, jitter, luma, unit
 from contrastive_tutorial.augment.params import (
     BLUR_RADIUS,
     JITTER,
@@ -42,12 +43,7 @@ from contrastive_tutorial.errors import InputError
 # A group's few buffers (1.5 MB each at 32 x 32) stay in the cache; smaller ones cost more calls.
 _IMAGES_PER_GROUP = 128
 _SLACK = 1e-3
-
-# On the way views are three channels (n, S, S): what reads single ones reads one piece of memory, a
-# value for each image, (n, 1, 1), meets all three, and a compiler sees what they share.
-Channels = Sequence[Tensor]
-Memory = Sequence[Tensor | None]
-_NEW: Memory = (None, None, None)
+_JITTER_STEPS = tuple(step for step in STEPS if step.startswith(("blend", "hue")))
 
 
 @torch.no_grad()
@@ -71,34 +67,34 @@ def apply(
             on a CPU, floating point values that are not finite or outside [0, 1].
     """
     _check_images(images, params)
-    out = torch.empty(
-        images.shape, dtype=torch.float32, device=images.device, memory_format=memory_format
-    )
     images = images.contiguous()
     if _readable(images):
-        return _apply_in_groups(images, params, out)
-    return _apply_masked(images, params, out)
+        return _apply_in_groups(images, params, memory_format)
+    return _apply_masked(images, params, memory_format)
 
 
-def _apply_masked(images: Tensor, params: Params, out: Tensor) -> Tensor:
+def _apply_masked(images: Tensor, params: Params, memory_format: torch.memory_format) -> Tensor:
     """Every possible step on the whole batch; nothing here depends on a value."""
     active, everything = active_steps(params), slice(None)
     work = _prepare(params, torch.arange(len(images), device=images.device), _scale(images))
     views = _crop(images, work, everything)
-    for step in params.steps:
-        mask = _per_image(active[:, STEPS.index(step)])
-        changed = _STEP[step](views, work, everything, _NEW)
+    for step in dict.fromkeys("jitter" if s in _JITTER_STEPS else s for s in params.steps):
+        if step == "jitter":
+            views = jitter(views, params)
+            continue
+        mask = _per_image(active[STEPS.index(step)])
+        changed = _STEP[step](views, work, everything)
         views = [torch.where(mask, x, y) for x, y in zip(changed, views, strict=True)]
-    clamped = [torch.clamp(x, 0, 1) for x in views]
-    if out.is_contiguous():
-        return torch.stack(clamped, 1, out=out)
-    # channels_last: a compiler keeps the order of what is stacked, and not that of `out`.
-    return torch.stack(clamped, 3, out=out.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    finished = [unit(x) for x in views]
+    if memory_format == torch.channels_last:
+        return torch.stack(finished, 3).permute(0, 3, 1, 2)
+    return torch.stack(finished, 1)
 
 
-def _apply_in_groups(images: Tensor, params: Params, out: Tensor) -> Tensor:
+def _apply_in_groups(images: Tensor, params: Params, memory_format: torch.memory_format) -> Tensor:
     """The images sorted by the steps they need, then group by group only these steps."""
-    active = active_steps(params)
+    out = torch.empty(images.shape, dtype=torch.float32, memory_format=memory_format)
+    active = torch.stack(active_steps(params), 1)
     bits = (1 << torch.arange(len(STEPS))).expand_as(active)
     keys, order = (active * bits).sum(1).sort(stable=True)
     work = _prepare(params[order], order, _scale(images))
@@ -111,7 +107,7 @@ def _apply_in_groups(images: Tensor, params: Params, out: Tensor) -> Tensor:
             part = slice(start + run * i // groups, start + run * (i + 1) // groups)
             views = _crop(images, work, part)
             for step in steps:
-                views = _STEP[step](views, work, part, views)
+                views = _STEP[step](views, work, part)
             _write(views, order[part], out)
         start += run
     return out
@@ -260,17 +256,11 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         return a @ b
 
 
-def _luma(x: Channels) -> Tensor:
-    """Gray value, (n, S, S), with torchvision's weights (ITU-R BT.601)."""
-    r, g, b = x
-    return (r * 0.2989).add_(g, alpha=0.587).add_(b, alpha=0.114)
+# Each step takes the channels of views, the work, and the part of it that is theirs. The jitter's
+# steps write into the channels; the others leave them alone, for a mask to choose from.
 
 
-# Each step takes the channels of views, the work and the part of it that is theirs, and memory that
-# it may write its result to (the views' own, or none).
-
-
-def _rotate(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+def _rotate(x: Channels, work: _Work, part: slice) -> Channels:
     angle = torch.deg2rad(work.params.angle[part, None, None])
     size = x[0].shape[-1]  # grid_sample's coordinates: -1 and 1 are the outer edges of the image
     at = (torch.arange(size, device=angle.device) + 0.5) * (2 / size) - 1
@@ -281,17 +271,17 @@ def _rotate(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
     return F.grid_sample(torch.stack(list(x), 1), grid, align_corners=False).unbind(1)
 
 
-def _blend(x: Channels, work: _Work, part: slice, out: Memory, stage: int) -> Channels:
+def _blend(x: Channels, work: _Work, part: slice, stage: int) -> Channels:
     """Brightness, contrast or saturation: one formula, a blend of the image with black, with its
     mean gray or with its gray version."""
-    gray = _luma(x)
+    gray = luma(x)
     mean = gray.mean((1, 2), keepdim=True).mul_(work.mean[part, stage])
     other = gray.mul_(work.gray[part, stage]).add_(mean)
     factor = work.factor[part, stage]
-    return [torch.lerp(other, c, factor, out=o).clamp_(0, 1) for c, o in zip(x, out, strict=True)]
+    return [torch.lerp(other, c, factor, out=c).clamp_(0, 1) for c in x]
 
 
-def _hue(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+def _hue(x: Channels, work: _Work, part: slice) -> Channels:
     """Turn the hue; the largest and the smallest of r, g, b (so value and chroma) stay.
 
     On the hexagon of hues the distance from red is (1 - r + g + b) / 6 turns, for r, g, b scaled
@@ -305,25 +295,25 @@ def _hue(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
     turns.div_(chroma6.clamp(min=1e-9)).copysign_(g - b)
     low.sub_(chroma6, alpha=1 / 6)
 
-    def turned(hue: Tensor, o: Tensor | None) -> Tensor:
+    def turned(hue: Tensor, out: Tensor) -> Tensor:
         # |turns| and |hue| are at most 1/2, so this folds their sum to 1/2 - (distance on the
         # circle).
-        nearness = torch.add(turns, hue, out=o).abs_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
-        return torch.addcmul(low, chroma6, nearness, out=o)
+        nearness = torch.add(turns, hue, out=out).abs_().sub_(0.5).abs_().clamp_(1 / 6, 1 / 3)
+        return torch.addcmul(low, chroma6, nearness, out=out)
 
-    return [turned(*each) for each in zip(work.hue[part].unbind(1), out, strict=True)]
-
-
-def _grayscale(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
-    return [_luma(x)] * 3
+    return [turned(*each) for each in zip(work.hue[part].unbind(1), x, strict=True)]
 
 
-def _shift(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+def _grayscale(x: Channels, work: _Work, part: slice) -> Channels:
+    return [luma(x)] * 3
+
+
+def _shift(x: Channels, work: _Work, part: slice) -> Channels:
     shift = _per_image(work.params.shift[part])
     return [(c + shift).clamp_(0, 1) for c in x]
 
 
-def _blur(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+def _blur(x: Channels, work: _Work, part: slice) -> Channels:
     size, device = x[0].shape[-1], x[0].device
     tap = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=device)
     sigma = work.params.sigma[part, None].clamp(min=1e-2)  # 0 stands for no blur
@@ -337,7 +327,7 @@ def _blur(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
     return [_product(_product(matrix, c), matrix.transpose(1, 2)) for c in x]
 
 
-def _solarize(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+def _solarize(x: Channels, work: _Work, part: slice) -> Channels:
     threshold = _per_image(work.params.threshold[part])
     return [torch.where(c >= threshold, 1 - c, c) for c in x]
 
@@ -349,7 +339,7 @@ def _hash(x: Tensor) -> Tensor:
     return (x >> 16) ^ x
 
 
-def _noise(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+def _noise(x: Channels, work: _Work, part: slice) -> Channels:
     """Gaussian noise from a counter (Box-Muller on hashed positions): a seed means the same noise
     in any batch and on any device, and nothing as large as the images has to be stored."""
     seed, deviation = work.params.noise_seed[part], work.params.noise[part]
@@ -368,7 +358,7 @@ def _noise(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
     ]
 
 
-def _cutout(x: Channels, work: _Work, part: slice, out: Memory) -> Channels:
+def _cutout(x: Channels, work: _Work, part: slice) -> Channels:
     p, pixel = work.params, torch.arange(x[0].shape[-1], device=x[0].device)
 
     def inside(start: Tensor) -> Tensor:

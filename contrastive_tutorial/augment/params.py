@@ -112,7 +112,7 @@ def sample(
     Args:
         policies: the table that `ids` points into.
         ids: int64 (B,), the policy of each view. Its device is the device of the parameters. On an
-            accelerator the range is not checked here, because that would wait for the device.
+            accelerator, and while compiling, the range is not checked here: reading it would wait.
         generator: random numbers, on the device of `ids`; torch's default generator if None.
         size: height and width of the images, in pixels: at least 4, and no less than the largest
             cutout.
@@ -121,7 +121,10 @@ def sample(
         InputError: no policies, ids of a wrong type, shape or range, a generator on another device,
             images too small.
     """
-    table = _checked_table(policies, ids, generator, size)
+    _check(policies, ids, generator, size)
+    # A compiler keeps constants itself, and warns of caches.
+    constants = _constants if torch.compiler.is_compiling() else _kept_constants
+    table, orders = constants(tuple(policies), ids.device)
     row = dict(zip(_COLUMNS, table[ids].unbind(1), strict=True))
     count, device = len(ids), ids.device
 
@@ -142,7 +145,7 @@ def sample(
         flip=next(u) < row["flip"],
         angle=-row["rotation"] + 2 * row["rotation"] * next(u),
         **factors,
-        order=_orders(device)[(next(u) * len(_ORDERS)).long()],
+        order=orders[(next(u) * len(_ORDERS)).long()],
         grayscale=next(u) < row["grayscale"],
         shift=row["shift"],
         sigma=torch.where(next(u) < row["blur"], _between(row, "sigma", next(u)), 0.0),
@@ -191,6 +194,7 @@ def _crops(
     return {"top": top, "left": left, "height": height, "width": width}
 
 
+_FIELDS = tuple(f.name for f in fields(Policy) if f.name != "name")
 _COLUMNS = tuple(
     column
     for f in fields(Policy)
@@ -199,29 +203,27 @@ _COLUMNS = tuple(
 )
 
 
-@functools.lru_cache(maxsize=64)
-def _table(policies: tuple[Policy, ...], device: torch.device) -> Tensor:
-    """The policies as float32 (number of policies, columns), kept on the device."""
+def _constants(policies: tuple[Policy, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The policies as float32 (number of policies, columns); the orders of a jitter, (24, 4)."""
     rows = []
     for policy in policies:
-        values = [getattr(policy, f.name) for f in fields(Policy) if f.name != "name"]
+        values = [getattr(policy, name) for name in _FIELDS]
         rows.append(
             [v for value in values for v in (value if isinstance(value, tuple) else (value,))]
         )
-    return torch.tensor(rows, dtype=torch.float32, device=device)
+    table = torch.tensor(rows, dtype=torch.float32, device=device)
+    return table, torch.tensor(_ORDERS, device=device)
 
 
-@functools.lru_cache(maxsize=8)
-def _orders(device: torch.device) -> Tensor:
-    return torch.tensor(_ORDERS, device=device)
+_kept_constants = functools.lru_cache(maxsize=64)(_constants)
 
 
-def _checked_table(
+def _check(
     policies: Sequence[Policy],
     ids: Tensor,
     generator: torch.Generator | None,
     size: int,
-) -> Tensor:
+) -> None:
     if isinstance(policies, Policy) or not all(isinstance(p, Policy) for p in policies):
         raise InputError(
             "policies must be a sequence of Policy (policy_by_name turns a name into one)"
@@ -231,7 +233,7 @@ def _checked_table(
     if not isinstance(ids, Tensor) or ids.dtype != torch.int64 or ids.ndim != 1:
         got = f"{ids.dtype} {tuple(ids.shape)}" if isinstance(ids, Tensor) else type(ids).__name__
         raise InputError(f"ids must be an int64 tensor of shape (B,), got {got}")
-    if len(ids) and ids.device.type == "cpu":
+    if len(ids) and ids.device.type == "cpu" and not torch.compiler.is_compiling():
         low, high = (int(v) for v in ids.aminmax())
         if low < 0 or high >= len(policies):
             raise InputError(
@@ -250,7 +252,6 @@ def _checked_table(
             f"size must be an int of at least {least} pixels for these policies, got {size} "
             f"({type(size).__name__})"
         )
-    return _table(tuple(policies), ids.device)
 
 
 def _same_device(one: torch.device, other: torch.device) -> bool:
@@ -277,8 +278,9 @@ def jitter_stages(p: Params) -> tuple[Tensor, Tensor]:
     return hue_at, p.order.gather(1, stage + (stage >= hue_at[:, None]))
 
 
-def active_steps(p: Params) -> Tensor:
-    """bool (B, number of STEPS): which view needs which step."""
+def active_steps(p: Params) -> list[Tensor]:
+    """bool (B,) for each of STEPS: which view needs it. (Apart, so that a compiler leaves out the
+    steps that nobody asks for.)"""
     hue_at, blends = jitter_stages(p)
     changed = torch.stack([p.brightness != 1, p.contrast != 1, p.saturation != 1], 1)
     changed, turned = changed.gather(1, blends), p.hue != 0
@@ -293,7 +295,7 @@ def active_steps(p: Params) -> Tensor:
         p.noise != 0,
         p.cutout != 0,
     ]
-    return torch.stack(columns, 1)
+    return columns
 
 
 def describe(params: Params, index: int) -> str:

@@ -42,6 +42,8 @@ class Augment(nn.Module):
     """One view of every image: :func:`sample` and :func:`apply` of one policy, as a module.
 
     It augments in evaluation too, as the transforms of torchvision do: leave it out of the model.
+    `torch.compile` makes one piece of draws and steps, and draws numbers of its own: under it, the
+    same seed gives other views. It cannot take a generator into that piece.
 
     Args:
         policy: what may be drawn.

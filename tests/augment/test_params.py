@@ -140,7 +140,7 @@ def test_same_seed_same_draw_and_another_seed_another():
 
 def test_active_steps_are_possible_steps():
     params = sample(POLICIES, torch.arange(200) % 10, seeded())
-    active = dict(zip(STEPS, active_steps(params).unbind(1), strict=True))
+    active = dict(zip(STEPS, active_steps(params), strict=True))
     assert {step for step, views in active.items() if views.any()} <= set(params.steps)
     jitters = (params.brightness != 1) | (params.contrast != 1)
     blends = sum(active[f"blend {stage}"].int() for stage in range(3))

@@ -54,6 +54,16 @@ def test_the_module_gives_one_view_and_stands_among_others():
     assert not torch.equal(module.eval()(IMAGES), IMAGES / 255)
 
 
+def test_draws_and_steps_compile_in_one_piece():
+    """Here with torch's own random numbers, so that both draw the same."""
+    module = Augment()
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    torch.manual_seed(1)
+    views = compiled(IMAGES)
+    torch.manual_seed(1)
+    torch.testing.assert_close(views, module(IMAGES), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize(
     "images",
     [IMAGES[0], np.zeros((2, 3, 8, 8)), [IMAGES], IMAGES[:, :1], IMAGES[..., :9]],
