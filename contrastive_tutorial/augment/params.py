@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -215,7 +215,7 @@ def _constants(policies: tuple[Policy, ...], device: torch.device) -> tuple[Tens
     return table, torch.tensor(_ORDERS, device=device)
 
 
-_kept_constants = functools.lru_cache(maxsize=64)(_constants)
+_kept_constants: Callable[..., tuple[Tensor, Tensor]] = functools.lru_cache(maxsize=64)(_constants)
 
 
 def _check(
