@@ -176,6 +176,8 @@ def test_page(browser: Any, address: str, name: str, theme: str, width: str) -> 
     """Silent console, nothing failed or foreign, no sideways scroll, light, set, and accessible."""
     with visit(browser, f"{address}{name}.html", theme, width) as page:
         page.wait_for_function("(t) => document.documentElement.dataset.theme === t", arg=theme)
+        # What waits for its layout could not be seen to be too wide.
+        page.add_style_tag(content="* { content-visibility: visible !important }")
         wide = page.evaluate(
             """() => [...document.querySelectorAll("body *")]
                  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
@@ -290,6 +292,20 @@ def test_recorded_pictures_fit_a_phone(browser: Any, address: str, name: str) ->
 def test_pages_stay_light(page: str) -> None:
     """1.2 MB each, everything drawn twice and recorded included."""
     assert (BUILT / "book" / f"{page}.html").stat().st_size <= 1_200_000
+
+
+def test_entries_out_of_sight_wait_for_their_layout(browser: Any, address: str) -> None:
+    """Until a reader comes to them, here by a link to one."""
+    from playwright.sync_api import expect
+
+    laid_out = "(e) => e.querySelector('dd').checkVisibility({ contentVisibilityAuto: true })"
+    with visit(browser, f"{address}book/api.html") as page:
+        last = page.locator("section > dl.py").last
+        assert not last.evaluate(laid_out)
+        name = last.locator("dt").first.get_attribute("id")
+        page.goto(f"{address}book/api.html#{name}")
+        expect(page.locator("section > dl.py > dt").last).to_be_in_viewport()
+        assert last.evaluate(laid_out)
 
 
 # -- what a reader does -------------------------------------------------------------------------
