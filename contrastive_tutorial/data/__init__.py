@@ -6,7 +6,7 @@ Never: trains, augments, or decides anything from test images.
 """
 
 from contrastive_tutorial.data.cache import cache_folder
-from contrastive_tutorial.data.imageset import ImageSet
+from contrastive_tutorial.data.imageset import ImageSet, from_torchvision
 from contrastive_tutorial.data.loading import known_set, load, load_splits
 from contrastive_tutorial.data.published import CIFAR10
 from contrastive_tutorial.data.shapes import SHAPES
@@ -18,6 +18,7 @@ __all__ = [
     "ImageSet",
     "SubsetBatches",
     "cache_folder",
+    "from_torchvision",
     "known_set",
     "load",
     "load_splits",

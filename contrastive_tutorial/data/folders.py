@@ -117,7 +117,7 @@ def read(
     layout = _Layout(path, names, source.empty, source.annotated)
     remarks += layout.remarks
     order = sorted(layout.kept, key=names.__getitem__)
-    images = _stacked([source.decoded[i] for i in order], side, remarks)
+    images = stacked([source.decoded[i] for i in order], side, remarks)
     places = [layout.kept[i] for i in order]
     return Decoded(
         images, [label for _, label in places], [split for split, _ in places], tuple(remarks),
@@ -175,8 +175,8 @@ class _Source:
                     progress(1)
 
 
-def _stacked(decoded: list[np.ndarray], side: int, remarks: list[str]) -> np.ndarray:
-    """uint8 ``(N, 3, S, S)`` of pixels as :func:`~contrastive_tutorial.files.decode_all` gives."""
+def stacked(decoded: list[np.ndarray], side: int, remarks: list[str]) -> np.ndarray:
+    """uint8 ``(N, 3, S, S)`` of pixels as :func:`contrastive_tutorial.files.pixels_of` gives."""
     images = np.empty((len(decoded), 3, side, side), np.uint8)
     shift = _excess_bits([pixels for pixels in decoded if pixels.dtype == np.uint16], remarks)
     for row, pixels in enumerate(decoded):

@@ -11,17 +11,20 @@ import base64
 import hashlib
 import html
 import io
-from collections.abc import Sequence
+import operator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from contrastive_tutorial.data.folders import UNLABELLED
+from contrastive_tutorial.data.folders import UNLABELLED, stacked
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import fit, safe_name, shown
+from contrastive_tutorial.files import SIDE, fit, pixels_of, safe_name, shown
 
 SPLITS = ("train", "val", "test")
 _THUMBNAILS = 10
@@ -66,8 +69,7 @@ class ImageSet:
         split: str = "train",
         size: int | None = None,
     ) -> ImageSet:
-        """Your own images, or those of a set of torchvision: ``ImageSet.of(cifar.data,
-        cifar.targets, cifar.classes)``.
+        """Your own images.
 
         Args:
             images: a tensor ``(N, C, H, W)`` or an array ``(N, H, W, C)`` with C = 1 or 3, or
@@ -179,6 +181,57 @@ class ImageSet:
             factors = {name: values[index] for name, values in factors.items()}
         digest = content_hash(images, labels, self.class_names)
         return replace(self, images=images, labels=labels, content_hash=digest, factors=factors)
+
+
+def from_torchvision(dataset: Any, split: str = "train", size: int = SIDE) -> ImageSet:
+    """Any data set that gives ``(image, label)``, as those of torchvision do.
+
+    Args:
+        dataset: with ``len`` and integer indices; images are of PIL, or tensors ``(C, H, W)``.
+        split: what it is to us.
+        size: images are resized and cropped to this.
+
+    Raises:
+        InputError: if it gives something else.
+    """
+    from PIL import Image
+
+    found, labels = [], []
+    side = _side(size)
+    for i, item in enumerate(_items(dataset)):
+        try:
+            image, label = item[0], operator.index(item[1])
+        except (TypeError, LookupError) as error:
+            raise InputError(
+                f"dataset: expected (image, whole number), got {shown(repr(item))} at {i}; change "
+                "its transforms, or make the set with ImageSet.of(images, labels)"
+            ) from error
+        if isinstance(image, Image.Image):
+            found.append(pixels_of(Path("dataset"), (f"image {i}",), image.copy(), side))
+        else:
+            one = image[None] if isinstance(image, (Tensor, np.ndarray)) else [image]
+            found.append(_pixels(one, side)[0].permute(1, 2, 0).numpy())
+        labels.append(label)
+    remarks: list[str] = []
+    images = torch.from_numpy(stacked(found, side, remarks))
+    names = getattr(dataset, "classes", None)
+    name = type(dataset).__name__.lower()
+    for remark in remarks:
+        warnings.warn(f"{name}: {remark}", stacklevel=2)
+    return ImageSet.of(images, labels, names, name, split)
+
+
+def _items(dataset: Any) -> Iterator[Any]:
+    """Every item of a data set that has some, by whole numbers."""
+    try:
+        count = len(dataset)
+    except TypeError as error:
+        raise InputError(
+            f"dataset: expected one with len() and items by number, got {type(dataset).__name__}"
+        ) from error
+    if not count:
+        raise InputError(f"dataset: {type(dataset).__name__} has no images")
+    return (dataset[i] for i in range(count))
 
 
 def _side(size: Any) -> int:

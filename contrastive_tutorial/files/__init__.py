@@ -13,6 +13,7 @@ from contrastive_tutorial.files.decoding import (
     decode_all,
     fit,
     is_image_name,
+    pixels_of,
     suffix_of,
 )
 from contrastive_tutorial.files.lock import exclusive
@@ -46,6 +47,7 @@ __all__ = [
     "load_tensors",
     "members",
     "on_host",
+    "pixels_of",
     "require_file",
     "safe_name",
     "save_arrays",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from contrastive_tutorial import data
@@ -189,3 +191,63 @@ def test_other_things_are_refused_by_name(arguments, reason):
 def test_other_indices_are_refused(indices):
     with pytest.raises(InputError, match="indices: expected"):
         ImageSet.of(FIRST).subset(indices)
+
+
+def test_images_of_pil_follow_the_rules_for_files():
+    clear = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    assert data.from_torchvision([(clear, 0)]).images.unique().tolist() == [255]
+    deep = Image.fromarray(np.full((40, 40), 4_095, np.uint16))
+    with pytest.warns(UserWarning, match="hold numbers of 12 bits"):
+        found = data.from_torchvision([(deep, 0), (clear, 1)])
+    assert found.images.unique().tolist() == [255]
+    exif = Image.Exif()
+    exif[274] = 3
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS[0]).save(buffer, "PNG", exif=exif)
+    upright = data.from_torchvision([(Image.open(buffer), 0)]).images[0]
+    assert torch.equal(upright, FIRST[0].flip(1, 2))
+    with pytest.raises(InputError, match="dataset: 'image 1' has pixels of 32 bits"):
+        data.from_torchvision([(clear, 0), (Image.new("F", (40, 40)), 0)])
+
+
+PICTURE = Image.fromarray(PIXELS[0])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "reason"),
+    [
+        ([], "dataset: list has no images"),
+        (iter([(PICTURE, 0)]), "dataset: expected one with len"),
+        ([(PICTURE, 1.7)], r"dataset: expected \(image, whole number\), .* at 0"),
+        ([(PICTURE, 0), (PICTURE, "cat")], r"dataset: expected \(image, whole number\), .* at 1"),
+        ([(PICTURE, {"label": 1})], "dataset: expected"),
+        ([(PICTURE, torch.tensor([1, 0]))], "dataset: expected"),
+        ([(PICTURE,)], "dataset: expected"),
+        ([PICTURE], "dataset: expected"),
+        ([(b"bytes", 0)], "images: expected"),
+        ([(PICTURE, 10**12)], "labels: expected numbers from 0"),
+    ],
+)
+def test_what_is_no_labelled_image_is_refused(dataset, reason):
+    with pytest.raises(InputError, match=reason):
+        data.from_torchvision(dataset)
+
+
+def test_a_data_set_of_torchvision():
+    class Pets:
+        classes = ("cat", "dog")
+
+        def __init__(self, as_tensor):
+            self.as_tensor = as_tensor
+
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, i):
+            return (FIRST[i] / 255 if self.as_tensor else Image.fromarray(PIXELS[i])), i % 2
+
+    for as_tensor in (False, True):
+        found = data.from_torchvision(Pets(as_tensor), "test")
+        assert torch.equal(found.images, FIRST)
+        assert (found.name, found.split, found.class_names) == ("pets", "test", ("cat", "dog"))
+        assert found.labels.tolist() == [0, 1] * 3
