@@ -104,7 +104,7 @@ def experiment(name: str, images: tuple, seed: int, steps: int) -> Experiment:
         temperature=temperature, warmup=0.05, bank=10_000, knn_every=max(steps // _POINTS, 1),
     )  # fmt: skip
     train, val, _ = images
-    return Experiment("B0", (train, val, val), preset, seed, device="cpu")
+    return Experiment("B0", (train, val, replace(val, split="test")), preset, seed, device="cpu")
 
 
 def seconds_a_step(name: str, images: tuple, seed: int) -> float:

@@ -9,9 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+
+from contrastive_tutorial.data import load_splits
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import calibration  # noqa: E402
 import report  # noqa: E402
 import startup  # noqa: E402
 import time_to_knn  # noqa: E402
@@ -39,6 +43,13 @@ def test_a_benchmark_imports_names_that_exist(path):
                 assert hasattr(room, name.name) or importlib.import_module(
                     f"{node.module}.{name.name}"
                 )
+
+
+def test_a_candidate_of_the_calibration_is_scored_on_validation_images():
+    images = load_splits("shapes", torch.device("cpu"))
+    with pytest.warns(UserWarning, match="too good"):  # it is the same set twice, as it says
+        ready = calibration.experiment("strided, t = 0.2", images, 0, 16)
+    assert torch.equal(ready.test_set.images, images[1].images)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=str)

@@ -335,6 +335,31 @@ def test_sizes_of_the_second_study_are_those_of_its_chapter(longer):
         assert of("same-dsbn-cross", baseline, metric).interval.high < 0
 
 
+def test_own_affine_parameters_cost_where_negatives_reward_their_mark(longer):
+    """Chapters 9 and 10: about six points, nearly five, nothing; two and one and a half back."""
+
+    def of(left, right):
+        [found] = measure(longer, "knn10", [Effect(left, right, "")])
+        return found.contrast
+
+    assert -0.065 < of("same-affine-cross", "same-bn-cross").mean < -0.055
+    assert -0.05 < of("equal-affine-cross", "equal-bn-cross").mean < -0.045
+    for norm, without in (("affine", "bn"), ("dsbn", "split")):
+        assert abs(of(f"equal-{norm}-within", f"equal-{without}-within").mean) < 0.005
+    assert 0.055 < of("equal-affine-within", "equal-affine-cross").mean < 0.065
+    softened = [of(f"{policies}-dsbn-cross", f"{policies}-affine-cross").interval
+                for policies in ("equal", "same")]  # fmt: skip
+    for interval, low, high in zip(softened, (0.018, 0.01), (0.027, 0.02), strict=True):
+        assert interval.low > 0
+        assert low < (interval.low + interval.high) / 2 < high
+    shares = {cell: [r.extra["nearest_negative_same_subset"] for r in longer if r.cell == cell]
+              for cell in ("same-affine-cross", "equal-affine-cross", "equal-affine-within",
+                           "equal-dsbn-within")}  # fmt: skip
+    assert {len(found) for found in shares.values()} == {8}
+    assert all(min(shares[cell]) > 0.999 for cell in shares if cell.endswith("cross"))
+    assert all(max(shares[cell]) < 0.12 for cell in shares if cell.endswith("within"))
+
+
 def test_a_mark_is_left_where_negatives_come_from_everywhere(longer):
     """Chapter 10: a fifth under one BN, about half with own statistics, else a tenth; under
     unlike policies a sixth, though nothing rewards it.
