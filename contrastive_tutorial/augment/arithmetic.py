@@ -11,11 +11,11 @@ Each step computes what torchvision's functional operation computes, in this fix
 The crop is bilinear. The output is as large as the input, so a crop is never made smaller, and
 torchvision's result is then the same with and without `antialias`.
 
-Two ways through the steps, one result but for the last bits. On a CPU the images are sorted by the
-steps they need and worked on in groups that fit the cache, so nothing is computed for an image that
-does not need it. On an accelerator, and where `torch.compile` compiles `apply`, every step that the
-policies could ask for runs on the whole batch: no value travels to the host, nothing depends on the
-data.
+Two ways through the steps, one result but for the last bits, and for what they decide: whether a
+pixel that lies on a threshold is solarised. On a CPU the images are sorted by the steps they need
+and worked on in groups that fit the cache, so nothing is computed for an image that does not need
+it. On an accelerator, and where `torch.compile` compiles `apply`, every step that the policies
+could ask for runs on the whole batch: no value travels to the host, nothing depends on the data.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def apply(
 
     Raises:
         InputError: wrong type, shape, or device, another number of images than of parameters, or,
-            on a CPU, floating point values that are not finite or outside [0, 1].
+            on a CPU and not compiled, floating point values that are not finite or outside [0, 1].
     """
     _check_images(images, params)
     images = images.contiguous()

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import gzip
 import http.server
+import io
 import os
 import re
 import threading
@@ -19,6 +20,7 @@ from headless import browser as chromium
 from headless import needs_chromium
 from pages import BUILT, PAGES, source
 from pages import EXECUTABLE as RUNNING
+from PIL import Image
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -306,6 +308,21 @@ def test_entries_out_of_sight_wait_for_their_layout(browser: Any, address: str) 
         page.goto(f"{address}book/api.html#{name}")
         expect(page.locator("section > dl.py > dt").last).to_be_in_viewport()
         assert last.evaluate(laid_out)
+
+
+@pytest.mark.parametrize("box", ["div class=cell_output", "dl class=py"])
+def test_the_ring_of_the_focus_is_seen_where_layout_waits(browser: Any, box: str) -> None:
+    """It is drawn outside of what fills its box, and the box clips."""
+    css = (Path(__file__).parents[2] / "book/assets/book.css").read_text(encoding="utf-8")
+    page = browser.new_page()
+    page.set_content(
+        f"<style>{css} .box {{ margin: 50px }} .box > * {{ height: 40px; margin: 0; "
+        "outline: 3px solid red }</style><article class=bd-article><section>"
+        f"<{box.replace('=', '=\'box ')}'><dd tabindex=0></section>"
+    )
+    pixel = page.screenshot(clip={"x": 48, "y": 70, "width": 1, "height": 1})
+    page.close()
+    assert Image.open(io.BytesIO(pixel)).convert("RGB").getpixel((0, 0)) == (255, 0, 0)
 
 
 # -- what a reader does -------------------------------------------------------------------------

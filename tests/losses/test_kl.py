@@ -396,8 +396,10 @@ def test_no_value_is_read_on_a_device():
     ],
 )
 def test_the_worst_sum_is_named(p, message):
-    with pytest.raises(InputError, match=rf"^p: expected probabilities .*{message}"):
-        kl_categorical(f64(p), f64([0.5, 0.5]))
+    even = f64([0.5, 0.5])
+    for which, both in {"p": (f64(p), even), "q": (even.expand_as(f64(p)), f64(p))}.items():
+        with pytest.raises(InputError, match=rf"^{which}: expected probabilities .*{message}"):
+            kl_categorical(*both)
 
 
 def test_how_far_rounding_may_move_a_sum():

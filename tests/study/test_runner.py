@@ -93,7 +93,7 @@ def test_a_plain_cell_does_not_depend_on_the_number_of_subsets(sets):
     assert torch.equal(*losses)
 
 
-def test_arrays_are_kept_for_seed_zero(sets, tmp_path):
+def test_arrays_are_kept_for_seed_zero_where_asked_for(sets, finished, tmp_path):
     record = run("M-P1", sets, "tiny", 0, 5, tmp_path)
     arrays = record.arrays()
     assert {"labels", "subsets", "features", "features_subset"} <= set(arrays)
@@ -101,6 +101,8 @@ def test_arrays_are_kept_for_seed_zero(sets, tmp_path):
     assert len(arrays["labels"]) == len(arrays["features"]) == 200
     assert set(arrays["subsets"]) == set(range(5))
     assert not Request("M-P1", "tiny", 1).keeps_arrays
+    (without,) = load_records(finished)
+    assert not without.has_arrays()
 
 
 def test_a_recorded_run_is_loaded_not_repeated(sets, record, tmp_path):
