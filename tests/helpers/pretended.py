@@ -154,11 +154,10 @@ class _Autocast(torch.autocast):
 @contextmanager
 def accelerator():
     """Tensors made on ``DEVICE`` have values inside this block."""
-    tables = params._table, params._orders  # made once a process and device
+    forget = params._kept_constants.cache_clear  # made once a process and device
     with ExitStack() as stack:
-        for table in tables:
-            table.cache_clear()
-            stack.callback(table.cache_clear)
+        forget()
+        stack.callback(forget)
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(torch, "Generator", _Generator)
         patch.setattr(torch, "autocast", _Autocast)

@@ -94,12 +94,9 @@ def on_a_fake_gpu(experiment, device="cuda"):
 @pytest.fixture
 def _no_tables_kept():
     """Tables that are made once a process must be fake ones within the test and only there."""
-    caches = params._table, params._orders
-    for cache in caches:
-        cache.cache_clear()
+    params._kept_constants.cache_clear()
     yield
-    for cache in caches:
-        cache.cache_clear()
+    params._kept_constants.cache_clear()
 
 
 #: Without those that train nothing, or on one subset: its images are fewer than a batch.
