@@ -318,8 +318,8 @@ def test_the_ring_of_the_focus_is_seen_where_layout_waits(
     css = (Path(__file__).parents[2] / "book/assets/book.css").read_text(encoding="utf-8")
     page = browser.new_page()
     page.set_content(
-        f"<style>{css} .box {{ margin: 50px }} .box > * {{ height: 40px; margin: 0; "
-        "outline: 3px solid red }</style><article class=bd-article><section>"
+        f"<style>{css} body {{ margin: 0 }} .box {{ margin: 50px }} .box > * {{ height: 40px; "
+        "margin: 0; outline: 3px solid red }</style><article class=bd-article><section>"
         f"<{tag} class='{name} box'><dd></dd></{tag}></section></article>"
     )
     pixel = page.screenshot(clip={"x": 48, "y": 70, "width": 1, "height": 1})
