@@ -307,7 +307,7 @@ def test_what_is_out_of_sight_gets_its_layout_when_the_browser_is_idle(
     with visit(browser, f"{address}book/{page_name}.html") as page:
         page.wait_for_function(
             f"""() => [...document.querySelectorAll(
-                ".bd-article section > dl.py > dd, .bd-article div.cell_output:not(.tag_hide-output *) > *")]
+                ".bd-article :is(section > dl.py, div.cell_output) > *")]
                 .filter((e) => !e.closest("details:not([open]), [hidden]")
                                && getComputedStyle(e).display !== "none")
                 .every({LAID_OUT})"""
@@ -315,7 +315,7 @@ def test_what_is_out_of_sight_gets_its_layout_when_the_browser_is_idle(
 
 
 def test_entries_out_of_sight_wait_for_their_layout(browser: Any, address: str) -> None:
-    """Until a reader comes to them, here by a link to one, where a browser never says it is idle."""
+    """Until a reader comes to them, here by a link, where a browser never says it is idle."""
     from playwright.sync_api import expect
 
     page = browser.new_page()
