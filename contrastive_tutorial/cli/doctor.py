@@ -154,12 +154,14 @@ def _package(_results: Path) -> Lines:
 def _device(_results: Path) -> Lines:
     import torch
 
-    from contrastive_tutorial.train import device_name, resolve_device
+    from contrastive_tutorial.train import device_name, multiplies_bf16, resolve_device
 
     device = resolve_device()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield "ok", f"runs use {device.type}: {device_name(device)}"
     yield "ok", f"{cores} CPU cores are usable"
+    if device.type == "cpu" and multiplies_bf16():
+        yield "ok", "this CPU multiplies bfloat16: presets with +precision=bfloat16 train faster"
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             name = torch.cuda.get_device_name(index)

@@ -7,7 +7,12 @@ Never: knows cells, policies or records; waits for the device inside a step.
 
 from contrastive_tutorial.train.checkpoints import content_digest
 from contrastive_tutorial.train.compiling import compiled
-from contrastive_tutorial.train.devices import device_name, resolve_device, supports_bf16
+from contrastive_tutorial.train.devices import (
+    device_name,
+    multiplies_bf16,
+    resolve_device,
+    supports_bf16,
+)
 from contrastive_tutorial.train.encoders import (
     ENCODERS,
     ContrastiveModel,
@@ -58,6 +63,7 @@ __all__ = [
     "learning_rate",
     "load_encoder",
     "make_optimizer",
+    "multiplies_bf16",
     "preset",
     "processes",
     "requested",

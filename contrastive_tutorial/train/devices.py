@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -51,6 +52,16 @@ def supports_bf16(device: torch.device) -> bool:
     are faster in float32; torch counts the emulation as support unless told otherwise.
     """
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def multiplies_bf16() -> bool:
+    """Whether the CPU has instructions that multiply bfloat16 (AVX-512 BF16 or AMX).
+
+    Others take numbers apart into float32 and back, which makes a step many times slower.
+    """
+    ask: Callable[[], dict[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = ask()  # older versions of torch cannot say
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def device_name(device: torch.device) -> str:

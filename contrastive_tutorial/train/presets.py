@@ -45,6 +45,7 @@ from contrastive_tutorial.train.encoders import ENCODERS
 COMPILE_MODES = ("no", "default", "reduce-overhead")
 HEADLINES = ("", "pooled", "reestimated")
 OPTIMIZERS = ("adam", "adamw", "sgd")
+PRECISIONS = ("", "float32", "bfloat16")
 _MOST_STEPS = 10**9
 _NAME = set(string.ascii_letters + string.digits + "-_.+=")
 
@@ -108,6 +109,11 @@ class Preset:
             end; 0 for none. Closer together at the beginning, where more happens.
         compile: mode of ``torch.compile`` for network and augmentation on a GPU, ``"no"`` for
             none; ``"reduce-overhead"`` uses CUDA graphs. CPUs always run eagerly: the same bits.
+        precision: what convolutions and matrix products of a training step compute in:
+            ``"float32"``, or ``"bfloat16"`` by autocast; empty for bfloat16 on GPUs that compute
+            in it and float32 elsewhere. On a CPU bfloat16 pays only where the processor multiplies
+            it (see :func:`~contrastive_tutorial.train.devices.multiplies_bf16`). Evaluation on a
+            CPU is in float32 either way.
     """
 
     name: str
@@ -130,6 +136,7 @@ class Preset:
     headline: str = ""
     measured: int = 0
     compile: str = "no"
+    precision: str = ""
 
     def __post_init__(self) -> None:
         if self.encoder not in ENCODERS:
@@ -163,6 +170,8 @@ class Preset:
                 raise InputError(f"{name}: expected 0 or more, got {getattr(self, name)}")
         if self.compile not in COMPILE_MODES:
             raise InputError(f"compile: expected one of {COMPILE_MODES}, got {self.compile!r}")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision: expected one of {PRECISIONS}, got {self.precision!r}")
 
     @property
     def measured_steps(self) -> tuple[int, ...]:

@@ -18,7 +18,11 @@ STUDIES = {
     "hypotheses": "The first study",
     "amendment-a": "Amendment A",
     "second-study": "The second study",
+    "amendment-b": "Amendment B",
 }
+
+#: Of a study whose seeds are too few for a test.
+_NO_FAMILY: dict[str, Any] = {"contrasts": [], "metric": "knn10", "min_seeds": 0, "alpha": 0.05}
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,8 @@ def load_hypotheses(study: str = "hypotheses") -> Registry:
 
 
 def _rules(content: dict[str, Any]) -> Rules:
-    scope, family = content["scope"], content["primary_family"]
+    scope = content["scope"]
+    family = content.get("primary_family", _NO_FAMILY)
     headline: dict[str, str] = {}
     for group in content["headline_evaluation"].values():
         if isinstance(group, dict):

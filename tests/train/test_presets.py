@@ -28,7 +28,7 @@ def test_recorded_presets_keep_their_values_and_use_no_new_option(expected):
     found = asdict(PRESETS[expected["name"]])
     del found["summary"]
     options = {"passes": 1, "grayscale": None, "knn_every": 0, "compile": "no"}
-    options |= {"headline": "", "measured": 0}
+    options |= {"headline": "", "measured": 0, "precision": ""}
     assert found == expected | options
 
 
