@@ -1,12 +1,13 @@
 """A training step of several checkouts of this package, by turns, in processor time of one thread.
 
-    python benchmarks/revisions.py 49b2653=FOLDER now=. "now, unchecked=.:unchecked" [--json FILE]
+    python benchmarks/revisions.py 49b2653=FOLDER now=. \
+        "now, unchecked=.:unchecked" "now, bfloat16=.:precision=bfloat16" [--json FILE]
 
 Each contestant is NAME=FOLDER, the folder of a checkout, and has a process of its own, in which
 `Experiment.train` runs the preset as it always does: views, forward and backward pass, optimiser,
 the loop's checks. After every few steps it stops until it is its turn again; only steps are timed,
 the first two rounds are not counted. With `:unchecked` the loop does not look at losses and
-weights, which shows what looking costs.
+weights, which shows what looking costs; with `:FIELD=VALUE` its preset is changed in that field.
 
 Processor time holds the page faults of a step, and on a busy machine these cost more: compare
 ratios within one table. A ratio is that of the first contestant's time to this one's, round by
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 
-def work(folder: str, unchecked: bool, cell: str, preset: str, steps: int) -> None:
+def work(folder: str, change: str, cell: str, preset: str, steps: int) -> None:
     """The process of one contestant: a line in means `steps` steps, a line out says their cost."""
     sys.path.insert(0, folder)
     import torch
@@ -38,10 +39,12 @@ def work(folder: str, unchecked: bool, cell: str, preset: str, steps: int) -> No
         from contrastive_tutorial.study import Experiment
     except ImportError:  # before the package had rooms
         from contrastive_tutorial.experiment import Experiment
-    if unchecked:
+    if change == "unchecked":
         from contrastive_tutorial.train import loop
 
         loop._require_finite = loop._require_sound = lambda *ignored: None  # type: ignore[assignment]
+    elif change:
+        preset = f"{preset}+{change}"
 
     counts = {"train": 5_000, "val": 100, "test": 100}
     device = torch.device("cpu")
@@ -73,10 +76,10 @@ class Contestant:
     """Its process; called, it takes its steps and returns milliseconds a step."""
 
     def __init__(self, where: str, *options: str) -> None:
-        folder, _, unchecked = where.partition(":")
+        folder, _, change = where.partition(":")
         self.folder = str(Path(folder).resolve())
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--work", self.folder, unchecked, *options],
+            [sys.executable, __file__, "--work", self.folder, change, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
@@ -128,7 +131,7 @@ def figures(contestants: dict[str, Contestant], rounds: int) -> dict[str, dict[s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("contestants", nargs="+", metavar="NAME=FOLDER[:unchecked]")
+    parser.add_argument("contestants", nargs="+", metavar="NAME=FOLDER[:CHANGE]")
     parser.add_argument("--cell", default="B0")
     parser.add_argument("--preset", default="cpu")
     parser.add_argument("--rounds", type=int, default=11)
@@ -151,6 +154,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
-        work(sys.argv[2], bool(sys.argv[3]), *sys.argv[4:6], steps=int(sys.argv[6]))
+        work(*sys.argv[2:4], *sys.argv[4:6], steps=int(sys.argv[6]))
     else:
         main()

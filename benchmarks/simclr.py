@@ -51,7 +51,6 @@ from contrastive_tutorial.train import (
     preset,
     resolve_device,
     seeded,
-    supports_bf16,
 )
 
 
@@ -86,7 +85,9 @@ def ours(experiment: Experiment, steps: int) -> Callable[[], object]:
         for _ in range(steps):
             step = next(count)
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=supports_bf16(device)):
+            with torch.autocast(
+                device.type, torch.bfloat16, enabled=experiment.preset.bf16(device)
+            ):
                 loss = experiment.loss(step, generator)
             loss.backward()
             for group in optimizer.param_groups:
@@ -167,7 +168,7 @@ class Lightly:
         for _ in range(steps):
             first, second = (v.to(self.device, non_blocking=True) for v in next(self.stream))
             self.optimizer.zero_grad(set_to_none=True)
-            bf16 = supports_bf16(self.device)
+            bf16 = self.what.bf16(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                 loss = self.criterion(self.model(first), self.model(second))
             loss.backward()
@@ -217,11 +218,12 @@ def compare(sets: tuple, what: Preset, timer: Timer, rounds: int, steps: int, wo
 
 
 def to_knn(
-    sets: tuple, what: Preset, timer: Timer, wanted: list[float], every: int, workers: int
-) -> dict:
+    sets: tuple, what: Preset, peer: Preset, timer: Timer, wanted: list[float], every: int,
+    workers: int,
+) -> dict:  # fmt: skip
     """Seconds of training until the kNN accuracy of each pipeline reaches each wanted value."""
     device, figures = timer.device, {}
-    theirs = Lightly(sets[0].images, what, device, every, workers)
+    theirs = Lightly(sets[0].images, peer, device, every, workers)
     theirs.stream = theirs.batches()  # every step counts from the first
     experiment = Experiment("B0", sets, what, device=device)
     jobs = {
@@ -230,7 +232,7 @@ def to_knn(
     }  # fmt: skip
     for name, (job, encoder) in jobs.items():
         seconds, best, reached = 0.0, 0.0, dict.fromkeys(wanted)
-        for _ in range(every, what.steps + 1, every):
+        for _ in range(every, (what if name == "ours" else peer).steps + 1, every):
             seconds += timer(job)
             # In our model's shell: one measurement for both.
             shell = experiment.model if name == "ours" else nn.Module()
@@ -262,7 +264,7 @@ def profile(sets: tuple, what: Preset, timer: Timer, rounds: int) -> dict:
     experiment = Experiment("B0", sets, what, device=device)
     optimizer = make_optimizer(experiment.trained, experiment.config)
     generator = torch.Generator(device=device).manual_seed(0)
-    bf16 = supports_bf16(device)
+    bf16 = what.bf16(device)
     experiment.trained.train()
     kept: dict[str, torch.Tensor] = {}
     whole = ours(experiment, 1)
@@ -345,12 +347,18 @@ def main() -> None:
     parser.add_argument("--device")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--to-knn", nargs="+", type=float, metavar="ACCURACY")
+    parser.add_argument(
+        "--lightly", metavar="PRESET", help="with --to-knn: lightly's recipe, if another"
+    )
     parser.add_argument("--every", type=int, default=25, help="steps between measurements of kNN")
     parser.add_argument("--data", help="with --to-knn: archive or folder (default: shapes)")
     parser.add_argument("--cpu-time", action="store_true", help="processor time of one thread")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     device, what = resolve_device(options.device), preset(options.preset)
+    peer = preset(options.lightly or options.preset)
+    if peer.encoder != what.encoder:
+        parser.error("--lightly: expected a preset with the same encoder")
     timer, workers = Timer(device), os.cpu_count() or 1
     if options.cpu_time:
         if device.type != "cpu":
@@ -365,7 +373,7 @@ def main() -> None:
     if options.to_knn:
         if options.data:
             sets = tuple(data.load(options.data, s, device) for s in counts)
-        figures = to_knn(sets, what, timer, options.to_knn, options.every, workers)
+        figures = to_knn(sets, what, peer, timer, options.to_knn, options.every, workers)
     elif options.profile:
         figures = profile(sets, what, timer, options.rounds)
     else:
@@ -379,6 +387,7 @@ def main() -> None:
     if options.to_knn:
         title = "Training time to a kNN accuracy, beside lightly's"
         settings |= {"images": sets[0].name, "steps between measurements": options.every}
+        settings |= {"lightly's preset": peer.name}
     write(title, figures, settings, device, options.json, ("lightly",))
 
 

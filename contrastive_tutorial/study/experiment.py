@@ -52,7 +52,6 @@ from contrastive_tutorial.train import (
     save_encoder,
     seeded,
     shard,
-    supports_bf16,
     sync_buffers,
     train,
 )
@@ -167,15 +166,8 @@ class Experiment:
     def config(self) -> TrainConfig:
         """The preset as the training loop wants it."""
         names = ("steps", "lr", "optimizer", "weight_decay", "warmup", "checkpoint_every")
-        return TrainConfig(
-            **{name: getattr(self.preset, name) for name in names}, seed=self.seed, bf16=self._bf16
-        )
-
-    @property
-    def _bf16(self) -> bool:
-        if self.preset.precision:
-            return self.preset.precision == "bfloat16"
-        return supports_bf16(self.device)
+        values = {name: getattr(self.preset, name) for name in names}
+        return TrainConfig(**values, seed=self.seed, bf16=self.preset.bf16(self.device))
 
     def indices(self, step: int) -> torch.Tensor:
         """int64 ``(N,)`` images of a step, on the device: copied there for many steps at once."""
@@ -230,7 +222,9 @@ class Experiment:
     def memory_need(self) -> memory.Need:
         """Bytes that a step takes; see :mod:`contrastive_tutorial.train.memory`."""
         size = self.train_set.images.shape[-1]
-        return memory.measure(self.model, 4 * self.order.groups, self._bf16, size)
+        return memory.measure(
+            self.model, 4 * self.order.groups, self.preset.bf16(self.device), size
+        )
 
     def train(
         self,

@@ -39,7 +39,10 @@ import string
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
+import torch
+
 from contrastive_tutorial.errors import InputError, unknown
+from contrastive_tutorial.train.devices import supports_bf16
 from contrastive_tutorial.train.encoders import ENCODERS
 
 COMPILE_MODES = ("no", "default", "reduce-overhead")
@@ -178,6 +181,10 @@ class Preset:
         """After how many steps ``measured`` points lie: the squares of equal parts of the run."""
         n = self.measured
         return tuple(sorted({max(1, round(self.steps * (i / n) ** 2)) for i in range(1, n + 1)}))
+
+    def bf16(self, device: torch.device) -> bool:
+        """Whether a training step on ``device`` computes in bfloat16."""
+        return supports_bf16(device) if not self.precision else self.precision == "bfloat16"
 
     def held_out(self, purpose: str) -> range:
         """Numbers of steps that no training takes, for a batch of one of the evaluation's uses.

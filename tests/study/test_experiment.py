@@ -55,6 +55,22 @@ def test_ghost_groups_are_those_of_the_row_order(sets):
         assert {layer.num_groups for layer in layers} == {experiment.order.groups}
 
 
+def test_a_preset_in_bfloat16_trains_in_it_and_is_evaluated_in_float32(sets):
+    experiment = Experiment("B0", sets, replace(TINY, precision="bfloat16"))
+    convolution = next(m for m in experiment.model.modules() if isinstance(m, nn.Conv2d))
+    kinds = set()
+    convolution.register_forward_hook(lambda module, _, out: kinds.add(out.dtype))
+    losses = experiment.train(progress=False).losses
+    assert kinds == {torch.bfloat16}
+    assert convolution.weight.dtype == torch.float32
+    kinds.clear()
+    assert experiment.features(sets[-1]).dtype == torch.float32
+    assert kinds == {torch.float32}
+    plain = Experiment("B0", sets, TINY).train(progress=False).losses
+    assert not torch.equal(losses, plain)
+    torch.testing.assert_close(losses[0], plain[0], rtol=0.01, atol=0)
+
+
 class AwayFromHost(TorchDispatchMode):
     """Raises at an operation that takes or gives a tensor in the memory of the host."""
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.train.devices import device_name, resolve_device
+from contrastive_tutorial.train.devices import device_name, multiplies_bf16, resolve_device
 
 
 def test_devices():
@@ -27,3 +27,17 @@ def test_a_device_that_cannot_compute_here_is_one_line(name):
         pytest.skip("this machine may have it")
     with pytest.raises(InputError, match=rf"device: '{name}' cannot be used here .*--device cpu"):
         resolve_device(name)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "multiplies"),
+    [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx512_bf16": False}, False)],
+)
+def test_a_cpu_says_whether_it_multiplies_bfloat16(monkeypatch, capabilities, multiplies):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert multiplies_bf16() is multiplies
+
+
+def test_an_older_torch_cannot_say(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not multiplies_bf16()

@@ -154,3 +154,12 @@ def test_no_step_waits_for_the_gpu():
             experiment.loss(step, generator).backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_precision_is_the_presets_or_the_devices():
+    cpu = torch.device("cpu")
+    assert not preset("live").bf16(cpu)
+    assert preset("live+precision=bfloat16").bf16(cpu)
+    assert not preset("live+precision=float32").bf16(torch.device("cuda"))
+    with pytest.raises(InputError, match="precision: expected one of .*float16"):
+        preset("live+precision=float16")
