@@ -97,6 +97,23 @@ def test_workflows_make_what_there_is_to_make():
         assert set(wanted) <= set(line.split()), workflow.name
 
 
+def test_actions_are_pinned_by_commit_and_say_which_release_it_is():
+    """A tag can be moved to other code; a commit cannot."""
+    used = [
+        line.partition("uses:")[2].strip()
+        for workflow in ROOT.glob(".github/workflows/*.yml")
+        for line in workflow.read_text().splitlines()
+        if "uses:" in line
+    ]
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)+", action), action
+    pins = {action.split("@")[0]: action for action in used}
+    assert set(used) == set(pins.values())  # one release of each
+    watched = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    assert "github-actions" in {entry["package-ecosystem"] for entry in watched}
+
+
 def test_the_fuzzer_gets_what_the_readers_of_records_need():
     assert {"atheris", "scipy", "statsmodels"} <= {need.name for need in requirements("fuzz")}
 
