@@ -57,7 +57,7 @@ def supports_bf16(device: torch.device) -> bool:
 def multiplies_bf16() -> bool:
     """Whether the CPU has instructions that multiply bfloat16 (AVX-512 BF16 or AMX).
 
-    Others take numbers apart into float32 and back, which makes a step many times slower.
+    Others go through float32 and back: there a step takes longer in bfloat16, not less.
     """
     ask: Callable[[], dict[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
     capabilities = ask()  # older versions of torch cannot say
