@@ -92,20 +92,19 @@ def lloyd(x: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
     found = found.clone()
     moving = torch.arange(len(found), device=x.device)  # the fits that have not settled
     settled = torch.zeros_like(moving, dtype=torch.bool)
-    before = torch.full((len(found), len(x)), -1, device=x.device)
     for iteration in range(1, _MAX_ITER + 1):
         centroids = found[moving]
-        least, labels = _less_lengths(x, centroids).min(1)
-        moved = _means(x, labels, least + square, found.shape[1])
-        stop = (labels == before).all(1) | ((moved - centroids).square().sum((1, 2)) <= tolerance)
+        moved = _means(x, _less_lengths(x, centroids), square)
+        # Where no point changes its cluster, this is 0.
+        stop = (moved - centroids).square().sum((1, 2)) <= tolerance
         # Once settled, centroids stay: it does not matter how late the host hears of it.
         found[moving] = torch.where(settled[:, None, None], centroids, moved)
-        settled, before = settled | stop, labels
+        settled = settled | stop
         if iteration % _EVERY == 0:
             left = (~settled).nonzero()[:, 0]
             if not len(left):
                 break
-            moving, settled, before = moving[left], settled[left], before[left]
+            moving, settled = moving[left], settled[left]
     least = (_less_lengths(x, found).amin(1) + square).clamp_min_(0)
     return found, least.double().sum(1)
 
@@ -124,20 +123,31 @@ def _less_lengths(x: Tensor, centroids: Tensor) -> Tensor:
     return torch.addmm(lengths, flat, x.T, alpha=-2).unflatten(0, centroids.shape[:-1])
 
 
-def _means(x: Tensor, labels: Tensor, least: Tensor, num_clusters: int) -> Tensor:
-    """Mean of every cluster of every fit ``(S, k, D)``, from ``labels`` and ``least (S, N)``: how
-    far each point is from its centroid.
+def _means(x: Tensor, distances: Tensor, square: Tensor) -> Tensor:
+    """Mean of every cluster of every fit ``(S, k, D)``, from ``distances (S, k, N)`` less
+    ``square (N,)``: the squared length of each point.
 
     A product with the table of members, not a scatter, whose order of addition would vary.
     """
-    ids = torch.arange(num_clusters, device=x.device)
-    members = (labels[:, None] == ids[:, None]).to(x)  # (S, k, N)
-    empty = members.sum(2) == 0
-    if x.device.type != "cpu" or bool(empty.any()):  # a GPU would be waited for
-        # The empty clusters first, then the others; and as many points, the farthest first.
-        order = (~empty).to(torch.uint8).argsort(dim=1, stable=True)
-        far = least.topk(num_clusters).indices
-        taken = torch.where(ids < empty.sum(1, keepdim=True), order, labels.gather(1, far))
-        members = (labels.scatter(1, far, taken)[:, None] == ids[:, None]).to(x)
+    least = distances.amin(1, keepdim=True)
+    members = (distances == least).to(x)  # (S, k, N)
+    sizes = members.sum(2)
+    # A GPU would be waited for.
+    if x.device.type != "cpu" or bool((sizes == 0).any() | (sizes.sum(1) != len(x)).any()):
+        members = _members(distances, least[:, 0] + square).to(x)
+        sizes = members.sum(2)
     sums = (members.flatten(0, 1) @ x).unflatten(0, members.shape[:2])
-    return sums / members.sum(2, keepdim=True).clamp_min(1)
+    return sums / sizes[..., None].clamp_min(1)
+
+
+def _members(distances: Tensor, least: Tensor) -> Tensor:
+    """Who belongs to which cluster, bool ``(S, k, N)``, where points may be equally near to two, and
+    clusters empty: these take the points with the largest ``least (S, N)``."""
+    labels, num_clusters = distances.min(1).indices, distances.shape[1]
+    ids = torch.arange(num_clusters, device=distances.device)
+    empty = (labels[:, None] == ids[:, None]).sum(2) == 0
+    # The empty clusters first, then the others; and as many points, the farthest first.
+    order = (~empty).to(torch.uint8).argsort(dim=1, stable=True)
+    far = least.topk(num_clusters).indices
+    taken = torch.where(ids < empty.sum(1, keepdim=True), order, labels.gather(1, far))
+    return labels.scatter(1, far, taken)[:, None] == ids[:, None]
