@@ -141,8 +141,8 @@ def _means(x: Tensor, distances: Tensor, square: Tensor) -> Tensor:
 
 
 def _members(distances: Tensor, least: Tensor) -> Tensor:
-    """Who belongs to which cluster, bool ``(S, k, N)``, where points may be equally near to two, and
-    clusters empty: these take the points with the largest ``least (S, N)``."""
+    """Who belongs to which cluster, bool ``(S, k, N)``, where points may be equally near to two and
+    clusters may be empty: these take the points with the largest ``least (S, N)``."""
     labels, num_clusters = distances.min(1).indices, distances.shape[1]
     ids = torch.arange(num_clusters, device=distances.device)
     empty = (labels[:, None] == ids[:, None]).sum(2) == 0
