@@ -138,7 +138,7 @@ def _requirements(extra: str, purpose: str) -> Lines:
 
 
 def _package(_results: Path) -> Lines:
-    yield "ok", f"contrastive_tutorial {__version__} in {Path(__file__).parent}"
+    yield "ok", f"contrastive_tutorial {__version__} in {Path(__file__).parents[1]}"
     yield "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     for name in ("torch", "torchvision", "numpy"):
         with suppress(metadata.PackageNotFoundError):  # said below

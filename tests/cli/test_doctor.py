@@ -3,12 +3,14 @@
 import shutil
 import sys
 from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from recorded import make
 
+import contrastive_tutorial as ct
 from contrastive_tutorial.cli import doctor
 from contrastive_tutorial.cli.doctor import Finding, examine, report, unmet
 from contrastive_tutorial.errors import InputError
@@ -20,6 +22,10 @@ def lines(topic, results="results"):
 
 def texts(topic, results="results"):
     return " | ".join(f"{finding.text} {finding.remedy}" for finding in lines(topic, results))
+
+
+def test_the_packages_own_folder_is_named(tmp_path):
+    assert lines("package", tmp_path)[0].text.endswith(str(Path(ct.__file__).parent))
 
 
 @pytest.fixture
