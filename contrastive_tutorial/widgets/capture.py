@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 
@@ -43,7 +41,6 @@ class Captured:
 def captured() -> Iterator[Captured]:
     """Collect printed text, displayed objects and open pyplot figures of a ``with`` block."""
     import matplotlib.pyplot as plt
-    from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 
     outputs = Captured()
@@ -52,17 +49,9 @@ def captured() -> Iterator[Captured]:
     blank = plt.figure()
     show = plt.show
     plt.show = lambda *_, **__: None
-    printed = io.StringIO()
     try:
-        if InteractiveShell.initialized():
-            with capture_output(stdout=True, stderr=False) as cell:
-                yield outputs
-            printed.write(cell.stdout)
-            displayed = [_Bundle(output.data) for output in cell.outputs]
-        else:
-            displayed = []
-            with contextlib.redirect_stdout(printed):
-                yield outputs
+        with capture_output(stderr=False) as cell:
+            yield outputs
     finally:
         plt.show = show
         opened = [plt.figure(number) for number in plt.get_fignums() if number not in before]
@@ -70,19 +59,10 @@ def captured() -> Iterator[Captured]:
             plt.close(blank)
             opened = [figure for figure in opened if figure is not blank]
         outputs._open = opened
-    if printed.getvalue().strip():
-        outputs.items.append(printed.getvalue().rstrip())
-    outputs.items.extend(displayed)
-
-
-@dataclass(frozen=True)
-class _Bundle:
-    """An object that was displayed, as the formats it offered."""
-
-    data: dict[str, Any]
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return self.data
+    if cell.stdout.strip():
+        outputs.items.append(cell.stdout.rstrip())
+    if cell._outputs:  # None where no shell displays anything
+        outputs.items.extend(cell.outputs)
 
 
 def _root(artist: Any) -> Any:

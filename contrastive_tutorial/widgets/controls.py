@@ -102,7 +102,7 @@ def _control(name: str, choice: Any, label: str, defaults: Mapping[str, Any]) ->
         texts = tuple(_text(value) for value in values)
         if len(set(texts)) < len(texts):  # 0.1 and 0.1000001 must not look alike
             texts = tuple(repr(value) for value in values)
-    if len(values) == 2 and all(_is_bool(value) for value in values) and values[0] != values[1]:
+    if len(values) == 2 and {*map(type, values)} == {bool} and values[0] != values[1]:
         kind = "checkbox"
     elif _is_ordered(values):
         kind = "range"
@@ -112,7 +112,7 @@ def _control(name: str, choice: Any, label: str, defaults: Mapping[str, Any]) ->
 
 
 def _values(name: str, choice: Any) -> tuple[tuple[Any, ...], tuple[str, ...] | None, int]:
-    if choice is bool or _is_bool(choice):
+    if choice is bool or isinstance(choice, bool):
         return (False, True), None, int(choice is not bool and bool(choice))
     if isinstance(choice, Mapping):
         return tuple(choice.values()), tuple(str(key) for key in choice), 0
@@ -132,27 +132,20 @@ def _steps(name: str, choice: tuple[Any, ...]) -> tuple[tuple[Any, ...], None, i
     low, high = choice[:2]
     whole = all(isinstance(number, int) for number in choice)
     step = choice[2] if len(choice) == 3 else (1 if whole else 0.1)
-    if not all(math.isfinite(number) for number in (low, high, step)):
-        raise InputError(f"{name}: expected finite numbers (min, max, step), got {choice}")
-    if step <= 0 or high < low or step > high - low:
+    if not 0 < step <= high - low < math.inf:
         raise InputError(
             f"{name}: a tuple of numbers means (min, max, step) with 0 < step <= max - min, got "
             f"{choice}; write a list for the values themselves: {list(choice)}"
         )
     steps = (high - low) / step  # infinite when the step is next to nothing
     if steps >= 10_000:
-        many = f"{math.floor(steps) + 1:,}" if math.isfinite(steps) else "countless"
-        raise InputError(f"{name}: {choice} makes {many} values; choose a larger step")
+        raise InputError(f"{name}: {choice} makes 10,000 values or more; choose a larger step")
     count = math.floor(steps + 1e-9) + 1
     if whole:
         values: tuple[Any, ...] = tuple(low + i * step for i in range(count))
     else:
         values = tuple(float(f"{low + i * step:.12g}") for i in range(count))
     return values, None, (count - 1) // 2
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

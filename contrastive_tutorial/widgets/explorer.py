@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import metric
-from contrastive_tutorial.records import said
+from contrastive_tutorial.records import Record, Summary, said
 from contrastive_tutorial.report import INK, MARKERS, PALETTE
 from contrastive_tutorial.report.style import plain
 from contrastive_tutorial.study import CELLS, THREE
@@ -28,10 +27,11 @@ from contrastive_tutorial.widgets.runs import (
     check_arrays,
     check_same_points,
     check_together,
+    embedded,
     ignores_subsets,
+    key_of,
     names_of,
     numbers,
-    read,
     select_cells,
     summaries,
 )
@@ -58,16 +58,15 @@ class EmbeddingExplorer(fragment.Piece):
 
     Args:
         records: of :func:`contrastive_tutorial.records.load_records`, of one data set and preset;
-            those of the cell ``untrained`` become a mark on every bar;
-            or dicts with ``cell``, ``num_subsets``, ``seed``, ``arrays`` and ``metrics`` for runs
-            that were not recorded. Arrays are ``embedding`` (float ``(n, 2)``, clean test images),
-            ``labels`` (int ``(n,)``) and, if wanted, ``embedding_subset`` (the same images with
-            their subset's policy), ``subsets`` (int ``(n,)``) and ``factor_<name>`` (numbers
-            ``(n,)``). Records without embeddings count in the metrics.
+            those of the cell ``untrained`` become a mark on every bar. Their arrays are
+            ``embedding`` (float ``(n, 2)``, clean test images), ``labels`` (int ``(n,)``) and, if
+            recorded, ``embedding_subset`` (the same images with their subset's policy),
+            ``subsets`` (int ``(n,)``) and ``factor_<name>`` (numbers ``(n,)``). Records without
+            embeddings count in the metrics.
         cells: experiments to show, the first four side by side, more on request of the reader.
             By default the three of the article, as far as recorded, else the first ones found.
-        metrics: what to show beside the plot: names in the records, or names and labels. Those
-            with a known range get a bar.
+        metrics: what to show beside the plot, by name in the records. Those with a known range
+            get a bar.
         images: uint8 ``(n, 3, H, W)`` in the order of the points, shown beside the dot that a
             reader points at. They make the HTML about 0.5 kB an image larger. Without them a
             drawn image shows what the policy of the dot's subset does, where it has one.
@@ -88,42 +87,45 @@ class EmbeddingExplorer(fragment.Piece):
 
     def __init__(
         self,
-        records: Sequence[Any],
+        records: Sequence[Record],
         *,
         cells: Sequence[str] | None = None,
-        metrics: Mapping[str, str] | Sequence[str] = SHOWN,
+        metrics: Sequence[str] = SHOWN,
         images: Any = None,
         classes: Sequence[int] = (),
         seeds: Sequence[int] | None = None,
         title: str = "The three experiments",
     ) -> None:
-        runs = [read(record, number) for number, record in enumerate(records)]
-        check_together(runs)
-        floor = [run for run in runs if run.cell == _UNTRAINED]
-        runs, self.cells = select_cells(runs, cells)
-        self._runs = {(r.cell, r.num_subsets, r.seed): r for r in runs if "embedding" in r.arrays}
+        check_together(records)
+        held = embedded(records)
+        self.cells = select_cells(list(dict.fromkeys(key[0] for key in held)), cells)
+        shown = [r for r in records if r.cell in self.cells]
+        self._held = {key: arrays for key, arrays in held.items() if key[0] in self.cells}
+        self._records = {key_of(r): r for r in shown}
         self.title = fragment.clean(title)
-        named = metrics if isinstance(metrics, Mapping) else {m: metric(m).short for m in metrics}
-        self._metrics = {str(name): fragment.clean(str(text)) for name, text in named.items()}
-        self.summaries = summaries(runs, self._metrics)
-        found = summaries([replace(run, num_subsets=0) for run in floor], self._metrics)
-        self._untrained = found.get((_UNTRAINED, 0), {})
-        self.class_names = names_of(runs)
+        self._metrics = {name: metric(name).short for name in metrics}
+        self.summaries = summaries(shown, self._metrics)
+        floor = [r.metrics for r in records if r.cell == _UNTRAINED]
+        self._untrained = {
+            name: Summary.of(values).mean
+            for name in metrics
+            if (values := [found[name] for found in floor if name in found])
+        }
+        self.class_names = names_of(shown, self._held)
         most = len(self.class_names) - 1
         if any(label not in range(most + 1) for label in classes):
             raise InputError(f"classes: expected labels from 0 to {most}, got {list(classes)}")
         self._classes = [int(label) for label in classes]
-        for run in self._runs.values():
-            check_arrays(run, len(self.class_names))
-        recorded = sorted({run.seed for run in self._runs.values()})
+        for key, arrays in self._held.items():
+            check_arrays(key, arrays, len(self.class_names))
+        recorded = sorted({seed for _, _, seed in self._held})
         if seeds is not None:
             missing = sorted(set(seeds) - set(recorded))
             if missing or not seeds:
                 raise InputError(f"seeds: embeddings are recorded for {recorded}, got {seeds}")
             recorded = list(seeds)
-        self._total = check_same_points(self._runs)
-        self._settings = next(iter(runs)).setting
-        self._recorded_seeds = len({run.seed for run in runs})
+        self._total = check_same_points(self._held)
+        self._recorded_seeds = len({r.seed for r in shown})
         least = 1 if seeds is None else len(recorded)
         self._first = self._fit(recorded, least)
         if images is not None:
@@ -150,22 +152,22 @@ class EmbeddingExplorer(fragment.Piece):
     # ---- packing -----------------------------------------------------------------------------
 
     def _state(self) -> dict[str, Any]:
-        runs = {key: run for key, run in self._runs.items() if key[2] in self.seeds}
+        runs = {key: arrays for key, arrays in self._held.items() if key[2] in self.seeds}
         pool = Pool()
         ks = sorted({k for _, k, _ in runs} | {k for _, k in self.summaries})
         table = subsets.table_of(self.cells)
         low, span = frame(list(runs.values()))
         packed: dict[str, dict[str, Any]] = {}
         dealt: dict[tuple[int, int], int] = {}
-        for (_, k, seed), run in runs.items():
-            if "subsets" in run.arrays:
-                dealt[k, seed] = pool.add(run.arrays["subsets"])
-        for (cell, k, seed), run in runs.items():
+        for (_, k, seed), arrays in runs.items():
+            if "subsets" in arrays:
+                dealt[k, seed] = pool.add(arrays["subsets"])
+        for (cell, k, seed), arrays in runs.items():
             entry: dict[str, Any] = {"k": k, "subsets": dealt.get((k, seed), -1), "own": -1}
-            entry["share"] = subsets.own_share(run.arrays)
+            entry["share"] = subsets.own_share(arrays)
             for name, array in (("clean", "embedding"), ("own", "embedding_subset")):
-                if array in run.arrays:
-                    entry[name] = pool.add(pack12((run.arrays[array] - low) / span))
+                if array in arrays:
+                    entry[name] = pool.add(pack12((arrays[array] - low) / span))
             packed[f"{cell}|{k}|{seed}"] = entry
         values = {
             f"{cell}|{k}": {name: numbers(summary) for name, summary in found.items()}
@@ -195,7 +197,7 @@ class EmbeddingExplorer(fragment.Piece):
             "values": values,
             "recorded": recorded,
             "metrics": [self._metric(name, label) for name, label in self._metrics.items()],
-            "labels": {seed: pool.add(run.arrays["labels"]) for seed, run in per_seed.items()},
+            "labels": {seed: pool.add(arrays["labels"]) for seed, arrays in per_seed.items()},
             "factors": factors(per_seed, pool),
             "own": (own := any(entry["own"] >= 0 for entry in packed.values())),
             "subsets": subsets.names(table, max(ks)) if dealt else [],
@@ -215,7 +217,7 @@ class EmbeddingExplorer(fragment.Piece):
             "digits": known.digits,
             "range": None if known.low is None else [known.low, known.high],
             "chance": known.guessed(len(self.class_names)),
-            "untrained": None if (floor := self._untrained.get(name)) is None else floor.mean,
+            "untrained": self._untrained.get(name),
         }
 
     def _fill_gaps(
@@ -248,28 +250,24 @@ class EmbeddingExplorer(fragment.Piece):
 
     def _cell(self, name: str) -> dict[str, str]:
         known = CELLS.get(name)
-        members = [run for key, run in self._runs.items() if key[0] == name]
-        evaluation = {run.evaluation for run in members}
+        members = [self._records[key] for key in self._held if key[0] == name]
         return {
-            "id": fragment.clean(name),
-            "label": THREE.get(name, fragment.clean(name)),
+            "id": name,
+            "label": THREE.get(name, name),
             "about": known.summary if known else "",
-            "evaluation": ", ".join(sorted(evaluation - {""})),
+            "evaluation": members[0].evaluation,
             "own": subsets.pictured(known, said(members[0], "definition")) if known else "",
         }
 
     # ---- words and pictures ------------------------------------------------------------------
 
     def _note(self) -> str:
-        data, preset = self._settings
-        parts = [
-            f"{data}, preset {preset}." if data and preset else f"{data or preset}.".lstrip("."),
-            f"{self._total:,} test images.",
-        ]
+        one = next(iter(self._records.values()))
+        parts = [f"{one.data}, preset {one.preset}.", f"{self._total:,} test images."]
         shown = ", ".join(map(str, self.seeds))
         if self._recorded_seeds > len(self.seeds):
             parts.append(f"Embeddings: seed {shown}; metrics: up to {self._recorded_seeds} seeds.")
-        return fragment.clean(" ".join(part for part in parts if part))
+        return " ".join(parts)
 
     def _sentence(self, state: dict[str, Any]) -> str:
         first = next(iter(self._metrics), "")
@@ -289,7 +287,7 @@ class EmbeddingExplorer(fragment.Piece):
         import matplotlib.pyplot as plt
 
         cells, ks, seed = self.cells[:_PANELS], self._first["data"]["ks"], self.seeds[0]
-        low, span = frame([run for run in self._runs.values() if run.seed in self.seeds])
+        low, span = frame([found for key, found in self._held.items() if key[2] in self.seeds])
         figure, grid = plt.subplots(
             len(cells),
             len(ks),
@@ -307,13 +305,13 @@ class EmbeddingExplorer(fragment.Piece):
                 axes.set_title(f"K = {k}", fontsize=9, color=INK)
             if column == 0:
                 axes.set_ylabel(plain(THREE.get(cell, cell)), fontsize=9, color=INK)
-            run = self._runs.get((cell, k, seed))
-            if run is None:
+            arrays = self._held.get((cell, k, seed))
+            if arrays is None:
                 words = "same at every K" if ignores_subsets(cell) else "not recorded"
                 axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=8, color=INK)
                 continue
-            points = (run.arrays["embedding"] - low) / span
-            labels = run.arrays["labels"]
+            points = (arrays["embedding"] - low) / span
+            labels = arrays["labels"]
             for number in np.unique(labels):
                 name = plain(self.class_names[number])
                 handles[name] = axes.scatter(

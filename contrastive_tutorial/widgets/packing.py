@@ -11,7 +11,7 @@ import numpy as np
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.widgets import fragment
-from contrastive_tutorial.widgets.runs import Run
+from contrastive_tutorial.widgets.runs import Arrays
 
 _MAX_CATEGORIES = 20
 
@@ -31,14 +31,14 @@ class Pool:
         return self._known[text]
 
 
-def frame(runs: Sequence[Run]) -> tuple[np.ndarray, float]:
+def frame(runs: Sequence[Arrays]) -> tuple[np.ndarray, float]:
     """Corner and side of the square that holds every embedding: one frame for all panels and K."""
     points = np.concatenate(
         [
-            run.arrays[name]
-            for run in runs
+            arrays[name]
+            for arrays in runs
             for name in ("embedding", "embedding_subset")
-            if name in run.arrays
+            if name in arrays
         ]
     )
     low, high = points.min(0), points.max(0)
@@ -52,12 +52,12 @@ def pack12(points: np.ndarray) -> np.ndarray:
     return np.stack([x & 255, (x >> 8) | ((y & 15) << 4), y >> 4], axis=1)
 
 
-def factors(per_seed: Mapping[int, Run], pool: Pool) -> dict[str, Any]:
+def factors(per_seed: Mapping[int, Arrays], pool: Pool) -> dict[str, Any]:
     """What else is known of the images, as categories or as a range, by name."""
-    names = [name for name in next(iter(per_seed.values())).arrays if name.startswith("factor_")]
+    names = [name for name in next(iter(per_seed.values())) if name.startswith("factor_")]
     factors: dict[str, Any] = {}
     for name in names:
-        found = {seed: run.arrays[name] for seed, run in per_seed.items() if name in run.arrays}
+        found = {seed: arrays[name] for seed, arrays in per_seed.items() if name in arrays}
         if len(found) < len(per_seed):
             continue
         everything = np.concatenate(list(found.values()))

@@ -17,7 +17,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
@@ -124,29 +124,29 @@ def record(
         InputError: naming the widget, if there are more than ``MAX_FRAMES`` combinations, the
             HTML exceeds ``MAX_BYTES``, a combination shows nothing, or every combination fails.
     """
-    combinations = _count(name, controls)
+    combinations = math.prod(len(control.values) for control in controls)
+    if combinations > MAX_FRAMES:
+        sizes = " x ".join(f"{len(c.values)} {c.name}" for c in controls)
+        raise InputError(
+            f"widget {name!r}: {sizes} = {combinations} combinations, more than {MAX_FRAMES}; "
+            "offer fewer values"
+        )
     parts: dict[Part, int] = {}
     frames: dict[Frame, int] = {}
     order: list[int] = []
-    size = 0
     first_png: bytes | None = None
     failures: list[Exception] = []
     first = _first_combination(controls)
     for number, values in enumerate(itertools.product(*(c.values for c in controls))):
         arguments = {control.name: value for control, value in zip(controls, values, strict=True)}
-        shown = _call(fn, arguments, name, describe, number == first)
-        if shown.failure is not None:
-            failures.append(shown.failure)
+        described = None if describe is None else str(describe(**arguments))
+        shown, png, failure = _call(fn, arguments, name, described, number == first)
+        if failure is not None:
+            failures.append(failure)
         if number == first:
-            first_png = shown.png
-        for part in shown.parts:
-            if part not in parts:
-                parts[part] = len(parts)
-                size += _cost(part.data)
-        _require_room(name, size, f"{number + 1} of {combinations}")
+            first_png = png
         frame = Frame(
-            tuple(parts[part] for part in shown.parts),
-            _spoken(shown.parts, describe, arguments),
+            tuple(parts.setdefault(part, len(parts)) for part in shown), _spoken(shown, described)
         )
         order.append(frames.setdefault(frame, len(frames)))
     if len(failures) == combinations:
@@ -163,87 +163,52 @@ def record(
     return player
 
 
-def _require_room(name: str, size: int, done: str) -> None:
-    if size > MAX_BYTES:
-        raise InputError(
-            f"widget {name!r}: {size / 1e6:.1f} MB after {done} frames, more than "
-            f"{MAX_BYTES / 1e6:.1f} MB; draw smaller or simpler figures, or offer fewer values"
-        )
-
-
-def _count(name: str, controls: Sequence[Control]) -> int:
-    """How many combinations there are.
-
-    Raises:
-        InputError: for too many.
-    """
-    combinations = math.prod(len(control.values) for control in controls)
-    if combinations > MAX_FRAMES:
-        sizes = " x ".join(f"{len(c.values)} {c.name}" for c in controls)
-        raise InputError(
-            f"widget {name!r}: {sizes} = {combinations} combinations, more than {MAX_FRAMES}; "
-            "offer fewer values"
-        )
-    return combinations
-
-
 def _first_combination(controls: Sequence[Control]) -> int:
-    position = 0
-    for control in controls:
-        position = position * len(control.values) + control.index
-    return position
+    import numpy as np
 
-
-@dataclass
-class _Shown:
-    """What one call of the function left behind."""
-
-    parts: list[Part] = field(default_factory=list)
-    png: bytes | None = None
-    failure: Exception | None = None
+    sizes = tuple(len(control.values) for control in controls)
+    return int(np.ravel_multi_index([control.index for control in controls], sizes))
 
 
 def _call(
     fn: Callable[..., Any],
     arguments: dict[str, Any],
     name: str,
-    describe: Callable[..., str] | None,
+    alt: str | None,
     need_png: bool,
-) -> _Shown:
-    """What one combination shows.
+) -> tuple[list[Part], bytes | None, Exception | None]:
+    """What one combination shows, as parts and as PNG, and the error that ended it.
 
     Pixels take as long to draw as the figure itself: without ``need_png`` there may be no PNG.
     """
-    alt = None if describe is None else str(describe(**arguments))
-    shown = _Shown()
+    failure = None
     with captured() as outputs:
         try:
             result = fn(**arguments)
         except Exception as error:
-            shown.failure, result = error, None
+            failure = error
     items = outputs.items
-    if shown.failure is not None:
+    if failure is not None:
         outputs.close_figures()
     else:
         items = items + outputs.figures(result)
-    for item in items:
-        part, picture = _part(item, alt, name, need_png)
-        shown.parts.append(part)
-        shown.png = shown.png or picture
-    if shown.failure is not None:
-        message = f"{type(shown.failure).__name__}: {' '.join(str(shown.failure).split())}"
-        shown.parts.append(Part("error", fragment.clean(message)[:300]))
-    if not shown.parts:
+    shown = [_part(item, alt, name, need_png) for item in items]
+    parts = [part for part, _ in shown]
+    if failure is not None:
+        message = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
+        parts.append(Part("error", fragment.clean(message)[:300]))
+    if not parts:
         given = ", ".join(f"{key}={value!r}"[:60] for key, value in arguments.items())
         raise InputError(
             f"widget {name!r}: the function showed nothing for {given}; return a figure or a "
             "value, draw with matplotlib, or print"
         )
-    return shown
+    return parts, next((png for _, png in shown if png), None), failure
 
 
 def _part(item: Any, alt: str | None, name: str, need_png: bool) -> tuple[Part, bytes | None]:
     """One thing that was shown, as a part of a frame and as PNG if it is a picture."""
+    from IPython.core.formatters import DisplayFormatter
     from matplotlib.figure import Figure
 
     from contrastive_tutorial.report import style
@@ -254,10 +219,12 @@ def _part(item: Any, alt: str | None, name: str, need_png: bool) -> tuple[Part, 
         item = style.picture(item, alt or figure_text(item) or name)
     if isinstance(item, style.Picture) and not need_png and _cost(item.svg) <= _SMALL_MARKUP:
         return Part("html", fragment.clean(item.svg), fragment.clean(alt or item.alt)), None
-    data = _mimebundle(item)
+    data, _ = DisplayFormatter().format(item)
     text = fragment.clean(alt or _plain(data.get("text/plain")) or name)
     markup = data.get("text/html") or data.get("image/svg+xml")
-    png = _png(data.get("image/png"))
+    png = data.get("image/png")
+    if isinstance(png, str):
+        png = base64.b64decode(png)
     # Markup is drawn in the page's colours and sharp at any zoom: worth twice the bytes, and not
     # worth the time to compare while it is small.
     if png is not None and (not isinstance(markup, str) or _cost(markup) > _SMALL_MARKUP):
@@ -269,29 +236,8 @@ def _part(item: Any, alt: str | None, name: str, need_png: bool) -> tuple[Part, 
     return Part("text", fragment.clean(_plain(data.get("text/plain")) or repr(item))), None
 
 
-def _mimebundle(item: Any) -> dict[str, Any]:
-    if hasattr(item, "_repr_mimebundle_"):
-        data = item._repr_mimebundle_()
-        return dict(data[0] if isinstance(data, tuple) else data)
-    data = {}
-    for method, kind in (
-        ("_repr_html_", "text/html"),
-        ("_repr_svg_", "image/svg+xml"),
-        ("_repr_png_", "image/png"),
-    ):
-        if hasattr(item, method):
-            data[kind] = getattr(item, method)()
-    return data
-
-
 def _plain(text: Any) -> str:
     return text if isinstance(text, str) and not re.match(r"<[\w.]+ .*>$", text) else ""
-
-
-def _png(data: Any) -> bytes | None:
-    if isinstance(data, tuple):  # IPython lets _repr_png_ return (data, metadata)
-        data = data[0]
-    return base64.b64decode(data) if isinstance(data, str) else data
 
 
 def _image(png: bytes, alt: str) -> Part:
@@ -324,12 +270,10 @@ def _cost(data: str) -> int:
     return len(zlib.compress(data.encode(), 6)) * 4 // 3
 
 
-def _spoken(
-    parts: Sequence[Part], describe: Callable[..., str] | None, arguments: dict[str, Any]
-) -> str:
+def _spoken(parts: Sequence[Part], described: str | None) -> str:
     spoken = " ".join(part.spoken() for part in parts)
-    if describe is not None and not any(part.alt for part in parts):
-        spoken = f"{describe(**arguments)} {spoken}"
+    if described is not None and not any(part.alt for part in parts):
+        spoken = f"{described} {spoken}"
     return spoken
 
 

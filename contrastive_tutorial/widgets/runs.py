@@ -1,44 +1,31 @@
-"""Runs that the explorer shows, of a record or of a dict: read, checked, put together."""
+"""Records that the explorer shows, and their arrays: checked, and put together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from contrastive_tutorial import report
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import Summary, require_alike, require_one_cell
+from contrastive_tutorial.records import Record, Summary, require_alike, require_one_cell
 from contrastive_tutorial.study import CELLS, THREE
 from contrastive_tutorial.widgets import fragment
 
 MAX_VALUES = 256  # of a label or subset: one byte a point
 
+#: Cell, number of subsets and seed of a record.
+Key = tuple[str, int, int]
+Arrays = dict[str, np.ndarray]
 
-@dataclass
-class Run:
-    """One run, whether it comes from a record or was trained a moment ago."""
 
-    cell: str
-    num_subsets: int
-    seed: int
-    data: str
-    preset: str
-    evaluation: str
-    metrics: dict[str, float]
-    class_names: tuple[str, ...] = ()
-    data_hash: str | None = None
-    hyperparameters: dict[str, Any] = field(default_factory=dict)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+def key_of(record: Record) -> Key:
+    """What a panel shows at one place of its sliders."""
+    return record.cell, record.num_subsets, record.seed
 
-    @property
-    def setting(self) -> tuple[str, str]:
-        return self.data, self.preset
 
-    def __str__(self) -> str:
-        return f"{self.cell} at K = {self.num_subsets}, seed {self.seed}"
+def _words(key: Key) -> str:
+    return "{} at K = {}, seed {}".format(*key)
 
 
 def ignores_subsets(cell: str) -> bool:
@@ -51,117 +38,92 @@ def ignores_subsets(cell: str) -> bool:
     )
 
 
-def read(record: Any, number: int) -> Run:
-    """One run of a record or of a dict."""
-    where = f"records[{number}]"
-    content = dict(record if isinstance(record, Mapping) else getattr(record, "__dict__", {}))
-    for name in ("cell", "num_subsets", "metrics"):
-        if name not in content:
-            raise InputError(f"{where}: expected a record or a dict with {name!r}, got neither")
-    try:
-        run = Run(
-            cell=str(content["cell"]),
-            num_subsets=int(content["num_subsets"]),
-            seed=int(content.get("seed", 0)),
-            data=str(content.get("data", "")),
-            preset=str(content.get("preset", "")),
-            evaluation=str(content.get("evaluation", "")),
-            metrics={str(name): float(value) for name, value in dict(content["metrics"]).items()},
-            class_names=tuple(str(name) for name in content.get("class_names", ())),
-            data_hash=content.get("data_hash"),
-            hyperparameters=dict(content.get("hyperparameters", {})),
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: cell, num_subsets, seed or metrics: {error}") from error
-    if run.num_subsets < 1 or run.seed < 0:
-        raise InputError(f"{where}: expected num_subsets >= 1 and seed >= 0, got {run}")
-    arrays = content.get("arrays", {})
-    if not isinstance(record, Mapping):
-        arrays = record.arrays() if record.has_arrays() else {}
-    try:
-        run.arrays = {str(name): np.asarray(value) for name, value in dict(arrays).items()}
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where} ({run}): arrays: {error}") from error
-    return run
-
-
-def check_together(runs: Sequence[Run]) -> None:
-    if not runs:
+def check_together(records: Sequence[Record]) -> None:
+    if not records:
         raise InputError("records: expected at least one, got none")
-    settings = sorted({run.setting for run in runs})
+    settings = sorted({(r.data, r.preset) for r in records})
     if len(settings) > 1:
         raise InputError(
             f"records: expected one data set and preset, got {settings}; select one, e.g. "
             f"load_records(path, data={settings[0][0]!r}, preset={settings[0][1]!r})"
         )
     seen = set()
-    for run in runs:
-        key = (run.cell, run.num_subsets, run.seed)
+    for key in map(key_of, records):
         if key in seen:
-            raise InputError(f"records: two records of {run}")
+            raise InputError(f"records: two records of {_words(key)}")
         seen.add(key)
     # Means and intervals go over seeds, and one picture over everything.
-    require_alike(runs, "one explorer")
-    for cell in {run.cell for run in runs}:
-        require_one_cell([run for run in runs if run.cell == cell], cell)
+    require_alike(records, "one explorer")
+    for cell in {r.cell for r in records}:
+        require_one_cell([r for r in records if r.cell == cell], cell)
 
 
-def select_cells(runs: list[Run], cells: Sequence[str] | None) -> tuple[list[Run], list[str]]:
-    drawn = list(dict.fromkeys(run.cell for run in runs if "embedding" in run.arrays))
-    if not drawn:
+def embedded(records: Sequence[Record]) -> dict[Key, Arrays]:
+    """The arrays of the records that have an embedding.
+
+    Raises:
+        InputError: if none has; naming the file of arrays that are damaged.
+    """
+    held = {key_of(r): r.arrays() for r in records if r.has_arrays()}
+    found = {key: arrays for key, arrays in held.items() if "embedding" in arrays}
+    if not found:
         raise InputError(
             "records: none has an embedding; record features with --arrays, then run "
             "`contrastive-tutorial embed`"
         )
+    return found
+
+
+def select_cells(drawn: Sequence[str], cells: Sequence[str] | None) -> list[str]:
+    """Those of ``cells``, by default the three of the article, of all that can be drawn."""
     if cells is None:
-        chosen = [cell for cell in THREE if cell in drawn] or drawn[:3]
-    else:
-        chosen = list(dict.fromkeys(cells))
-        missing = [cell for cell in chosen if cell not in drawn]
-        if missing or not chosen:
-            raise InputError(f"cells: embeddings are recorded for {drawn}, got {list(cells)}")
-    return [run for run in runs if run.cell in chosen], chosen
+        return [cell for cell in THREE if cell in drawn] or list(drawn[:3])
+    chosen = list(dict.fromkeys(cells))
+    if not chosen or not set(chosen) <= set(drawn):
+        raise InputError(f"cells: embeddings are recorded for {drawn}, got {list(cells)}")
+    return chosen
 
 
-def names_of(runs: Sequence[Run]) -> tuple[str, ...]:
-    said = max((run.class_names for run in runs), key=len)
-    known = report.class_names(runs[0].data, said)
+def names_of(records: Sequence[Record], held: Mapping[Key, Arrays]) -> tuple[str, ...]:
+    said = max((r.class_names for r in records), key=len)
+    known = report.class_names(records[0].data, said)
     most = 0
-    for run in runs:
-        labels = run.arrays.get("labels")
+    for arrays in held.values():
+        labels = arrays.get("labels")
         if labels is not None and labels.size and labels.dtype.kind in "iu":
             most = max(most, min(int(labels.max()), MAX_VALUES - 1))
     return tuple(fragment.clean(n) for n in known) or tuple(f"class {k}" for k in range(most + 1))
 
 
-def check_arrays(run: Run, num_classes: int) -> None:
-    n = len(_integers(run, "labels", num_classes, "class names"))
-    if "subsets" in run.arrays and len(_integers(run, "subsets", run.num_subsets, "subsets")) != n:
+def check_arrays(key: Key, arrays: Arrays, num_classes: int) -> None:
+    run, num_subsets = _words(key), key[1]
+    n = len(_integers(run, arrays, "labels", num_classes, "class names"))
+    if "subsets" in arrays and len(_integers(run, arrays, "subsets", num_subsets, "subsets")) != n:
         raise InputError(f"{run}: subsets: expected {n} values, one per label")
     for name in ("embedding", "embedding_subset"):
-        if name in run.arrays:
-            points = run.arrays[name]
+        if name in arrays:
+            points = arrays[name]
             if points.shape != (n, 2) or points.dtype.kind not in "fiu":
                 raise InputError(
                     f"{run}: {name}: expected numbers of shape ({n}, 2), got {points.dtype} of "
                     f"shape {points.shape}"
                 )
-            run.arrays[name] = points = points.astype(np.float64)
+            arrays[name] = points = points.astype(np.float64)
             bad = int((~np.isfinite(points)).any(axis=1).sum())
             if bad:
                 raise InputError(
                     f"{run}: {name}: {bad} of {n} points are NaN or infinite; the features of a "
                     "run that diverged cannot be shown"
                 )
-    for name, values in run.arrays.items():
+    for name, values in arrays.items():
         if name.startswith("factor_") and (
             values.shape != (n,) or values.dtype.kind not in "biuf" or not np.isfinite(values).all()
         ):
             raise InputError(f"{run}: {name}: expected {n} finite numbers")
 
 
-def _integers(run: Run, name: str, limit: int, what: str) -> np.ndarray:
-    values = run.arrays.get(name)
+def _integers(run: str, arrays: Arrays, name: str, limit: int, what: str) -> np.ndarray:
+    values = arrays.get(name)
     if values is None:
         raise InputError(f"{run}: array {name!r} is missing beside the embedding")
     if values.ndim != 1 or not len(values) or values.dtype.kind not in "iu":
@@ -182,38 +144,31 @@ def _integers(run: Run, name: str, limit: int, what: str) -> np.ndarray:
     return values
 
 
-def check_same_points(runs: Mapping[Any, Run]) -> int:
-    """Linked hover says "the same test image": labels and factors must agree between panels."""
-    first: dict[int, Run] = {}
-    total = 0
-    for run in runs.values():
-        reference = first.setdefault(run.seed, run)
-        total = total or len(run.arrays["labels"])
-        if len(run.arrays["labels"]) != total or not np.array_equal(
-            run.arrays["labels"], reference.arrays["labels"]
+def check_same_points(held: Mapping[Key, Arrays]) -> int:
+    """Linked hover says "the same test image": labels must agree between panels."""
+    first: dict[int, Key] = {}
+    total = len(next(iter(held.values()))["labels"])
+    for key, arrays in held.items():
+        reference = first.setdefault(key[2], key)
+        if len(arrays["labels"]) != total or not np.array_equal(
+            arrays["labels"], held[reference]["labels"]
         ):
-            raise InputError(f"{run} and {reference} show different test images")
+            raise InputError(f"{_words(key)} and {_words(reference)} show different test images")
     return total
 
 
 def summaries(
-    runs: Sequence[Run], metrics: Mapping[str, str]
+    records: Sequence[Record], metrics: Mapping[str, str]
 ) -> dict[tuple[str, int], dict[str, Summary]]:
-    """Mean and 95% interval over seeds of every metric, by cell and K."""
-    groups: dict[tuple[str, int], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.cell, run.num_subsets), []).append(run)
+    """Mean and 95% interval over seeds of every metric that some have, by cell and K."""
+    groups: dict[tuple[str, int], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.cell, record.num_subsets), []).append(record)
     return {
         key: {
             name: Summary.of(values)
             for name in metrics
-            if (
-                values := [
-                    run.metrics[name]
-                    for run in members
-                    if name in run.metrics and np.isfinite(run.metrics[name])
-                ]
-            )
+            if (values := [r.metrics[name] for r in members if name in r.metrics])
         }
         for key, members in groups.items()
     }

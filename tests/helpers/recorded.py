@@ -27,7 +27,24 @@ def make_record(cell, seed, metrics=None, **changes):
     return Record(cell=cell, seed=seed, metrics=metrics or {}, **{**fields, **changes})
 
 
-def make(cell="B0", seed=0, num_subsets=10, accuracy=0.25, **options):
+class Held(Record):
+    """A record whose arrays are at hand, in ``content``."""
+
+    def has_arrays(self):
+        return bool(self.content)
+
+    def arrays(self):
+        return dict(self.content)
+
+
+def held(content, *which, kind=Held, **options):
+    """As :func:`make`, with these arrays."""
+    record = make(*which, kind=kind, **options)
+    object.__setattr__(record, "content", content)
+    return record
+
+
+def make(cell="B0", seed=0, num_subsets=10, accuracy=0.25, kind=Record, **options):
     """A valid record on ``shapes``, whatever the cell's registered statistics."""
     fields = {
         "cell": cell,
@@ -40,4 +57,4 @@ def make(cell="B0", seed=0, num_subsets=10, accuracy=0.25, **options):
         "metrics": {"cluster_accuracy": accuracy},
         "loss_curve": [(0, 6.9), (10, 5.5)],
     }
-    return Record(**{**fields, **options})
+    return kind(**{**fields, **options})

@@ -78,8 +78,8 @@ def test_labels_name_the_arguments():
         ({"x": (1, 2, 5)}, r"x: .*write a list for the values themselves: \[1, 2, 5\]"),
         ({"x": (3, 1)}, "x: a tuple of numbers means"),
         ({"x": (0.0, 1.0, 0.0)}, "x: a tuple of numbers means"),
-        ({"x": (0.0, float("nan"))}, "x: expected finite numbers"),
-        ({"x": (0, 10**9)}, "x: .* 1,000,000,001 values"),
+        ({"x": (0.0, float("nan"))}, "x: a tuple of numbers means"),
+        ({"x": (0, 10**9)}, "x: .* 10,000 values or more"),
         ({"y": [1]}, "y: the function has no such argument"),
     ],
 )

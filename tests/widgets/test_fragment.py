@@ -10,6 +10,7 @@ import pytest
 from headless import opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import held
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.widgets import (
@@ -108,13 +109,10 @@ def test_front_ends_that_insert_html_and_run_its_scripts_again(how, tmp_path):
 def explorer():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 20)
-    return EmbeddingExplorer(
-        {
-            "cell": cell, "num_subsets": k, "seed": 0, "metrics": {"cluster_accuracy": 0.5},
-            "arrays": {"embedding": rng.normal(size=(20, 2)), "labels": labels},
-        }
+    return EmbeddingExplorer([
+        held({"embedding": rng.normal(size=(20, 2)), "labels": labels}, cell, 0, k)
         for cell in ("S-P1", "M-P1") for k in (2, 5)
-    )  # fmt: skip
+    ])  # fmt: skip
 
 
 def player():

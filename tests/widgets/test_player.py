@@ -188,7 +188,7 @@ def test_a_failing_combination_fails_alone():
         ),
         (
             "heavy", lambda k: Image.effect_noise((300, 300), 90), {"k": [1, 2]},
-            ".* MB after 1 of 2 frames, more than 0.0 MB",
+            ".* MB of HTML, more than 0.02 MB",
         ),
     ],
 )  # fmt: skip
