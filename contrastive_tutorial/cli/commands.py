@@ -23,26 +23,18 @@ if TYPE_CHECKING:
     from contrastive_tutorial.records import Record
 
 
-def parse_numbers(text: str) -> list[int]:
-    """``"0-2,5"`` to ``[0, 1, 2, 5]``.
-
-    Raises:
-        InputError: if it is not a list of whole numbers and ranges.
-    """
+def _numbers(values: Sequence[str]) -> list[int]:
+    """``["0-2,5", "1"]`` to ``[0, 1, 2, 5]``."""
     numbers: list[int] = []
-    for part in text.split(","):
+    for part in ",".join(values).split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InputError(f"expected numbers such as 0, 0-5 or 0,2,4, got {text!r}")
+            raise InputError(f"expected numbers such as 0, 0-5 or 0,2,4, got {part!r}")
         start, stop = int(first), int(last or first)
         if stop < start or stop - start > 10_000:
             raise InputError(f"expected a rising range of at most 10,000 numbers, got {part!r}")
         numbers.extend(range(start, stop + 1))
     return list(dict.fromkeys(numbers))
-
-
-def _numbers(values: Sequence[str]) -> list[int]:
-    return list(dict.fromkeys(number for value in values for number in parse_numbers(value)))
 
 
 def _words(values: Sequence[str] | None) -> list[str]:

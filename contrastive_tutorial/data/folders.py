@@ -247,9 +247,9 @@ class _Layout:
         if train & deep:
             self._splits(places, inner, deep)
         elif all(map(_split, tops)) and not deep and train:
-            self._unlabelled(places, split=True)
+            self.kept = {i: (_split(place[0]), UNLABELLED) for i, place in enumerate(places)}
         elif all(len(place) == 1 for place in places):
-            self._unlabelled(places, split=False)
+            self.kept = dict.fromkeys(range(len(places)), ("", UNLABELLED))
         else:
             self._classes(places, inner, deep)
         self._name_twins()
@@ -283,12 +283,6 @@ class _Layout:
             [folder for folder in inner if len(folder) == 2 and folder[0] in used.values()],
             {place[:2] for place in places},
         )
-
-    def _unlabelled(self, places: list[Name], split: bool) -> None:
-        """Images without class folders."""
-        self.kept = {
-            i: (_split(place[0]) if split else "", UNLABELLED) for i, place in enumerate(places)
-        }
 
     def _classes(self, places: list[Name], inner: list[Name], deep: set[str]) -> None:
         """``<class>/*`` alone."""

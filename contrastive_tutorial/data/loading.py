@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from contrastive_tutorial.files import (
     safe_name,
     shown,
 )
-from contrastive_tutorial.files.download import sha256
+from contrastive_tutorial.files.download import file_digest
 
 #: Archives that results must call by a name of their own, recognised by their SHA-256.
 KNOWN_ARCHIVES = {
@@ -96,7 +95,7 @@ def load(
     if split not in SPLITS:
         raise InputError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
     known = known_set(name_or_path)
-    how = _How(size, skip_broken)
+    _require_size(size)
     if known == "shapes":
         if size != SIDE:
             raise InputError(f"size: expected 32, which is all that shapes has, got {size}")
@@ -107,7 +106,7 @@ def load(
         return drawn.to(device)
     if num_images is not None:
         raise InputError("num_images: only for shapes; use .subset(...) on the loaded images")
-    return _sets(name_or_path, known, (split,), cache, how)[split].to(device)
+    return _sets(name_or_path, known, (split,), cache, size, skip_broken)[split].to(device)
 
 
 def load_splits(
@@ -139,7 +138,8 @@ def load_splits(
     if (known := known_set(source)) == "shapes":
         train, val, test = (load(source, split, device, size=size) for split in SPLITS)
         return train, val, test
-    return _looked_through(_sets(source, known, SPLITS, cache, _How(size, skip_broken)), device)
+    _require_size(size)
+    return _looked_through(_sets(source, known, SPLITS, cache, size, skip_broken), device)
 
 
 def _of_one(images: ImageSet, device: torch.device | str) -> tuple[ImageSet, ImageSet, ImageSet]:
@@ -220,20 +220,9 @@ def _unknown(name: object) -> InputError:
     )
 
 
-@dataclass(frozen=True)
-class _How:
-    """What decides, beside the source, which pixels come out."""
-
-    size: int
-    skip_broken: bool
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.size, (int, np.integer)) or self.size not in _SIZES:
-            raise InputError(f"size: expected 8 to 256 (shapes: 32 only), got {self.size!r}")
-
-    def key(self, content: str) -> str:
-        skipping = "-skipping" if self.skip_broken else ""
-        return f"{content}-{self.size}-{_LIMITS}{skipping}"
+def _require_size(size: object) -> None:
+    if not isinstance(size, (int, np.integer)) or size not in _SIZES:
+        raise InputError(f"size: expected 8 to 256 (shapes: 32 only), got {size!r}")
 
 
 def _sets(
@@ -241,7 +230,8 @@ def _sets(
     known: str | None,
     splits: Sequence[str],
     cache: str | Path | None,
-    how: _How,
+    size: int,
+    skip_broken: bool,
 ) -> dict[str, ImageSet]:
     folder = cache_folder(cache)
     if known is not None:
@@ -250,26 +240,29 @@ def _sets(
             source = published.SETS[known]
 
             def fetched() -> Decoded:
-                return source.resized(source.fetched(folder), how.size)
+                return source.resized(source.fetched(folder), size)
 
-            return cached(known, f"{source.key}-{how.size}", fetched, splits, folder)
+            return cached(known, f"{source.key}-{size}", fetched, splits, folder)
         name_or_path = own
     if not str(name_or_path):
         raise _unknown(name_or_path)
-    return _from_path(Path(name_or_path).expanduser(), splits, folder, how)
+    return _from_path(Path(name_or_path).expanduser(), splits, folder, size, skip_broken)
 
 
-def _from_path(path: Path, splits: Sequence[str], folder: Path, how: _How) -> dict[str, ImageSet]:
+def _from_path(
+    path: Path, splits: Sequence[str], folder: Path, size: int, skip_broken: bool
+) -> dict[str, ImageSet]:
     release, content = _content(path)
     if release is not None:
-        name, key = release.name, f"{content}-{how.size}"
+        name, key = release.name, f"{content}-{size}"
     elif not path.is_dir() and not archives.is_archive(path):
         raise InputError(
             f"{path}: expected a folder or an archive ({', '.join(archives.ARCHIVE_SUFFIXES)}); "
             "unpack others, and give the folder"
         )
     else:
-        key = how.key(content)
+        # what decides, beside the source, which pixels come out
+        key = f"{content}-{size}-{_LIMITS}" + "-skipping" * skip_broken
         name = safe_name(path.resolve().name if path.is_dir() else archives.stem(path))
         if content in KNOWN_ARCHIVES:
             name = KNOWN_ARCHIVES[content]
@@ -278,10 +271,10 @@ def _from_path(path: Path, splits: Sequence[str], folder: Path, how: _How) -> di
 
     def decoded() -> Decoded:
         if release is not None:
-            found = release.resized(release.read(path), how.size)
+            found = release.resized(release.read(path), size)
         else:
             with bar(f"decoding {name}", "image") as shown_bar:
-                found = folders.read(path, _LIMITS, shown_bar.update, how.size, how.skip_broken)
+                found = folders.read(path, _LIMITS, shown_bar.update, size, skip_broken)
         if _content(path) != (release, content):
             raise InputError(
                 f"{path}: changed while it was read; run the same command again once nothing "
@@ -310,7 +303,7 @@ def _content(path: Path) -> tuple[published.Published | None, str]:
 
 @lru_cache(maxsize=16)
 def _file_key(path: Path, changed: tuple[int, ...]) -> str:
-    return sha256(path)
+    return file_digest(path)
 
 
 def _folder_key(path: Path) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from contrastive_tutorial.data.folders import Decoded
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import fit
-from contrastive_tutorial.files.download import Download, sha256
+from contrastive_tutorial.files.download import Download, file_digest
 
 _ALTERNATIVES = (
     'use "shapes" (needs no files), give the path of a folder or archive of images, or of a copy '
@@ -100,7 +100,7 @@ class Published:
         files = sorted(file for file in folder.iterdir() if file.is_file())
         if not self.folder:
             files = [path / download.file_name for download in self.downloads]
-        return " ".join(f"{file.name} {sha256(file)}" for file in files)
+        return " ".join(f"{file.name} {file_digest(file)}" for file in files)
 
     def resized(self, found: Decoded, side: int) -> Decoded:
         """The same with images of another size."""

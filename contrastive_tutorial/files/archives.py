@@ -114,16 +114,12 @@ def members(
         # zipfile takes a disk that fails for a file that is no zip
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError) or cause.errno is None:  # gzip and bz2 raise it so
-            raise _damaged(path, error) from error
+            raise InputError(
+                f"{path}: damaged, incomplete or not what its name says "
+                f"({shown(error) or type(error).__name__}); get or make it again"
+            ) from error
         where = path if cause.filename is None else cause.filename
         raise InputError(f"{shown(where)}: cannot be read ({cause.strerror})") from error
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    reason = shown(error) or type(error).__name__
-    return InputError(
-        f"{path}: damaged, incomplete or not what its name says ({reason}); get or make it again"
-    )
 
 
 def _refused(path: Path, name: object, reason: str) -> InputError:
@@ -149,7 +145,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _walk(folder: Path, limits: Limits) -> Iterator[tuple[Name, os.stat_result]]:
+def _folder_members(folder: Path, limits: Limits, skip: Skip) -> Iterator[Member]:
     """Every entry that is not hidden. Links in one's own folder are followed, loops are refused."""
     above: tuple[tuple[int, int], ...] = (_identity(os.stat(folder)),)
     waiting: list[tuple[Name, tuple[tuple[int, int], ...]]] = [((), above)]
@@ -171,18 +167,12 @@ def _walk(folder: Path, limits: Limits) -> Iterator[tuple[Name, os.stat_result]]
                         f"{_NAME_PARTS} levels are read",
                     )  # fmt: skip
                 waiting.append((name, (*above, _identity(status))))
+                yield name, None
             elif not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
                 raise _refused(folder, name, "is neither a file nor a folder; remove it")
-            yield name, status
-
-
-def _folder_members(folder: Path, limits: Limits, skip: Skip) -> Iterator[Member]:
-    for name, status in _walk(folder, limits):
-        if stat.S_ISDIR(status.st_mode):
-            yield name, None
-        elif not skip(name):
-            _check_size(folder, name, status.st_size, limits)
-            yield name, folder.joinpath(*name).read_bytes()
+            elif not skip(name):
+                _check_size(folder, name, status.st_size, limits)
+                yield name, folder.joinpath(*name).read_bytes()
 
 
 # -- archives --------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class Download:
     def is_at(self, path: Path) -> bool:
         """Whether this very file is there."""
         kind, _, digest = self.checksum.partition(":")
-        return path.is_file() and _digest(path, kind) == digest
+        return path.is_file() and file_digest(path, kind) == digest
 
     def fetch(self, folder: Path, instead: str) -> Path:
         """The verified file in ``folder``, downloaded if need be.
@@ -139,11 +139,7 @@ def _next_block(answer: Any) -> bytes:
         raise _InterruptedError(str(error) or type(error).__name__) from error
 
 
-def _digest(path: Path, kind: str) -> str:
+def file_digest(path: Path, kind: str = "sha256") -> str:
+    """The digest of a file in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
-    return _digest(path, "sha256")

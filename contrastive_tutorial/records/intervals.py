@@ -115,22 +115,15 @@ def sign_flip_p(deltas: Sequence[float]) -> float:
     return float(result.pvalue)
 
 
-def seeds_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
-    """Fewest seeds with which the exact sign-flip test can reach p < ``alpha``.
+def seeds_needed(comparisons: int = 1) -> int:
+    """Fewest seeds with which the exact sign-flip test can reach p < 0.05.
 
     With ``comparisons`` > 1: so that the smallest p of a Holm family of that size can.
 
     >>> seeds_needed(), seeds_needed(comparisons=4)
     (6, 8)
     """
-    if not 0 < alpha < 1 or comparisons < 1:
-        raise InputError(
-            f"seeds_needed: expected 0 < alpha < 1 and comparisons >= 1, got {alpha}, {comparisons}"
-        )
-    n = 1
-    while comparisons * 2.0 ** (1 - n) >= alpha:
-        n += 1
-    return n
+    return 1 + math.ceil(math.log2(comparisons / 0.05))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

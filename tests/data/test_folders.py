@@ -52,11 +52,6 @@ def test_classes_alone(tmp_path, name, wrapped):
     assert found.classes == ["cat"] * 3 + ["dog"] * 3
 
 
-def test_validation_folder_is_kept(tmp_path):
-    files = images.split_files(2, 1) + images.files(1, top="val/")
-    assert set(_read(images.write(tmp_path / "pets", files)).folders) == {"train", "val", "test"}
-
-
 def test_a_class_may_be_called_train_and_folders_may_nest(tmp_path):
     files = images.files(2, ("car", "train"))
     assert _read(images.write(tmp_path / "a", files)).classes == ["car"] * 2 + ["train"] * 2
@@ -136,18 +131,6 @@ def test_all_bad_images_are_in_one_report(tmp_path):
 def test_an_archive_inside_an_archive_is_named(tmp_path):
     path = images.write(tmp_path / "caltech.zip", [("101_ObjectCategories.tar.gz", b"x")])
     assert "1 .gz" in _refusal(path)
-
-
-def test_test_without_train(tmp_path):
-    path = images.write(tmp_path / "pets", images.files(3, top="test/"))
-    assert "no train/<class>/*" in _refusal(path)
-
-
-def test_splits_without_training_images_are_not_taken_for_classes(tmp_path):
-    content = [file for top in ("val", "test") for file in images.files(3, top=f"{top}/")]
-    reason = _refusal(images.write(tmp_path / "pets", content))
-    assert "test/ and val/" in reason
-    assert "train/<class>/" in reason
 
 
 def _at(places, per_class=3):
@@ -248,6 +231,8 @@ def test_images_without_class_folders_have_no_labels(tmp_path, published, splits
         (_at("x/train/CLASS/NAME") + _at("x/x/train/CLASS/NAME"), "beside train/"),
         (_at("train/NAME")[:3] + _at("test1/NAME")[:3], "test1/ and train/ would be classes"),
         (_at("train_images/NAME")[:3] + _at("val2017/NAME")[:3], "would be classes"),
+        (_at("test/CLASS/NAME"), "test/ would be classes, as there is no train/<class>/*"),
+        (_at("test/CLASS/NAME") + _at("val/CLASS/NAME"), "test/ and val/ would be classes"),
     ],
 )  # fmt: skip
 def test_what_could_mean_two_things_is_refused(tmp_path, published, reason):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from contrastive_tutorial import data
 from contrastive_tutorial.data import folders, loading, shapes
 from contrastive_tutorial.data.folders import UNLABELLED
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import storage
 from contrastive_tutorial.files.archives import Limits
 from contrastive_tutorial.records import load_record
 
@@ -40,12 +37,6 @@ def _counted(monkeypatch):
     return decoded
 
 
-def _reference_hash(found):
-    names = "\0".join(found.class_names).encode()
-    labels = found.labels.numpy().astype("<i8").tobytes()
-    return hashlib.sha256(names + found.images.numpy().tobytes() + labels).hexdigest()
-
-
 # -- splits by rule --------------------------------------------------------------------------------
 
 
@@ -57,7 +48,7 @@ def test_validation_images_are_every_tenth_of_a_class(tmp_path, cache, name):
     assert {part.name for part in (train, val, test)} == {"pets"}
     assert train.class_names == ("cat", "dog")
     for part in (train, val, test):
-        assert part.content_hash == _reference_hash(part)
+        assert part.content_hash == images.content_hash(part)
         counts = part.labels.bincount()
         assert counts[0] == counts[1]
     expected = [images.pixels(1_000 * c + i + 77 * 6) for c in (0, 1) for i in (4, 14)]
@@ -115,13 +106,6 @@ def test_six_images_of_a_class_are_enough(tmp_path, cache):
     assert [len(data.load(path, split, cache=cache)) for split in loading.SPLITS] == [8, 2, 2]
 
 
-def test_a_broken_link_is_named(tmp_path, cache):
-    path = images.write(tmp_path / "pets", images.split_files())
-    (path / "train" / "cat" / "zz.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(InputError, match=r"train/cat/zz\.png: cannot be read"):
-        data.load(path, cache=cache)
-
-
 # -- the cache -------------------------------------------------------------------------------------
 
 
@@ -131,8 +115,10 @@ def test_sources_are_decoded_once(tmp_path, cache, monkeypatch, name):
     path = images.write(tmp_path / name, images.split_files())
     first = [data.load(path, split, cache=cache) for split in loading.SPLITS]
     again = [data.load(str(path), split, cache=str(cache)) for split in loading.SPLITS]
+    (tmp_path / "else").mkdir()
+    moved = data.load(path.rename(tmp_path / "else" / name), cache=cache)
     assert decoded == [path]
-    for a, b in zip(first, again, strict=True):
+    for a, b in zip([*first, first[0]], [*again, moved], strict=True):
         assert torch.equal(a.images, b.images)
         assert torch.equal(a.labels, b.labels)
         assert (a.class_names, a.name, a.content_hash) == (b.class_names, b.name, b.content_hash)
@@ -152,36 +138,23 @@ def test_a_changed_source_is_decoded_again(tmp_path, cache, monkeypatch):
     assert len(decoded) == 4
 
 
-def test_an_archive_that_moved_is_found_in_the_cache(tmp_path, cache, monkeypatch):
-    decoded = _counted(monkeypatch)
-    path = images.write(tmp_path / "pets.zip", images.split_files())
-    data.load(path, cache=cache)
-    (tmp_path / "else").mkdir()
-    moved = path.rename(tmp_path / "else" / "pets.zip")
-    data.load(moved, cache=cache)
-    assert decoded == [path]
+DAMAGE = {
+    "flip": lambda whole: whole[:-2_000] + bytes([whole[-2_000] ^ 1]) + whole[-1_999:],
+    "cut": lambda whole: whole[:-100],
+    "empty": lambda _: b"",
+    "text": lambda _: b"not a cache at all",
+    "header": lambda whole: b"\xff" * 8 + whole[8:],
+    "names": lambda whole: whole.replace(b"cat", b"cow"),
+}
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "text", "header", "names"])
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_cache_is_made_anew_without_a_word(tmp_path, cache, monkeypatch, damage):
     decoded = _counted(monkeypatch)
     path = images.write(tmp_path / "pets.zip", images.split_files())
     expected = [part.content_hash for part in data.load_splits(path, cache=cache)]
     (file,) = cache.glob("pets-*.safetensors")
-    content = bytearray(file.read_bytes())
-    if damage == "flip":
-        content[-2_000] ^= 1
-    elif damage == "cut":
-        del content[-100:]
-    elif damage == "empty":
-        content.clear()
-    elif damage == "text":
-        content = bytearray(b"not a cache at all")
-    elif damage == "header":
-        content[:8] = b"\xff" * 8
-    else:
-        content = content.replace(b"cat", b"cow")
-    file.write_bytes(content)
+    file.write_bytes(DAMAGE[damage](file.read_bytes()))
     for _ in range(2):
         found = [part.content_hash for part in data.load_splits(path, cache=cache)]
         assert found == expected
@@ -306,18 +279,6 @@ def test_writing_to_images_from_the_cache_leaves_the_cache_alone(tmp_path, cache
     assert data.load(path, cache=cache).images.any()
 
 
-@pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EROFS])
-def test_a_cache_that_cannot_be_written_only_warns(tmp_path, cache, monkeypatch, failure):
-    def refuse(*_):
-        raise OSError(failure, os.strerror(failure))
-
-    path = images.write(tmp_path / "pets.zip", images.split_files())
-    monkeypatch.setattr(storage.os, "fsync", refuse)
-    with pytest.warns(UserWarning, match="not kept for next time"):
-        assert len(data.load(path, cache=cache)) == 18
-    assert list(cache.iterdir()) == []
-
-
 def test_the_cache_folder_can_be_chosen(tmp_path, monkeypatch):
     monkeypatch.setenv("CONTRASTIVE_TUTORIAL_CACHE", str(tmp_path / "a"))
     assert data.cache_folder() == tmp_path / "a"
@@ -327,27 +288,14 @@ def test_the_cache_folder_can_be_chosen(tmp_path, monkeypatch):
     assert data.cache_folder("~/x") == Path.home() / "x"
 
 
-def test_nothing_is_unpacked_onto_the_disk(tmp_path, cache, monkeypatch):
-    path = images.write(tmp_path / "pets.tar", images.split_files())
-    monkeypatch.chdir(tmp_path)
-    data.load(path, cache=cache)
-    assert {entry.name for entry in tmp_path.iterdir()} == {"pets.tar", "cache"}
-    assert {entry.suffix for entry in cache.iterdir()} == {".safetensors"}
-
-
 # -- names and bad input ---------------------------------------------------------------------------
-
-
-def test_a_folder_cannot_pass_for_a_published_set(tmp_path, cache):
-    for name in ("cifar10", "shapes", "cifar10-jpeg75"):
-        path = images.write(tmp_path / name, images.split_files())
-        assert data.load(path, cache=cache).name == f"{name}-local"
 
 
 @pytest.mark.parametrize(
     ("folder", "name"),
     [("my photos", "my photos"), ("图片 (1)", "图片 (1)"), ("archive [v2]", "archive [v2]"),
-     ("cafe\u0301", "caf\u00e9"), ("a:b?", "a_b_"), ("CIFAR10", "CIFAR10-local")],
+     ("cafe\u0301", "caf\u00e9"), ("a:b?", "a_b_"), ("CIFAR10", "CIFAR10-local"),
+     ("shapes", "shapes-local"), ("cifar10-jpeg75", "cifar10-jpeg75-local")],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["", ".zip"])
 def test_a_name_is_fit_for_a_record_before_training_starts(tmp_path, cache, folder, name, kind):
@@ -483,7 +431,6 @@ def test_a_relative_path_has_a_name(tmp_path, cache, monkeypatch):
         ({"name_or_path": "a\0b"}, "neither a known name nor a path"),
         ({"name_or_path": "x" * 5_000}, "neither a known name nor a path|cannot be read"),
         ({"name_or_path": "shapes", "size": 64}, "size: expected 32"),
-        ({"name_or_path": "pets", "size": 4}, "size: expected 8 to 256"),
         ({"name_or_path": "shapes", "num_images": 3}, "num_images: expected 10 to"),
         ({"name_or_path": "pets", "num_images": 30}, "num_images: only for shapes"),
     ],
@@ -520,4 +467,4 @@ def test_cifar10_as_jpeg(cifar10_archive):
     expected = [(0.2452, 0.4913), (0.2428, 0.4821), (0.2606, 0.4465)]
     assert torch.allclose(torch.tensor(moments), torch.tensor(expected), atol=2e-4)
     again = data.load(cifar10_archive, "train")
-    assert again.content_hash == train.content_hash == _reference_hash(again)
+    assert again.content_hash == train.content_hash == images.content_hash(again)

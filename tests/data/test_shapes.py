@@ -48,14 +48,6 @@ def test_an_image_does_not_depend_on_how_many_are_drawn():
     assert all(torch.equal(few_factors[name], many_factors[name][:97]) for name in few_factors)
 
 
-def test_splits_share_no_image():
-    seen = set()
-    for split in shapes.SIZES:
-        images, _, _ = shapes.draw(split, 100)
-        seen |= {image.numpy().tobytes() for image in images}
-    assert len(seen) == 300
-
-
 def _mask(index, label, factors):
     """Slow float oracle: which pixel centres lie inside the shape; None of the fixed point."""
     angle = math.radians(float(factors["rotation"][index]))

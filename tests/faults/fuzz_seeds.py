@@ -159,7 +159,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "extended header": (
         "x.tar.gz",
         lambda: gzip.compress(
-            images.extended(tarfile.XHDTYPE, b"".join(b"13 k%07d=\n" % i for i in range(999_999)))
+            images.extended(tarfile.XHDTYPE, b"".join(b"13 k%07d=\n" % i for i in range(99_999)))
         ),
     ),
     "headers": (

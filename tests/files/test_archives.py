@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import errno
 import gzip
@@ -15,6 +14,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import fuzz_seeds
 import images
 import pytest
 from hypothesis import given, settings
@@ -42,18 +42,9 @@ def _refusal(path, limits=None):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_gives_every_file_with_its_bytes(tmp_path, name):
-    assert _files(images.write(tmp_path / name, FILES)) == dict(FILES)
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_skips_what_file_managers_leave_behind(tmp_path, name):
-    clutter = [
-        (".DS_Store", b"x"),
-        ("train/cat/.hidden.png", b"x"),
-        ("__MACOSX/train/cat/._1.png", b"x"),
-        ("train/Thumbs.db", b"x"),
-    ]
+def test_gives_every_file_with_its_bytes_but_not_what_file_managers_leave_behind(tmp_path, name):
+    hidden = (".DS_Store", "train/cat/.hidden.png", "__MACOSX/train/cat/._1.png", "train/Thumbs.db")
+    clutter = [(name, b"x") for name in hidden]
     assert _files(images.write(tmp_path / name, FILES + clutter)) == dict(FILES)
 
 
@@ -113,42 +104,6 @@ def test_zip_links_encrypted_members_and_compressions_without_a_brake_are_refuse
     assert "is encrypted" in _refusal(path)
 
 
-@pytest.mark.parametrize("name", ["bomb.tar.gz", "bomb.tar.xz", "bomb.tar.bz2", "bomb.zip"])
-def test_a_decompression_bomb_is_refused_before_it_goes_off(tmp_path, name):
-    """2 GB of zeros in hidden files, which nobody would look at, in a few megabytes or less."""
-    path = tmp_path / name
-    _bomb(path, copies=64, size=32 << 20)
-    assert path.stat().st_size < 3 << 20
-    limits = Limits(expansion=2)
-    assert "unpacks to far more" in _refusal(path, limits)
-
-
-def _bomb(path, copies, size):
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for i in range(copies):
-                archive.writestr(f".hidden{i}", bytes(size // 16))
-                archive.infolist()[-1].file_size = size
-        return
-    # One compressed stream after another is one stream to every reader: compress a block once.
-    member = tarfile.TarInfo(".hidden")
-    member.size = size
-    raw = member.tobuf() + bytes(size)
-    compress = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}[path.suffix]
-    path.write_bytes(compress(raw) * copies)
-
-
-def test_an_endless_tar_header_is_refused(tmp_path):
-    """tarfile would read an extended header into memory, however long it says that it is."""
-    header = tarfile.TarInfo("header")
-    header.type, header.size = tarfile.XHDTYPE, 200 << 20
-    with gzip.open(tmp_path / "pets.tar.gz", "wb", 1) as file:
-        file.write(header.tobuf())
-        for _ in range(200):
-            file.write(bytes(1 << 20))
-    assert "unpacks to far more" in _refusal(tmp_path / "pets.tar.gz")
-
-
 @contextlib.contextmanager
 def _little_memory(limit):
     tracemalloc.start()
@@ -159,31 +114,34 @@ def _little_memory(limit):
         tracemalloc.stop()
 
 
-def test_a_zip_that_lies_about_its_size_is_refused_before_it_is_inflated(tmp_path):
+#: Not the ones of headers alone, which take long and have a test below; zips have one, too.
+BOMBS = [name for name, (kind, _) in fuzz_seeds.BOMBS.items() if kind != "x.zip"]
+BOMBS = [name for name in BOMBS if name not in ("headers", "deep folders")]
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_is_refused_before_it_goes_off(tmp_path, bomb):
+    """A few kilobytes, or megabytes, that ask for gigabytes or minutes."""
+    name, content = fuzz_seeds.bomb(bomb)
+    (tmp_path / name).write_bytes(content)
+    stream = bomb in ("gzip", "xz", "bzip2")  # read piece by piece: the watch would take longest
+    with contextlib.nullcontext() if stream else _little_memory(8 << 20):
+        message = _refusal(tmp_path / name, Limits(expansion=2))
+    assert ("has 1,099,511,627,776" if bomb == "huge member" else "unpacks to far") in message
+
+
+def test_a_zip_of_too_much_is_refused_and_one_that_lies_about_it_is_never_inflated(tmp_path):
     """``ZipFile.read`` would inflate the whole member first, and compare sizes then."""
+    with zipfile.ZipFile(tmp_path / "large.zip", "w") as archive:
+        archive.writestr(".hidden", b"")
+        archive.infolist()[0].file_size = 1 << 30
+    assert "unpacks to far more" in _refusal(tmp_path / "large.zip")
     (tmp_path / "pets.zip").write_bytes(images.lying_zip("cat/1.png", 100, 64))
     (tmp_path / "short.zip").write_bytes(images.lying_zip("cat/1.png", 3 << 20, 1))
     with _little_memory(16 << 20):
         # zlib stops at what was asked for: the bytes are those that the directory promises
         assert _files(tmp_path / "pets.zip") == {"cat/1.png": bytes(100)}
     assert "damaged" in _refusal(tmp_path / "short.zip")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        images.extended(tarfile.XHDTYPE, b"".join(b"13 k%07d=\n" % i for i in range(90_000))),
-        images.extended(tarfile.GNUTYPE_LONGNAME, b"aa/" * 400_000 + b"b\0"),
-        images.sparse_header() + images.sparse_map(2_100),
-    ],
-    ids=["pax", "long name", "sparse"],
-)
-def test_a_tar_header_of_more_than_a_megabyte_is_refused(tmp_path, content):
-    """In a compressed archive, tarfile turns kilobytes of these into gigabytes, or minutes."""
-    with gzip.open(tmp_path / "pets.tar.gz", "wb") as file:
-        file.write(content + bytes(1024))
-    with _little_memory(8 << 20):
-        assert "unpacks to far more" in _refusal(tmp_path / "pets.tar.gz")
 
 
 def test_a_tar_of_headers_alone_has_a_budget(tmp_path, monkeypatch):
@@ -203,7 +161,9 @@ def test_a_tar_of_headers_alone_has_a_budget(tmp_path, monkeypatch):
 @pytest.mark.parametrize("member", ["a/" * 40 + "1.png", "cat/" + "y" * 1_100 + ".png"])
 def test_long_names_and_deep_folders_are_refused(tmp_path, name, member):
     """A million of them would fill the memory."""
-    assert "has a name of" in _refusal(images.write(tmp_path / name, [(member, b"x")]))
+    message = _refusal(images.write(tmp_path / name, [(member, b"x")]))
+    assert "has a name of" in message
+    assert len(message) < 300
 
 
 def test_xz_that_asks_for_gigabytes_of_dictionary_is_refused(tmp_path):
@@ -225,16 +185,10 @@ def test_a_cut_archive_is_never_taken_for_a_whole_one(tmp_path, name):
     if name.endswith(".tar"):  # what follows the end mark is padding
         whole = whole.rstrip(b"\0")
         whole += bytes(-len(whole) % 512)
-    for length in sorted({*range(0, len(whole), max(1, len(whole) // 40)), len(whole) - 1}):
+    between = max(0, whole.find(b"train/dog"))  # two members of a tar
+    for length in {*range(0, len(whole), max(1, len(whole) // 40)), between, len(whole) - 1}:
         path.write_bytes(whole[:length])
         assert "damaged, incomplete" in _refusal(path)
-
-
-def test_a_tar_cut_between_two_members_is_refused(tmp_path):
-    path = images.write_tar(tmp_path / "pets.tar", FILES)
-    content = path.read_bytes()
-    path.write_bytes(content[: content.index(b"train/dog")])
-    assert "before its end mark" in _refusal(path)
 
 
 @pytest.mark.parametrize("name", ["pets.tar.gz", "pets.tar.xz", "pets.tar.bz2", "pets.zip"])
@@ -253,12 +207,7 @@ def test_flipped_bits_never_change_bytes_silently(tmp_path_factory, name, data):
     assert set(found.values()) <= {content for _, content in FILES}
 
 
-def test_long_names_and_names_that_are_no_text_fit_one_line(tmp_path):
-    long = "train/cat/" + "x" * 4_096 + ".png"
-    path = images.write_tar(tmp_path / "long.tar", [(long, b"too much")])
-    message = _refusal(path)
-    assert "xxx..." in message
-    assert len(message) < 300
+def test_names_that_are_no_text_fit_one_line(tmp_path):
     path = images.write_tar(tmp_path / "bytes.tar", [("train/cat/\udcff\n.png", b"too much")])
     assert "train/cat/\N{REPLACEMENT CHARACTER}" in _refusal(path, Limits(member_bytes=1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import hashlib
 import io
 import struct
 import tarfile
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from contrastive_tutorial.data import ImageSet
 
 File = tuple[str, bytes]
 
@@ -29,6 +32,13 @@ def encoded(image: np.ndarray | Image.Image, kind: str = "PNG", **options: objec
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def content_hash(found: ImageSet) -> str:
+    """Of an image set, worked out anew."""
+    labels = found.labels.numpy().astype("<i8").tobytes()
+    content = "\0".join(found.class_names).encode() + found.images.numpy().tobytes() + labels
+    return hashlib.sha256(content).hexdigest()
 
 
 def files(
