@@ -169,13 +169,68 @@ def serious(found: list[dict[str, Any]]) -> list[tuple[str, Any, str]]:
     ]
 
 
+#: Labels of the drawings that show: CSS pixels, and what is cut off or lies over another label.
+LABELS = """() => [...document.querySelectorAll("article svg.ct-narrow, article svg.ct-wide")]
+  .filter((drawing) => drawing.getBoundingClientRect().width > 0)
+  .map((drawing) => {
+    const frame = drawing.getBoundingClientRect();
+    const scale = frame.width / drawing.viewBox.baseVal.width;
+    const labels = [...drawing.querySelectorAll("text")].filter((text) => text.textContent.trim());
+    const slanted = (text) => /rotate\\(-?(?!90\\b)/.test(text.getAttribute("transform"));
+    const boxes = labels.filter((text) => !slanted(text))
+      .map((text) => [text.textContent, text.getBoundingClientRect()]);
+    const cut = boxes.filter(([, b]) => b.left < frame.left - 2 || b.right > frame.right + 2
+      || b.top < frame.top - 3 || b.bottom > frame.bottom + 3);
+    const over = boxes.filter(([, a], i) => boxes.slice(i + 1).some(([, b]) =>
+      Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4));
+    return {
+      kind: drawing.classList[1],
+      said: drawing.parentElement.getAttribute("aria-label").slice(0, 60),
+      least: Math.min(...labels.map((t) => parseFloat(getComputedStyle(t).fontSize) * scale)),
+      cut: cut.map(([words]) => words),
+      over: over.map(([words]) => words),
+    };
+  })"""
+
+
+#: How far a recorded picture stands from the sides of its frame.
+BESIDE = """all => all.map((picture) => {
+  const [inner, outer] = [picture, picture.closest(".stage")].map(
+    (each) => each.getBoundingClientRect());
+  return [inner.left - outer.left, outer.right - inner.right];
+})"""
+
+
+def drawings_fit(page: Any, width: str) -> None:
+    """On a phone the narrow drawings show, with labels of eleven pixels; on a desktop and on paper
+    the others. Nothing is cut off, and no label lies over another. No frame of a player scrolls
+    sideways for its picture; on a desktop it stands in the middle."""
+    pictures = page.locator(".player .stage :is(svg.ct-figure, img)").evaluate_all(BESIDE)
+    shown = page.evaluate(LABELS)
+    if width == "phone":
+        small = {each["said"]: each["least"] for each in shown if (each["least"] or 99) < 11}
+        assert small == {}
+        assert all(min(sides) >= -1 for sides in pictures)
+    else:
+        assert all(abs(left - right) <= 2 for left, right in pictures)
+    assert {each["kind"] for each in shown} <= {"ct-narrow" if width == "phone" else "ct-wide"}
+    assert [(e["said"], e["cut"], e["over"]) for e in shown if e["cut"] or e["over"]] == []
+    page.emulate_media(media="print")
+    paper = page.evaluate(LABELS)
+    page.emulate_media(media="screen")
+    assert len(paper) == len(shown)
+    assert {each["kind"] for each in paper} <= {"ct-wide"}
+
+
 # -- every page ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("theme", "width"), VISITS)
 @pytest.mark.parametrize("name", NAMES)
 def test_page(browser: Any, address: str, name: str, theme: str, width: str) -> None:
-    """Silent console, nothing failed or foreign, no sideways scroll, light, set, and accessible."""
+    """Silent console, nothing failed or foreign, no sideways scroll, light, set, and accessible;
+    its figures are drawn for this window."""
     with visit(browser, f"{address}{name}.html", theme, width) as page:
         page.wait_for_function("(t) => document.documentElement.dataset.theme === t", arg=theme)
         # What waits for its layout could not be seen to be too wide.
@@ -198,6 +253,7 @@ def test_page(browser: Any, address: str, name: str, theme: str, width: str) -> 
         assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
         for widget in page.locator(".player, .explorer").all():
             assert widget.bounding_box()["width"] <= WIDTHS[width][0]
+        drawings_fit(page, width)
         # The entries of the API share a template: of its 31,000 elements these are three quarters.
         page.evaluate("document.querySelectorAll('dl.py ~ dl.py').forEach((e) => e.remove())")
         assert serious(violations(page)) == []
@@ -225,69 +281,6 @@ def test_foreign_requests_are_seen(browser: Any, address: str) -> None:
         visit(browser, f"{address}book/intro.html") as page,
     ):
         page.evaluate("fetch('http://example.org/x.js').catch(() => 0)")
-
-
-#: Labels of the drawings that show: CSS pixels, and what is cut off or lies over another label.
-LABELS = """() => [...document.querySelectorAll("article svg.ct-narrow, article svg.ct-wide")]
-  .filter((drawing) => drawing.getBoundingClientRect().width > 0)
-  .map((drawing) => {
-    const frame = drawing.getBoundingClientRect();
-    const scale = frame.width / drawing.viewBox.baseVal.width;
-    const labels = [...drawing.querySelectorAll("text")].filter((text) => text.textContent.trim());
-    const slanted = (text) => /rotate\\(-?(?!90\\b)/.test(text.getAttribute("transform"));
-    const boxes = labels.filter((text) => !slanted(text))
-      .map((text) => [text.textContent, text.getBoundingClientRect()]);
-    const cut = boxes.filter(([, b]) => b.left < frame.left - 2 || b.right > frame.right + 2
-      || b.top < frame.top - 3 || b.bottom > frame.bottom + 3);
-    const over = boxes.filter(([, a], i) => boxes.slice(i + 1).some(([, b]) =>
-      Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
-      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4));
-    return {
-      kind: drawing.classList[1],
-      said: drawing.parentElement.getAttribute("aria-label").slice(0, 60),
-      least: Math.min(...labels.map((t) => parseFloat(getComputedStyle(t).fontSize) * scale)),
-      cut: cut.map(([words]) => words),
-      over: over.map(([words]) => words),
-    };
-  })"""
-
-
-@pytest.mark.parametrize("name", [f"book/{page}" for page in ("intro", *RUNNING)])
-def test_figures_are_drawn_for_the_window_that_shows_them(
-    browser: Any, address: str, name: str
-) -> None:
-    """On a phone the narrow drawings show, with labels of eleven pixels; on a desktop the others;
-    on paper the others too. In both, nothing is cut off and no label lies over another."""
-    with visit(browser, f"{address}{name}.html", "light", "phone") as page:
-        phone = page.evaluate(LABELS)
-        page.emulate_media(media="print")
-        paper = page.evaluate(LABELS)
-        page.emulate_media(media="screen")
-        page.set_viewport_size({"width": 1280, "height": 900})
-        desktop = page.evaluate(LABELS)
-    assert len(phone) == len(desktop) == len(paper)
-    assert {each["kind"] for each in phone} <= {"ct-narrow"}
-    assert {each["kind"] for each in (*desktop, *paper)} <= {"ct-wide"}
-    small = {each["said"]: each["least"] for each in phone if (each["least"] or 99) < 11}
-    assert small == {}
-    for drawings in (phone, desktop):
-        wrong = [(e["said"], e["cut"], e["over"]) for e in drawings if e["cut"] or e["over"]]
-        assert wrong == []
-
-
-@pytest.mark.parametrize("name", [f"book/{page}" for page in RUNNING])
-def test_recorded_pictures_fit_a_phone(browser: Any, address: str, name: str) -> None:
-    """No frame scrolls sideways for its picture; on a desktop it stands in the middle."""
-    beside = """all => all.map((picture) => {
-      const [inner, outer] = [picture, picture.closest(".stage")].map(
-        (each) => each.getBoundingClientRect());
-      return [inner.left - outer.left, outer.right - inner.right];
-    })"""
-    with visit(browser, f"{address}{name}.html", "light", "phone") as page:
-        pictures = page.locator(".player .stage :is(svg.ct-figure, img)")
-        assert all(min(sides) >= -1 for sides in pictures.evaluate_all(beside))
-        page.set_viewport_size({"width": 1280, "height": 900})
-        assert all(abs(left - right) <= 2 for left, right in pictures.evaluate_all(beside))
 
 
 @pytest.mark.parametrize("page", [*RUNNING, "api"])
