@@ -94,7 +94,6 @@ def measure(
     records: Iterable[Record],
     metric: str = "cluster_accuracy",
     effects: Sequence[Effect] = EFFECTS,
-    how: str | None = None,
 ) -> list[Measured]:
     """Every effect on one metric, paired over the seeds that both cells have.
 
@@ -105,7 +104,6 @@ def measure(
         records: any.
         metric: as in :func:`contrastive_tutorial.verdicts.contrast`.
         effects: which.
-        how: as in :func:`contrastive_tutorial.verdicts.contrast`.
 
     Raises:
         InputError: for records that cannot be compared; missing ones are a reason, not an error.
@@ -114,7 +112,7 @@ def measure(
     found = []
     for effect in effects:
         try:
-            result = contrast(everything, effect.left, effect.right, metric, how=how, min_seeds=2)
+            result = contrast(everything, effect.left, effect.right, metric, min_seeds=2)
             found.append(Measured(effect, result))
         except NotRecordedError as error:
             found.append(Measured(effect, None, str(error)))

@@ -57,6 +57,7 @@ def test_installed_packages_are_counted_by_extra(requires):
         "torch",
         'also-no-such-package>=2,<3; extra == "book"',
         "yet-another; extra == 'test'",
+        'contrastive-tutorial[book,test]; extra == "all"',
     )
     assert unmet() == [
         f"numpy>=999 (installed: {metadata.version('numpy')})",
@@ -64,6 +65,7 @@ def test_installed_packages_are_counted_by_extra(requires):
     ]
     assert unmet("book") == ["also-no-such-package>=2,<3 (not installed)"]
     assert unmet("test") == ["yet-another (not installed)"]
+    assert unmet("all") == unmet("book") + unmet("test")
     assert "pip install 'contrastive-tutorial[book]'" in texts("book")
     assert "surely-no-such-package" in texts("package")
 
@@ -152,10 +154,3 @@ def test_the_report_counts_what_is_missing():
     assert report([Finding("book", "ok", "fine")]) == "book\n  ok  fine\n\nnothing is missing"
     text = report([Finding("gpu", "missing", "none", "buy one"), Finding("gpu", "note", "well")])
     assert text == "gpu\n  !!  none\n      buy one\n  --  well\n\n1 missing"
-
-
-def test_extras_are_found_through_extras(requires):
-    requires(
-        'contrastive-tutorial[inner]; extra == "outer"', 'surely-no-such-package; extra == "inner"'
-    )
-    assert unmet("outer") == ["surely-no-such-package (not installed)"]

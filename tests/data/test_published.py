@@ -44,23 +44,28 @@ def _offered(monkeypatch, folder, name, files):
     return archive
 
 
+def _pickled(monkeypatch, folder, name, contents):
+    """CIFAR's form: parts of the training images, the test images, and the names of the classes."""
+    files = {part: pickle.dumps(content) for part, content in contents.items()}
+    *training, test, meta = ([part, _md5(content)] for part, content in files.items())
+    reader = getattr(torchvision.datasets, SETS[name].reader)
+    monkeypatch.setattr(reader, "train_list", training)
+    monkeypatch.setattr(reader, "test_list", [test])
+    monkeypatch.setattr(reader, "meta", {**reader.meta, "md5": meta[1]})
+    return _offered(monkeypatch, folder, name, files)
+
+
 @pytest.fixture
 def published(monkeypatch, tmp_path):
     """A small archive in the published form, with torchvision told of its checksums."""
-    rng = np.random.default_rng(1)
-    pixels = rng.integers(0, 256, (6 * 60, 3_072), dtype=np.uint8)
-    files, listed = {}, []
-    for i, name in enumerate([*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]):
-        rows = pixels[60 * i : 60 * (i + 1)]
-        files[name] = pickle.dumps({"data": rows, "labels": [k % 3 for k in range(60)]})
-        listed.append([name, hashlib.md5(files[name]).hexdigest()])
-    files["batches.meta"] = pickle.dumps({"label_names": CLASSES})
-    meta = hashlib.md5(files["batches.meta"]).hexdigest()
-    reader = torchvision.datasets.CIFAR10
-    monkeypatch.setattr(reader, "train_list", listed[:5])
-    monkeypatch.setattr(reader, "test_list", listed[5:])
-    monkeypatch.setattr(reader, "meta", {**reader.meta, "md5": meta})
-    archive = _offered(monkeypatch, tmp_path, "cifar10", files)
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 60, 3_072), dtype=np.uint8)
+    names = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]
+    files = {
+        name: {"data": rows, "labels": [k % 3 for k in range(60)]}
+        for name, rows in zip(names, pixels, strict=True)
+    }
+    files["batches.meta"] = {"label_names": CLASSES}
+    archive = _pickled(monkeypatch, tmp_path, "cifar10", files)
     return archive, pixels.reshape(-1, 3, 32, 32)
 
 
@@ -132,15 +137,11 @@ def test_cifar100(tmp_path, monkeypatch):
     pixels = np.random.default_rng(2).integers(0, 256, (90, 3_072), dtype=np.uint8)
     names = ["apple", "bear", "cloud"]
     files = {
-        part: pickle.dumps({"data": rows, "fine_labels": [i % 3 for i in range(len(rows))]})
+        part: {"data": rows, "fine_labels": [i % 3 for i in range(len(rows))]}
         for part, rows in (("train", pixels[:60]), ("test", pixels[60:]))
     }
-    files["meta"] = pickle.dumps({"fine_label_names": names})
-    reader = torchvision.datasets.CIFAR100
-    monkeypatch.setattr(reader, "train_list", [["train", _md5(files["train"])]])
-    monkeypatch.setattr(reader, "test_list", [["test", _md5(files["test"])]])
-    monkeypatch.setattr(reader, "meta", {**reader.meta, "md5": _md5(files["meta"])})
-    archive = _offered(monkeypatch, tmp_path, "cifar100", files)
+    files["meta"] = {"fine_label_names": names}
+    archive = _pickled(monkeypatch, tmp_path, "cifar100", files)
     train, val, test = data.load_splits(archive, cache=tmp_path / "c")
     assert [len(part) for part in (train, val, test)] == [54, 6, 30]
     assert (train.name, train.class_names) == ("cifar100", tuple(names))

@@ -20,19 +20,35 @@ from contrastive_tutorial.records import load_records
 from contrastive_tutorial.study import runner
 
 
-def killed(plan: Plan) -> Outcome:
-    """``kill -9`` at random moments of the study."""
-    found = Outcome("kill -9", "at random moments of a study; then the same command")
+def _ended(found: Outcome, plan: Plan, share: float, *kinds: signal.Signals) -> Outcome:
+    """A signal at random moments of the study, SIGINT twice; for a share of the moments."""
     generator = random.Random(plan.moments)
-    for _ in range(plan.moments):
-        moment = generator.uniform(0, plan.seconds)
+    for i in range(plan.some(share, len(kinds))):
+        moment, sent = generator.uniform(0.02, plan.seconds), kinds[i % len(kinds)]
         with Trial(plan.expected) as trial:
             child = start(trial.folder)
             time.sleep(moment)
-            os.kill(child.pid, signal.SIGKILL)
-            child.wait()
-            found.note(f"after {moment:.3f} s", trial.verdict(clean=False))
+            for _ in range(2 if sent == signal.SIGINT else 1):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, sent)
+                time.sleep(generator.uniform(0, 0.004))
+            hangs = child.wait() == -1000
+            problem = trial.verdict(clean=False)
+            found.note(f"{sent.name} after {moment:.3f} s", "did not end" if hangs else problem)
     return found
+
+
+def killed(plan: Plan) -> Outcome:
+    """``kill -9``."""
+    found = Outcome("kill -9", "at random moments of a study; then the same command")
+    return _ended(found, plan, 1, signal.SIGKILL)
+
+
+def told_to_end(plan: Plan) -> Outcome:
+    """What batch systems, containers and closed terminals send; Ctrl-C twice in a row, too."""
+    found = Outcome("other signals", "SIGTERM, SIGHUP, SIGXCPU, or SIGINT twice, at random moments")
+    kinds = (signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGINT)
+    return _ended(found, plan, 0.8, *kinds)
 
 
 def killed_writing(plan: Plan) -> Outcome:
@@ -65,28 +81,6 @@ def interrupted(plan: Plan) -> Outcome:
             elif status == 130 and (len(said) != 1 or "same command continues" not in said[0]):
                 problem = f"said {said}"
             found.note(f"after {moment:.3f} s", problem)
-    return found
-
-
-def told_to_end(plan: Plan) -> Outcome:
-    """What batch systems, containers and closed terminals send; Ctrl-C twice in a row, too."""
-    found = Outcome("other signals", "SIGTERM, SIGHUP, SIGXCPU, or SIGINT twice, at random moments")
-    generator = random.Random(3 * plan.moments)
-    kinds = (signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGINT)
-    for i in range(plan.some(0.8, 4)):
-        moment, sent = generator.uniform(0.02, 0.9 * plan.seconds), kinds[i % len(kinds)]
-        with Trial(plan.expected) as trial:
-            child = start(trial.folder)
-            time.sleep(moment)
-            for _ in range(2 if sent == signal.SIGINT else 1):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child.pid, sent)
-                time.sleep(generator.uniform(0, 0.004))
-            status = child.wait()
-            problem = trial.verdict(clean=False)
-            if status == -1000:
-                problem = "did not end"
-            found.note(f"{sent.name} after {moment:.3f} s", problem)
     return found
 
 

@@ -11,7 +11,7 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
 from contrastive_tutorial.report import tables
 from contrastive_tutorial.study import CELLS
-from contrastive_tutorial.verdicts import Effect, load_hypotheses, measure
+from contrastive_tutorial.verdicts import Effect, contrast, load_hypotheses, measure
 from contrastive_tutorial.widgets.board import registered_cells
 
 METRICS = {"knn200": "kNN", "extra.cross_branch_top1": "retrieval"}
@@ -188,8 +188,7 @@ def study():
 @pytest.fixture(scope="module")
 def found(study):
     def find(left, right, metric, how=None):
-        (item,) = measure(study, metric, [Effect(left, right, "")], how=how)
-        return item.contrast
+        return contrast(study, left, right, metric, how=how, min_seeds=2)
 
     return find
 
