@@ -188,23 +188,35 @@ def test_one_piece_of_html_is_small_and_has_a_still(name):
     assert len(html) < 60_000
 
 
+_READ = """() => {
+  const root = [...document.querySelectorAll("*")].find((node) => node.shadowRoot).shadowRoot;
+  const frame = root.querySelector(".stage > svg").getBoundingClientRect();
+  return [...root.querySelectorAll(".stage > svg text")].map((node) => {
+    const box = node.getBoundingClientRect();
+    return [node.textContent, box.left - frame.left, frame.right - box.right,
+      box.top - frame.top, frame.bottom - box.bottom];
+  });
+}"""
+_FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
 @pytest.mark.parametrize("name", KINDS)
-def test_pictures_answer_keys_and_pointer(name, theme, tmp_path):
-    formula = Formula(name)
-    wide = {"width": 390, "height": 800} if theme == "dark" else {"width": 1280, "height": 800}
-    with opened(formula.save_html(tmp_path / "f.html"), color_scheme=theme, viewport=wide) as tab:
+def test_pictures_answer_keys_and_pointer_and_words_stay_in_sight(name, theme, width, tmp_path):
+    view = {"color_scheme": theme, "viewport": {"width": width, "height": 800}}
+    with opened(Formula(name).save_html(tmp_path / "f.html"), **view) as tab:
         player = tab.locator(".player")
         assert player.get_attribute("data-theme") == theme
         picture = player.locator(".stage > svg")
-        for slider in player.locator("input[type=range]").all():
+        sliders = player.locator("input[type=range]")
+        for slider in sliders.all():
             before = picture.inner_html()
             slider.focus()
             slider.press("ArrowLeft")
-            tab.wait_for_timeout(250)
+            tab.evaluate(_FRAME)
             assert picture.inner_html() != before, slider.get_attribute("aria-valuetext")
-            assert tab.locator("[role=status]").text_content()
+        tab.locator("[role=status]", has_text=re.compile(r"\d")).wait_for(state="attached")
         for mark in player.locator(".mark").all():
             mark.scroll_into_view_if_needed()
             before = picture.inner_html()
@@ -215,34 +227,14 @@ def test_pictures_answer_keys_and_pointer(name, theme, tmp_path):
             tab.mouse.move(x - 30, y - 20, steps=4)
             tab.mouse.move(-500, 5_000, steps=2)  # off every edge
             tab.mouse.up()
-            tab.wait_for_timeout(100)
+            tab.evaluate(_FRAME)
             assert picture.inner_html() != before
             assert "NaN" not in picture.inner_html()
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-_READ = """() => {
-  const root = [...document.querySelectorAll("*")].find((node) => node.shadowRoot).shadowRoot;
-  const frame = root.querySelector(".stage > svg").getBoundingClientRect();
-  return [...root.querySelectorAll(".stage > svg text")].map((node) => {
-    const box = node.getBoundingClientRect();
-    return [node.textContent, box.left - frame.left, frame.right - box.right,
-      box.top - frame.top, frame.bottom - box.bottom];
-  });
-}"""
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", KINDS)
-def test_at_the_ends_of_every_slider_words_make_sense_and_are_in_sight(name, width, tmp_path):
-    view = {"width": width, "height": 800}
-    with opened(Formula(name).save_html(tmp_path / "f.html"), viewport=view) as tab:
-        sliders = tab.locator(".player input[type=range]")
         places = [(i, key) for i in range(sliders.count()) for key in ("Home", "End")]
         for i, key in [*places, *((i, "Home") for i in range(sliders.count()))]:
             sliders.nth(i).press(key)  # each end beside the others' last end, then all at theirs
-            tab.wait_for_timeout(50)
+            tab.evaluate(_FRAME)
             for words, *gaps in tab.evaluate(_READ):
                 assert not re.search(r"NaN|Infinity|undefined|-0\.0+(?!\d)", words), words
                 assert min(gaps) > -1, (words, gaps, key, i)
