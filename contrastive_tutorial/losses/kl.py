@@ -156,6 +156,8 @@ def kl_multivariate_normal_terms(
         if d == 0 or tuple(tensor.shape[-len(tail) :]) != tail:
             shape = "(..., d)" if len(tail) == 1 else f"(..., d, d) with d = {d} as mean_p has"
             raise InputError(f"{name}: expected shape {shape}, got {tuple(tensor.shape)}")
+    # The last axes fit; those before them have to broadcast. A mean is a matrix of one column here.
+    _require_broadcast(mean_p=mean_p[..., None], cov_p=cov_p, mean_q=mean_q[..., None], cov_q=cov_q)
     mean_p, cov_p, mean_q, cov_q = map(at_least_float32, (mean_p, cov_p, mean_q, cov_q))
     look = looks_at_values(mean_p)
     if look:
@@ -164,21 +166,13 @@ def kl_multivariate_normal_terms(
     log_p, log_q = (c.diagonal(dim1=-2, dim2=-1).log().sum(-1) for c in (chol_p, chol_q))
     # With S = L L^T everything is a triangular solve: |L_q^-1 L_p|_F^2 is the trace and
     # |L_q^-1 (m_q - m_p)|^2 the Mahalanobis term, so neither can come out negative.
-    try:
-        whitened = torch.linalg.solve_triangular(chol_q, chol_p, upper=False)
-        shift = (mean_q - mean_p).unsqueeze(-1)
-        shift = torch.linalg.solve_triangular(chol_q, shift, upper=False)
-        log_det = log_q - log_p
-        trace = whitened.square().sum((-2, -1)) / 2
-        mahalanobis = shift.square().sum((-2, -1)) / 2
-        terms = torch.broadcast_tensors(log_det, trace, mahalanobis, trace.new_full((), -d / 2))
-    except RuntimeError as error:
-        raise InputError(
-            f"mean_p, cov_p, mean_q, cov_q: expected leading shapes that broadcast, got "
-            f"{tuple(mean_p.shape)}, {tuple(cov_p.shape)}, {tuple(mean_q.shape)}, "
-            f"{tuple(cov_q.shape)}"
-        ) from error
-    return KLTerms(*terms)
+    whitened = torch.linalg.solve_triangular(chol_q, chol_p, upper=False)
+    shift = (mean_q - mean_p).unsqueeze(-1)
+    shift = torch.linalg.solve_triangular(chol_q, shift, upper=False)
+    trace = whitened.square().sum((-2, -1)) / 2
+    mahalanobis = shift.square().sum((-2, -1)) / 2
+    terms = log_q - log_p, trace, mahalanobis, trace.new_full((), -d / 2)
+    return KLTerms(*torch.broadcast_tensors(*terms))
 
 
 def kl_categorical(p: Tensor, q: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ in the distances, so it is enough to *count*, for each pair, in how many triplet
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -171,21 +171,12 @@ def _batch_distances(
     return d, same
 
 
-class _Positives(NamedTuple):
+def _sorted_positives(d: Tensor, labels: Tensor, same: Tensor) -> tuple[Tensor, Tensor]:
     """The positives of each anchor by rising distance, padded *in front* to the largest class.
 
-    Attributes:
-        distance: ``(N, P)``; ``-inf`` in the padding, so that rows stay sorted.
-        column: int64 ``(N, P)`` columns of the distance matrix; the padding points at the anchor.
-        valid: bool ``(N, P)``, false in the padding.
+    Distances ``(N, P)``, ``-inf`` in the padding, so that rows stay sorted; and int64 columns
+    ``(N, P)`` of the distance matrix, where the padding points at the anchor.
     """
-
-    distance: Tensor
-    column: Tensor
-    valid: Tensor
-
-
-def _sorted_positives(d: Tensor, labels: Tensor, same: Tensor) -> _Positives:
     n = len(labels)
     size = same.sum(1, keepdim=True)  # (N, 1) samples of the anchor's class, the anchor included
     ordered, members = labels.long().sort(stable=True)  # class after class
@@ -197,7 +188,7 @@ def _sorted_positives(d: Tensor, labels: Tensor, same: Tensor) -> _Positives:
     index = torch.where(valid, index, anchor)
     distance = d.gather(1, index).masked_fill(~valid, -math.inf)
     distance, order = distance.sort(dim=1)
-    return _Positives(distance, index.gather(1, order), valid.gather(1, order))
+    return distance, index.gather(1, order)
 
 
 def _mean_over_triplets(
@@ -210,21 +201,21 @@ def _mean_over_triplets(
     pair of. The counts are piecewise constant, so autograd sees only the sum.
     """
     with torch.no_grad():
-        positives = _sorted_positives(d, labels, same)
+        distance, column = _sorted_positives(d, labels, same)
         coefficient = torch.empty_like(d)
         count = torch.zeros((), dtype=torch.int64, device=d.device)
         rows = max(1, _CHUNK // len(d))
         for part in (slice(start, start + rows) for start in range(0, len(d), rows)):
-            lo, hi = _active_ranks(d[part], same[part], positives.distance[part], margin, semi_hard)
+            lo, hi = _active_ranks(d[part], same[part], distance[part], margin, semi_hard)
             # Negative n is active with the positives ranked lo to hi - 1: mark where that begins
             # and ends, and the running sum counts the negatives of each positive.
-            ends = lo.shape[0], positives.column.shape[1] + 1
+            ends = lo.shape[0], column.shape[1] + 1
             steps = d.new_zeros(ends, dtype=torch.float32)  # exact: counts below 2^24
             one = steps.new_ones(()).expand(lo.shape)
             steps.scatter_add_(1, lo, one).scatter_add_(1, hi, -one)
             per_positive = steps.cumsum(1)[:, :-1].to(d.dtype)
             coefficient[part] = (lo - hi).to(d.dtype)
-            coefficient[part].scatter_add_(1, positives.column[part], per_positive)
+            coefficient[part].scatter_add_(1, column[part], per_positive)
             count = count + (hi - lo).sum()
         coefficient /= count.clamp_min(1)  # before the sum, which could overflow
         any_active = count.clamp_max(1).to(d.dtype)

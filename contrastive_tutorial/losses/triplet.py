@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from contrastive_tutorial.losses.checks import (
 from contrastive_tutorial.losses.directions import unit_rows
 
 Distance = Literal["euclidean", "squared", "cosine"]
-DISTANCES = ("euclidean", "squared", "cosine")
+DISTANCES = get_args(Distance)
 
 
 class TripletKind(IntEnum):
@@ -86,25 +86,22 @@ def triplet_loss(
     margin: float = 0.2,
     *,
     distance: Distance = "euclidean",
-    reduction: Literal["mean", "nonzero", "none"] = "mean",
 ) -> Tensor:
-    """Triplet loss of given triplets: ``max(0, d(a, p) - d(a, n) + margin)``.
+    """Triplet loss of given triplets: the mean of ``max(0, d(a, p) - d(a, n) + margin)``.
 
     Args:
         anchor, positive, negative: ``(..., D)``, all of one shape, dtype and device.
         margin: zero or more. On unit vectors the squared distance is at most 4, the Euclidean and
             the cosine distance at most 2: a larger margin can never be met.
         distance: ``"euclidean"``, ``"squared"`` or ``"cosine"``.
-        reduction: ``"mean"`` over all triplets, over those with a loss above zero (``"nonzero"``),
-            or ``"none"``.
 
     Returns:
-        A scalar, or ``(...)`` for ``"none"``; float32 (float64 for float64 input). Embeddings that
-        have collapsed to one point give exactly ``margin``.
+        A scalar, float32 (float64 for float64 input). Embeddings that have collapsed to one point
+        give exactly ``margin``.
 
     Raises:
         InputError: for shapes, dtypes or devices that differ, a negative margin, an unknown
-            distance or reduction, and values that are not finite.
+            distance, and values that are not finite.
 
     >>> a, p, n = torch.zeros(1, 1), torch.full((1, 1), 0.5), torch.full((1, 1), 0.7)
     >>> round(float(triplet_loss(a, p, n, margin=0.3)), 4)
@@ -116,8 +113,6 @@ def triplet_loss(
         raise InputError(f"anchor: expected shape (..., D), none empty, got {tuple(anchor.shape)}")
     require_margin(margin)
     require_distance(distance)
-    if reduction not in ("mean", "nonzero", "none"):
-        raise InputError(f"reduction: expected 'mean', 'nonzero' or 'none', got {reduction!r}")
     if looks_at_values(anchor):
         require_finite(anchor=anchor, positive=positive, negative=negative)
     with torch.autocast(anchor.device.type, enabled=False):
@@ -126,11 +121,7 @@ def triplet_loss(
         loss = (d_ap - d_an + margin).clamp_min(0).to(at_least_float32(anchor).dtype)
         if looks_at_values(loss) and not bool(torch.isfinite(loss.detach()).all()):
             raise too_far(loss, distance, anchor=anchor, positive=positive, negative=negative)
-        if reduction == "mean":
-            return loss.mean()
-        if reduction == "nonzero":
-            return loss.sum() / (loss.detach() > 0).sum().clamp_min(1)
-        return loss
+        return loss.mean()
 
 
 def _row_distance(x: Tensor, y: Tensor, distance: Distance) -> Tensor:

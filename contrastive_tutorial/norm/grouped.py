@@ -25,20 +25,6 @@ from contrastive_tutorial.norm.kernels import (
 )
 
 GROUPINGS = ("contiguous", "interleaved", "shuffled")
-AFFINES = ("shared", "split", None)
-
-
-def check_shape(x: Tensor, dims: tuple[int, ...], num_features: int) -> None:
-    """Raise :class:`InputError` unless ``x`` is floating point, ``(N, num_features, ...)``."""
-    if x.ndim not in dims or x.shape[1] != num_features:
-        raise InputError(
-            f"x: expected {' or '.join(map(str, dims))} dimensions (N, C, ...) with "
-            f"C = {num_features} channels, got shape {tuple(x.shape)}"
-        )
-    if not x.is_floating_point():
-        raise InputError(
-            f"x: expected floating point values, got {x.dtype}; convert with x.float()"
-        )
 
 
 def positive_int(name: str, value: int) -> int:
@@ -130,8 +116,16 @@ class OwnBatchNorm(nn.modules.batchnorm._BatchNorm):
         self.num_batches_tracked.zero_()
 
     def check_shape(self, x: Tensor) -> None:
-        """Raise :class:`InputError` unless ``x`` has this layer's dimensions and channels."""
-        check_shape(x, self.dims, self.num_features)
+        """Raise :class:`InputError` unless ``x`` is floating point, ``(N, num_features, ...)``."""
+        if x.ndim not in self.dims or x.shape[1] != self.num_features:
+            raise InputError(
+                f"x: expected {' or '.join(map(str, self.dims))} dimensions (N, C, ...) with "
+                f"C = {self.num_features} channels, got shape {tuple(x.shape)}"
+            )
+        if not x.is_floating_point():
+            raise InputError(
+                f"x: expected floating point values, got {x.dtype}; convert with x.float()"
+            )
 
 
 class GroupedBatchNorm(OwnBatchNorm):
@@ -159,7 +153,7 @@ class GroupedBatchNorm(OwnBatchNorm):
         dtype: Any = None,
     ):
         nn.Module.__init__(self)
-        if affine not in AFFINES:
+        if affine not in ("shared", "split", None):
             raise InputError(f"affine: expected 'shared', 'split' or None, got {affine!r}")
         if grouping not in GROUPINGS:
             raise InputError(f"grouping: expected one of {GROUPINGS}, got {grouping!r}")
@@ -239,8 +233,13 @@ class GroupedBatchNorm(OwnBatchNorm):
         return grouped_normalize(x, *self._affine_rows(), groups)
 
     @torch.no_grad()
-    def update_running(self, mean: Tensor, var: Tensor, count: int) -> None:
-        """Fold means and biased variances ``(K or 1, C)`` of ``count`` values each into ours."""
+    def update_running(
+        self, mean: Tensor, var: Tensor, count: int, groups: slice | None = None
+    ) -> None:
+        """Fold means and biased variances ``(K or 1, C)`` of ``count`` values each into ours.
+
+        They are of these ``groups`` alone, where a process meets no others.
+        """
         if is_recomputed():
             return
         self.num_batches_tracked.add_(1)
@@ -252,9 +251,10 @@ class GroupedBatchNorm(OwnBatchNorm):
         if self.running_mean.ndim == 1:
             # One set of statistics: the average over groups. For groups of the same distribution
             # the mean of unbiased variances is unbiased too.
-            mean, var = mean.mean(0), var.mean(0)
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), factor)
-        self.running_var.lerp_(var.to(self.running_var.dtype), factor)
+            mean, var, groups = mean.mean(0), var.mean(0), None
+        for running, now in ((self.running_mean, mean), (self.running_var, var)):
+            table = running if groups is None else running[groups]
+            table.lerp_(now.to(table.dtype), factor)
 
     def _train_by_domain(self, x: Tensor, domain: Tensor) -> Tensor:
         if self.momentum is None:

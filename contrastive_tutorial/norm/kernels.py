@@ -73,7 +73,7 @@ class Groups(NamedTuple):
         eps: added to the variance.
         pooled: all groups share the moments pooled over them.
         grouping: which rows share a group: ``contiguous``, ``interleaved`` or ``shuffled``.
-        order: int64 ``(B,)`` of :func:`shuffled_order`, for ``shuffled``.
+        order: int64 ``(B,)`` of :func:`shuffled_order`, for ``shuffled`` alone.
     """
 
     number: int
@@ -83,13 +83,28 @@ class Groups(NamedTuple):
     order: Tensor | None = None
 
     def gather(self, rows: Tensor) -> Tensor:
-        """``(B, C)`` rows as ``(K, B / K, C)``."""
-        return to_groups(rows, self.number, self.grouping, self.order)
+        """``(B, C)`` rows as ``(K, B / K, C)``; a view unless ``shuffled``."""
+        each = rows.shape[0] // self.number
+        if self.grouping == "interleaved":
+            return rows.unflatten(0, (each, self.number)).transpose(0, 1)
+        if self.grouping == "shuffled":
+            rows = rows[self.order]
+        return rows.unflatten(0, (self.number, each))
 
     def spread(self, table: Tensor, like: Tensor) -> Tensor:
-        """``(1 or K, C)`` values for every row of ``like``: ``(B, C, 1, ...)``."""
+        """``(1 or K, C)`` values for every row of ``like``: ``(B, C, 1, ...)``.
+
+        Each row gets its group's: undoes :meth:`gather`.
+        """
         batch, channels = like.shape[:2]
-        rows = to_rows(table.expand(self.number, channels), batch, self.grouping, self.order)
+        each = batch // self.number
+        values = table.expand(self.number, channels)
+        if self.grouping == "interleaved":
+            rows = values.expand(each, self.number, channels).reshape(batch, channels)
+        else:
+            rows = values[:, None].expand(self.number, each, channels).reshape(batch, channels)
+            if self.order is not None:
+                rows = torch.empty_like(rows).index_copy_(0, self.order, rows)
         return rows.view((batch, channels) + (1,) * (like.ndim - 2))
 
     def moments(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,29 +116,6 @@ class Groups(NamedTuple):
         if self.pooled:
             mean, var = (t[None] for t in pool_moments(mean, var, dim=0))
         return mean, var
-
-
-def to_groups(rows: Tensor, groups: int, grouping: str, order: Tensor | None = None) -> Tensor:
-    """``(B, ...)`` rows as ``(groups, B / groups, ...)``; a view unless ``shuffled``."""
-    if grouping == "contiguous":
-        return rows.unflatten(0, (groups, rows.shape[0] // groups))
-    if grouping == "interleaved":
-        return rows.unflatten(0, (rows.shape[0] // groups, groups)).transpose(0, 1)
-    assert order is not None
-    return rows[order].unflatten(0, (groups, rows.shape[0] // groups))
-
-
-def to_rows(values: Tensor, batch: int, grouping: str, order: Tensor | None = None) -> Tensor:
-    """``(groups, C)`` values as ``(B, C)``: each row gets its group's; undoes :func:`to_groups`."""
-    groups, channels = values.shape
-    each = batch // groups
-    if grouping == "interleaved":
-        return values.expand(each, groups, channels).reshape(batch, channels)
-    spread = values[:, None].expand(groups, each, channels).reshape(batch, channels)
-    if grouping == "contiguous":
-        return spread
-    assert order is not None
-    return torch.empty_like(spread).index_copy_(0, order, spread)
 
 
 def pool_moments(mean: Tensor, var: Tensor, dim: int) -> tuple[Tensor, Tensor]:

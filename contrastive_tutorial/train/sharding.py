@@ -111,18 +111,7 @@ def _restrict(layer: GroupedBatchNorm, first: int, count: int) -> None:
             for t in (layer.weight, layer.bias)
         )
         y, mean, var = grouped_normalize(x, weight, bias, Groups(count, layer.eps))
-        with torch.no_grad():
-            values = x.numel() // mean.numel()
-            layer.num_batches_tracked.add_(1)
-            momentum = layer.momentum
-            if momentum is None:
-                momentum = float(1 / layer.num_batches_tracked)
-            for running, now in (
-                (layer.running_mean, mean),
-                (layer.running_var, var * (values / (values - 1))),
-            ):
-                target = running[own] if running.ndim == 2 else running
-                target.lerp_(now if running.ndim == 2 else now.mean(0), momentum)
+        layer.update_running(mean, var, x.numel() // mean.numel(), own)
         return y
 
     layer.forward = forward  # type: ignore[assignment]

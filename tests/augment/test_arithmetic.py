@@ -8,6 +8,7 @@ import pytest
 import torch
 import torchvision.transforms.v2 as T
 import torchvision.transforms.v2.functional as TF
+from drawn import drawn, seeded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -49,10 +50,6 @@ EVERYTHING = Policy(
     hue=(-0.5, 0.5), grayscale=0.3, shift=0.1, rotation=45.0, blur=0.5, sigma=(0.1, 2.0),
     solarize=0.5, cutout=8,
 )  # fmt: skip
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def pictures(count, size=32, seed=0, dtype=torch.uint8):
@@ -130,7 +127,7 @@ def test_each_operation_is_torchvisions(way, name, dtype):
 @both_ways
 def test_all_operations_in_order_are_torchvisions(way, antialias, size):
     images = pictures(80, size)
-    params = sample([EVERYTHING], torch.zeros(80, dtype=torch.int64), seeded(), size=size)
+    params = drawn(EVERYTHING, 80, size=size)
     assert_close_but_for_solarize(
         way(images, params), by_torchvision(images, params, antialias), params, 3e-5
     )
@@ -139,7 +136,7 @@ def test_all_operations_in_order_are_torchvisions(way, antialias, size):
 @both_ways
 def test_large_images_too(way):
     images = pictures(6, 224)
-    params = sample([EVERYTHING], torch.zeros(6, dtype=torch.int64), seeded(), size=224)
+    params = drawn(EVERYTHING, 6, size=224)
     assert_close_but_for_solarize(way(images, params), by_torchvision(images, params), params, 1e-4)
 
 
@@ -151,23 +148,9 @@ def test_large_images_too(way):
 @both_ways
 def test_the_policies_are_torchvisions(way, policy):
     images = pictures(50)
-    params = sample([policy], torch.zeros(50, dtype=torch.int64), seeded())
+    params = drawn(policy, 50)
     theirs = by_torchvision(images, params)
     assert_close_but_for_solarize(way(images, params), theirs, params)
-
-
-def test_every_order_of_the_jitter_occurs_and_is_obeyed():
-    images = pictures(400)
-    params = sample([DEFAULT_POLICY], torch.zeros(400, dtype=torch.int64), seeded())
-    assert len({tuple(order) for order in params.order.tolist()}) == 24
-    forward = apply(images, params)
-    backward = apply(images, dataclasses.replace(params, order=params.order.flip(1)))
-    jittered = (params.brightness != 1).nonzero().flatten()
-    assert float((forward - backward)[jittered].abs().amax((1, 2, 3)).median()) > 0.01
-
-
-def drawn(policy, count=4000, seed=0, **kwargs):
-    return sample([policy], torch.zeros(count, dtype=torch.int64), seeded(seed), **kwargs)
 
 
 # ----------------------------------------------------------------------------------- the noise

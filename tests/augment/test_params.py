@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from drawn import drawn, seeded
 from scipy import stats
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torchvision.transforms import ColorJitter, RandomResizedCrop
@@ -20,14 +21,6 @@ from contrastive_tutorial.augment.params import (
 )
 from contrastive_tutorial.augment.policies import DEFAULT_POLICY, POLICIES, Policy, policy_by_name
 from contrastive_tutorial.errors import InputError
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def drawn(policy, count=4000, seed=0, **kwargs):
-    return sample([policy], torch.zeros(count, dtype=torch.int64), seeded(seed), **kwargs)
 
 
 def same_distribution(ours, theirs):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from drawn import seeded
 from torch import nn
 
 from contrastive_tutorial.augment import (
@@ -15,11 +16,6 @@ from contrastive_tutorial.augment import (
     two_views,
 )
 from contrastive_tutorial.errors import InputError
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
 
 IMAGES = torch.randint(256, (6, 3, 20, 20), generator=seeded(), dtype=torch.uint8)
 

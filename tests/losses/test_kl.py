@@ -379,13 +379,6 @@ def test_multivariate_values_that_are_not_finite_are_named(name):
         kl_multivariate_normal(**arguments)
 
 
-def test_no_value_is_read_on_a_device():
-    mean, cov = ZERO.to("meta"), EYE.to("meta")
-    assert kl_multivariate_normal(mean, cov, mean, cov).device.type == "meta"
-    assert kl_normal(mean, 1.0, 0.0, 1.0).device.type == "meta"
-    assert kl_categorical(mean, mean).device.type == "meta"
-
-
 @pytest.mark.parametrize(
     ("p", "message"),
     [
@@ -436,7 +429,6 @@ def test_a_covariance_that_is_not_positive_definite_is_named(d, amount, which):
         (lambda: kl_normal("0", 1, 0, 1), "mean_p"),
         (lambda: kl_normal(0, ONE.long(), 0, 1), "std_p"),
         (lambda: kl_normal(ONE, ONE.double(), 0, 1), "std_p"),
-        (lambda: kl_normal(ONE, ONE.to("meta"), 0, 1), "std_p"),
         (lambda: kl_diagonal_normal(0, 1, 0, 1), "mean_p"),
         (lambda: kl_diagonal_normal(ZERO, ONE - 1, ZERO, ONE), "std_p"),
         (lambda: kl_multivariate_normal(ZERO, EYE, ZERO, ONE), "cov_q"),

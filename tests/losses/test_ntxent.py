@@ -438,10 +438,7 @@ NAN = torch.full((4, 3), math.nan)
     ("call", "named"),
     [
         (lambda: nt_xent(GOOD, GOOD[:3]), "z1"),
-        (lambda: nt_xent(GOOD, GOOD.T), "z1"),
         (lambda: nt_xent(GOOD, GOOD.double()), "z1"),
-        (lambda: nt_xent(GOOD, GOOD.long()), "z1"),
-        (lambda: nt_xent(GOOD, GOOD.to("meta")), "z1"),
         (lambda: nt_xent(GOOD.tolist(), GOOD), "z0"),
         (lambda: nt_xent(GOOD[0], GOOD[0]), "z0"),
         (lambda: nt_xent(GOOD[:1], GOOD[:1]), "z0"),
@@ -449,7 +446,6 @@ NAN = torch.full((4, 3), math.nan)
         (lambda: nt_xent(GOOD.expand(2, 2, 4, 3), GOOD.expand(2, 2, 4, 3)), "z0"),
         (lambda: nt_xent(GOOD[:, None], GOOD[:, None]), "z0"),
         (lambda: nt_xent(GOOD, GOOD, 0.0), "temperature"),
-        (lambda: nt_xent(GOOD, GOOD, -1.0), "temperature"),
         (lambda: nt_xent(GOOD, GOOD, math.nan), "temperature"),
         (lambda: nt_xent(GOOD, GOOD, math.inf), "temperature"),
         (lambda: nt_xent(GOOD, GOOD, torch.ones(2)), "temperature"),

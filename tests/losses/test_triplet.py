@@ -105,14 +105,8 @@ def test_triplet_loss_is_its_formula(distance):
             d_ap = distance_between(a[i, j], p[i, j], distance)
             d_an = distance_between(a[i, j], n[i, j], distance)
             expected[i, j] = max(d_ap - d_an + 0.4, 0)
-    found = {
-        reduction: triplet_loss(a, p, n, 0.4, distance=distance, reduction=reduction)
-        for reduction in ("none", "mean", "nonzero")
-    }
-    torch.testing.assert_close(found["none"], expected)
-    torch.testing.assert_close(found["mean"], expected.mean())
-    torch.testing.assert_close(found["nonzero"], expected[expected > 0].mean())
-    assert 0 < (expected > 0).sum() < expected.numel()  # the reductions differ
+    torch.testing.assert_close(triplet_loss(a, p, n, 0.4, distance=distance), expected.mean())
+    assert 0 < (expected > 0).sum() < expected.numel()  # some are easy, and count as zero
 
 
 @settings(max_examples=60, deadline=None)
@@ -386,7 +380,6 @@ NAN = torch.full((6, 4), math.nan)
     [
         (lambda: triplet_loss(GOOD, GOOD[:2], GOOD), "positive"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD.double()), "negative"),
-        (lambda: triplet_loss(GOOD, GOOD, GOOD.to("meta")), "negative"),
         (lambda: triplet_loss(GOOD.long(), GOOD, GOOD), "anchor"),
         (lambda: triplet_loss(GOOD[:0], GOOD[:0], GOOD[:0]), "anchor"),
         (lambda: triplet_loss(GOOD[0, 0], GOOD[0, 0], GOOD[0, 0]), "anchor"),
@@ -400,7 +393,6 @@ NAN = torch.full((6, 4), math.nan)
         (lambda: triplet_loss(GOOD, GOOD * 1e25, -GOOD, distance="squared"), "positive"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, -1), "margin"),
         (lambda: triplet_loss(GOOD, GOOD, GOOD, distance="l1"), "distance"),
-        (lambda: triplet_loss(GOOD, GOOD, GOOD, reduction="sum"), "reduction"),
         (lambda: triplet_kind(-1.0, 0.5, 0.3), "d_ap"),
         (lambda: triplet_kind(1.0, math.nan, 0.3), "d_an"),
         (lambda: triplet_kind(1.0, 0.5, -0.3), "margin"),
@@ -414,7 +406,7 @@ def test_other_bad_arguments_are_named(call, named):
 
 def test_what_is_not_said():
     a, p, n = (2 * draw(8, 3, seed=s) for s in (40, 41, 42))
-    said = triplet_loss(a, p, n, 0.2, distance="euclidean", reduction="mean")
+    said = triplet_loss(a, p, n, 0.2, distance="euclidean")
     assert torch.equal(triplet_loss(a, p, n), said)
     embeddings, labels = draw(13, 3, seed=43), classes(13, 3, seed=43)
     for mine in (batch_all_triplet_loss, batch_hard_triplet_loss, semi_hard_triplet_loss):

@@ -229,8 +229,6 @@ def test_bad_input():
     for metric in (dot_product_similarity, alignment, contrastive_accuracy):
         with pytest.raises(InputError, match="same shape"):
             metric(z0, z1[:-1])
-        with pytest.raises(InputError, match="z1: 12 of 12 rows hold NaN"):
-            metric(z0, z1 * np.nan)
     for metric in (dot_product_similarity, contrastive_accuracy):
         with pytest.raises(InputError, match="at least 2 rows"):
             metric(z0[:1], z1[:1])
@@ -242,5 +240,3 @@ def test_bad_input():
         uniformity(z0[:1])
     with pytest.raises(InputError, match="subset_ids: expected one id for each of the 12 images"):
         nearest_negative_same_subset(z0, z1, np.zeros(3, int))
-    with pytest.raises(InputError, match=r"^features: 3 of 3 rows hold NaN"):
-        rankme(np.full((3, 3), np.nan))

@@ -135,7 +135,6 @@ def test_retrieval_against_a_loop_and_its_ends(monkeypatch, rows):
         ({"train_labels": np.zeros(120, int)}, "^train_labels: expected at least two classes"),
         ({"train_labels": np.zeros(119, int)}, "^train_labels: .* each of the 120 train points,"),
         ({"test_labels": np.zeros(3, int)}, "^test_labels: .* each of the 50 test points,"),
-        ({"test_features": np.full((50, 5), np.nan)}, "test_features: 50 of 50 rows"),
         ({"train_features": np.zeros((0, 5))}, "at least 1 rows"),
     ],
 )

@@ -15,8 +15,6 @@ from contrastive_tutorial.norm.kernels import (
     pool_moments,
     row_moments,
     shuffled_order,
-    to_groups,
-    to_rows,
 )
 
 GROUPINGS = ("contiguous", "interleaved", "shuffled")
@@ -62,12 +60,13 @@ def group_ids(batch, groups, grouping, order):
 def test_groups_and_rows_are_inverse(groups, each, grouping, step):
     batch = groups * each
     order = shuffled_order(batch, torch.tensor(step)) if grouping == "shuffled" else None
+    how = Groups(groups, 0.0, False, grouping, order)
     rows = torch.arange(batch)[:, None]
-    gathered = to_groups(rows, groups, grouping, order)
+    gathered = how.gather(rows)
     ids = group_ids(batch, groups, grouping, order)
     for k in range(groups):
         assert set(gathered[k, :, 0].tolist()) == set(torch.nonzero(ids == k).flatten().tolist())
-    spread = to_rows(torch.arange(groups)[:, None], batch, grouping, order)
+    spread = how.spread(torch.arange(groups)[:, None], rows)
     assert spread[:, 0].tolist() == ids.tolist()
 
 

@@ -58,16 +58,16 @@ def evaluate(model, how, x):
         return forward(x)
 
 
-@pytest.mark.parametrize("kind", ["split", "dsbn"])
+@pytest.mark.parametrize("kind", ["split", "dsbn", "affine"])
 def test_menu_by_hand(kind):
     norm = layer(kind)
     x = randn(2 * K, C, 3, 3, seed=50)
-    mu, v = norm.running_mean, norm.running_var
-    weight, bias = norm.weight.detach(), norm.bias.detach()
-    weights, biases = (t if t.ndim == 2 else t.expand(K, C) for t in (weight, bias))
+    tables = (norm.running_mean, norm.running_var, norm.weight.detach(), norm.bias.detach())
+    mu, v, weights, biases = (t if t.ndim == 2 else t.expand(K, C) for t in tables)
     w, b = weights.mean(0), biases.mean(0)
     between = (mu - mu.mean(0)).square().mean(0)
-    assert (between > 0.1).all()  # the menu's entries differ on these data
+    # The menu's entries differ on these data, where there are several sets of statistics.
+    assert (between > 0.1).all() or kind == "affine"
     expected = {
         "mean": by_hand(x, mu.mean(0), v.mean(0), w, b),
         "pooled": by_hand(x, mu.mean(0), v.mean(0) + between, w, b),
@@ -86,22 +86,6 @@ def test_menu_by_hand(kind):
     model = nn.Sequential(norm, nn.Flatten())
     directions = [F.normalize(y.flatten(1), dim=1) for y in branches]
     torch.testing.assert_close(evaluate(model, "ensemble", x), sum(directions) / K)
-
-
-def test_affine_kind_selects_the_affine_of_the_branch():
-    norm = layer("affine")
-    x = randn(2 * K, C, 3, 3, seed=50)
-    mean, var, weight, bias = norm.running_mean, norm.running_var, norm.weight, norm.bias
-    for k in range(K):
-        torch.testing.assert_close(
-            evaluate(norm, f"branch:{k}", x), by_hand(x, mean, var, weight[k], bias[k]).detach()
-        )
-    for how in ("mean", "pooled"):
-        torch.testing.assert_close(
-            evaluate(norm, how, x), by_hand(x, mean, var, weight.mean(0), bias.mean(0)).detach()
-        )
-    rows = [by_hand(x[2 * k : 2 * k + 2], mean, var, weight[k], bias[k]) for k in range(K)]
-    torch.testing.assert_close(evaluate(norm, "oracle", x), torch.cat(rows).detach())
 
 
 @pytest.mark.parametrize("kind", ["bn", "ghost", "renorm", "gn", "none"])
