@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 import fault_commands
 import fault_files
 import fault_running
+from make_faults import show
 from trials import Outcome, Plan, prepared, undisturbed
 
 FAULTS: dict[str, Callable[[Plan], Outcome]] = {
@@ -40,7 +40,7 @@ def try_all(moments: int, kinds: list[str] | None = None) -> list[Outcome]:
         for name, fault in FAULTS.items():
             if not kinds or name in kinds:
                 found.append(dataclasses.replace(fault(plan), moments=moments))
-                print(f"{name}: {found[-1].survived} of {found[-1].tried}", file=sys.stderr)
+                print(f"{name}: lost {len(found[-1].lost)} of {found[-1].tried}", file=sys.stderr)
         return found
 
 
@@ -52,14 +52,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.kinds) - set(FAULTS):
         parser.error(f"no such kind: {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
-    found = try_all(options.moments, options.kinds)
-    if options.json:
-        print(json.dumps([dataclasses.asdict(outcome) for outcome in found]))
-    else:
-        for outcome in found:
-            print(f"{outcome.kind}: {outcome.survived} of {outcome.tried} survived")
-            print(*(f"  lost: {line}" for line in outcome.lost), sep="\n")
-    return int(any(outcome.lost for outcome in found))
+    return show(try_all(options.moments, options.kinds), options.json)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ kinds that nobody expects; records with numbers that are none. What is done with
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import io
 import json
 import resource
@@ -40,6 +39,7 @@ import numpy as np
 import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from make_faults import show
 
 from contrastive_tutorial.errors import InputError
 
@@ -393,16 +393,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     options = parser.parse_args()
     found = [fuzz(name, options.cases, options.seed) for name in options.readers or FILES]
-    if options.json:
-        print(json.dumps([dataclasses.asdict(outcome) for outcome in found]))
-    else:
-        for outcome in found:
-            print(
-                f"{outcome.reader}: {outcome.cases} cases, {outcome.accepted} accepted, "
-                f"{outcome.refused} refused, {len(outcome.failures)} failures"
-            )
-            print(*(f"  {line}" for line in outcome.failures[:10]), sep="\n")
-    return int(any(outcome.failures for outcome in found))
+    return show(found, options.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ that fails stays in the corpus folder as ``crash-*``, ``timeout-*`` or ``oom-*``
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import re
@@ -21,6 +20,8 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from make_faults import show
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "helpers"))
@@ -140,13 +141,7 @@ def main() -> int:
         found = [
             fuzz(r, options.seconds, corpus / r, options.seed) for r in options.readers or READERS
         ]
-    if options.json:
-        print(json.dumps([dataclasses.asdict(outcome) for outcome in found]))
-    else:
-        for o in found:
-            print(f"{o.reader}: {o.cases} cases, {o.branches} branches, {o.memory_mb} MB")
-            print(*(f"  failed: {line}" for line in o.failures), sep="\n")
-    return int(any(outcome.failures for outcome in found))
+    return show(found, options.json)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Each outcome says which commit it ran on. No number is typed here.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import platform
 import subprocess
@@ -24,22 +25,9 @@ COMMANDS = {
     "fuzz": "OMP_NUM_THREADS=1 python tests/faults/fuzz.py --cases 10000",
     "atheris": "OMP_NUM_THREADS=1 python tests/faults/fuzz_atheris.py --seconds 60",
 }
-#: Report -> heading and field of every column. Of a list, its length is shown.
-COLUMNS = {
-    "faults": {
-        "fault": "kind", "what is done": "what", "moments": "moments", "tried": "tried",
-        "lost": "lost", "commit": "commit",
-    },
-    "fuzz": {
-        "reader": "reader", "cases": "cases", "accepted": "accepted", "refused": "refused",
-        "failures": "failures", "commit": "commit",
-    },
-    "atheris": {
-        "reader": "reader", "seconds": "seconds", "cases": "cases", "branches taken": "branches",
-        "peak memory (MB)": "memory_mb", "failures": "failures", "commit": "commit",
-    },
-}  # fmt: skip
+#: Fields of an outcome that are added up, and those that say what went wrong.
 ADDED_UP = ("tried", "lost", "cases", "accepted", "refused", "failures")
+PROBLEMS = ("lost", "failures")
 TEXT = """\
 # Faults
 
@@ -67,11 +55,6 @@ further.
 """
 
 
-def load(kind: str) -> list[dict[str, Any]]:
-    """The outcomes of a report."""
-    return json.loads((HERE / f"{kind}.json").read_text(encoding="utf-8"))
-
-
 def run(kind: str) -> None:
     """Make a report anew."""
     name, *options = COMMANDS[kind].split("python ")[1].split()
@@ -88,21 +71,35 @@ def run(kind: str) -> None:
     (HERE / f"{kind}.json").write_text(text, encoding="utf-8")
 
 
+def show(outcomes: list[Any], as_json: bool) -> int:
+    """Print outcomes for eyes, or as one line of JSON. Returns the exit status."""
+    rows = [dataclasses.asdict(outcome) for outcome in outcomes]
+    lines = []
+    for row in rows:
+        lines.append(", ".join(f"{name} {_number(value)}" for name, value in row.items()))
+        lines += [f"  {line}" for name in PROBLEMS for line in row.get(name, [])[:10]]
+    print(json.dumps(rows) if as_json else "\n".join(lines))
+    return int(any(row.get(name) for row in rows for name in PROBLEMS))
+
+
 def section(kind: str) -> str:
     """How to repeat a report, its table as Markdown, and what went wrong."""
-    outcomes, columns = load(kind), COLUMNS[kind]
-    versions = sorted({outcome["python"] for outcome in outcomes})
+    outcomes = json.loads((HERE / f"{kind}.json").read_text(encoding="utf-8"))
+    versions = sorted({outcome.pop("python") for outcome in outcomes})
     lines = [f"Repeat with `{COMMANDS[kind]}`. Shown: Python {', '.join(versions)}.", ""]
-    lines += [_row(columns), _row("---" for _ in columns)]
-    lines += [_row(_number(outcome[field]) for field in columns.values()) for outcome in outcomes]
-    sums = {f: sum(_number(o[f]) for o in outcomes) for f in columns.values() if f in ADDED_UP}
-    lines.append(_row(["all", *(sums.get(field, "") for field in [*columns.values()][1:])]))
-    problems = [(o, line) for o in outcomes for line in o.get("lost", o.get("failures"))]
-    named, *_ = columns.values()
-    return "\n".join([*lines, *(f"- {outcome[named]}: `{line}`" for outcome, line in problems)])
+    first, *others = fields = list(outcomes[0])
+    lines += [_row(field.replace("_", " ") for field in fields), _row("---" for _ in fields)]
+    lines += [_row(_number(outcome[field]) for field in fields) for outcome in outcomes]
+    sums = {f: sum(_number(o[f]) for o in outcomes) for f in others if f in ADDED_UP}
+    lines.append(_row(["all", *(sums.get(field, "") for field in others)]))
+    lines += [
+        f"- {o[first]}: `{line}`" for o in outcomes for f in PROBLEMS for line in o.get(f, [])
+    ]
+    return "\n".join(lines)
 
 
 def _number(value: Any) -> Any:
+    """Of a list, its length."""
     return len(value) if isinstance(value, list) else value
 
 

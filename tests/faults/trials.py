@@ -55,10 +55,6 @@ class Outcome:
     tried: int = 0
     lost: list[str] = field(default_factory=list)
 
-    @property
-    def survived(self) -> int:
-        return self.tried - len(self.lost)
-
     def note(self, where: str, problem: str) -> None:
         """One more trial, and what was wrong with it; empty if nothing was."""
         self.tried += 1
