@@ -65,8 +65,13 @@ def small_book(**pages):
 
 
 def translate(text, **others):
-    book = small_book(page=text, **others)
+    book = small_book(**others, page=text)
     return "\n".join(Translator(book, "page").blocks(book.sources["page"].split("\n")))
+
+
+def cells_of(text):
+    """The cells of the notebook of a page."""
+    return nbformat.reads(make_colab.notebook(small_book(page=FRONT + text), "page"), 4).cells
 
 
 # -- in step ------------------------------------------------------------------------------------
@@ -74,10 +79,6 @@ def translate(text, **others):
 
 def test_every_executable_page_has_its_notebook_and_none_is_stale():
     assert make_colab.stale() == [], "run `make colab` and commit book/colab"
-
-
-def test_generation_is_deterministic():
-    assert make_colab.notebooks() == make_colab.notebooks()
 
 
 def test_drift_is_seen(tmp_path):
@@ -88,7 +89,6 @@ def test_drift_is_seen(tmp_path):
     for file in [*(ROOT / "book").glob("*.md"), ROOT / "book" / "references.bib"]:
         shutil.copy(file, root / "book" / file.name)
     shutil.copytree(ROOT / "book" / "colab", root / "book" / "colab")
-    assert make_colab.stale(root) == []
     notebook = next((root / "book" / "colab").glob("*.ipynb"))
     page = root / "book" / f"{notebook.stem}.md"
     page.write_text(page.read_text() + "\nOne more sentence.\n")
@@ -159,13 +159,11 @@ def test_code_blocks_are_copied_and_not_read():
 
 
 def test_exercises_are_numbered_across_pages_and_solutions_fold():
-    earlier = "# Earlier\n\n```{exercise}\n:label: ex-first\nOne.\n```\n"
-    book = small_book(
-        earlier=earlier,
-        page="# Page\n\n```{exercise} Named\n:label: ex-second\n\nTwo, after {ref}`ex-first`."
+    shown = translate(
+        "# Page\n\n```{exercise} Named\n:label: ex-second\n\nTwo, after {ref}`ex-first`."
         "\n```\n\n```{solution} ex-second\n:class: dropdown\n\nIt is two.\n```\n",
+        earlier="# Earlier\n\n```{exercise}\n:label: ex-first\nOne.\n```\n",
     )
-    shown = "\n".join(Translator(book, "page").blocks(book.sources["page"].split("\n")))
     assert "> **Exercise 2 (Named)**\n>\n> Two, after" in shown
     assert f"[Exercise 1]({SITE}/earlier.html#ex-first)" in shown
     assert "<summary><b>Solution</b></summary>\n\nIt is two.\n\n</details>" in shown
@@ -240,13 +238,11 @@ def test_what_a_notebook_cannot_show_is_refused(text, message):
 
 
 def test_gated_solutions_fold_text_and_code():
-    book = small_book(
-        page=FRONT
-        + "# Page\n\n```{exercise}\n:label: ex-a\nWhat?\n```\n\n"
-        + "````{solution-start} ex-a\n:class: dropdown\n````\n\nBecause.\n\n"
-        + "```{code-cell} ipython3\nprint(1)\n```\n\n````{solution-end}\n````\n\nNext.\n"
+    cells = cells_of(
+        "# Page\n\n```{exercise}\n:label: ex-a\nWhat?\n```\n\n"
+        "````{solution-start} ex-a\n:class: dropdown\n````\n\nBecause.\n\n"
+        "```{code-cell} ipython3\nprint(1)\n```\n\n````{solution-end}\n````\n\nNext.\n"
     )
-    cells = nbformat.reads(make_colab.notebook(book, "page"), as_version=4).cells
     kinds = [cell.cell_type for cell in cells]
     assert kinds == ["markdown", "markdown", "markdown", "code", "code", "markdown"]
     assert cells[1].source.startswith("<details>")
@@ -299,14 +295,11 @@ def bound_names(tree):
 
 
 def test_code_that_the_page_folds_is_folded_in_the_notebook():
-    book = small_book(
-        page=FRONT
-        + "# Page\n\n```{code-cell} ipython3\n:tags: [remove-input]\n\ncheck_number(1)\n```\n\n"
-        + "```{code-cell} ipython3\n:tags: [hide-input]\n\nprint(1)\n```\n\n"
-        + "```{code-cell} ipython3\nprint(2)\n```\n"
-    )
-    cells = nbformat.reads(make_colab.notebook(book, "page"), as_version=4).cells
-    checks, folded, shown = cells[-3:]
+    checks, folded, shown = cells_of(
+        "# Page\n\n```{code-cell} ipython3\n:tags: [remove-input]\n\ncheck_number(1)\n```\n\n"
+        "```{code-cell} ipython3\n:tags: [hide-input]\n\nprint(1)\n```\n\n"
+        "```{code-cell} ipython3\nprint(2)\n```\n"
+    )[-3:]
     assert checks.source.startswith("#@title Check your answer")
     assert folded.source.startswith("#@title Code")
     assert folded.source.endswith("\nprint(1)")
@@ -476,65 +469,78 @@ def test_a_plain_installation_replaces_nothing_on_colab():
 
 
 STAND_INS = """\
-import json, sys, types
+import json, os, sys, types
 import torch  # before the stand-ins: it looks for plug-ins among the distributions
 from importlib import metadata
 from IPython.core.interactiveshell import InteractiveShell
 
-colab, present, cell = json.loads(sys.argv[1])
-if colab:
-    sys.modules["google.colab"] = types.ModuleType("google.colab")
-    metadata.distributions = lambda: [types.SimpleNamespace(name=name) for name in present]
+cell, places = json.loads(sys.argv[1])
 shell = InteractiveShell.instance()
-lines = []
+lines, found = [], {}
 shell.register_magic_function(lines.append, magic_name="pip")
 shell.register_magic_function(lines.append, magic_name="cd")
 shell.system = lines.append
-shell.run_cell(cell).raise_error()
-print("LINES" + json.dumps(lines))
+top = os.getcwd()
+for place, present in places.items():
+    if place != "elsewhere":
+        sys.modules["google.colab"] = types.ModuleType("google.colab")
+        metadata.distributions = lambda: [types.SimpleNamespace(name=name) for name in present]
+    os.chdir(os.path.join(top, place))
+    shell.run_cell(cell).raise_error()
+    found[place] = [*lines]
+    lines.clear()
+print("LINES" + json.dumps(found))
 """
 
 
-def lines_run(folder, colab, present=()):
-    """What the set-up cell asks of pip, cd and the shell, in a directory of that name."""
-    folder.mkdir(exist_ok=True)
-    arguments = json.dumps([colab, present, make_colab.setup_source(read_book())])
+@pytest.fixture(scope="module")
+def colab_book():
+    """The book, and the names of what its notebooks need."""
+    book = read_book()
+    return book, [re.split("[<>=]", need)[0] for need in book.requirements]
+
+
+@pytest.fixture(scope="module")
+def lines_run(colab_book, tmp_path_factory):
+    """What the set-up cell asks of pip, cd and the shell, by the directory where it runs."""
+    book, names = colab_book
+    top = tmp_path_factory.mktemp("colab")
+    places = {  # what is installed there; on Colab, but for the first
+        "elsewhere": [],
+        "one missing/book": [name for name in names if name != "umap-learn"],
+        "complete/book": [name.replace("-", "_").title() for name in names],
+        "fresh": names,
+        "cloned": names,
+    }
+    for place in places:
+        (top / place).mkdir(parents=True)
+    (top / "cloned" / book.url.rpartition("/")[2]).mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", STAND_INS, arguments],
-        cwd=folder, capture_output=True, text=True, check=True,
-        env=os.environ | {"IPYTHONDIR": str(folder.parent / "ipython")},
+        [sys.executable, "-c", STAND_INS, json.dumps([make_colab.setup_source(book), places])],
+        cwd=top, capture_output=True, text=True, check=True,
+        env=os.environ | {"IPYTHONDIR": str(tmp_path_factory.mktemp("ipython"))},
     )  # fmt: skip
+    assert list((top / "elsewhere").iterdir()) == []
     return json.loads(done.stdout.partition("LINES")[2])
 
 
-def test_the_set_up_cell_does_nothing_elsewhere(tmp_path):
-    assert lines_run(tmp_path / "content", colab=False) == []
-    assert list((tmp_path / "content").iterdir()) == []
+@pytest.mark.parametrize("place", ["elsewhere", "complete/book"])
+def test_the_set_up_cell_does_nothing_elsewhere_or_when_nothing_is_missing(lines_run, place):
+    assert lines_run[place] == []
 
 
-def test_the_set_up_cell_pins_what_it_must_not_replace(tmp_path):
-    book = read_book()
-    names = [re.split("[<>=]", need)[0] for need in book.requirements]
+def test_the_set_up_cell_pins_what_it_must_not_replace(lines_run, colab_book):
+    book, names = colab_book
     assert "umap-learn" in names
     assert not {"numpy", "torch", "torchvision"} & set(names)
-    (pip,) = lines_run(tmp_path / "book", True, [n for n in names if n != "umap-learn"])
+    (pip,) = lines_run["one missing/book"]
     kept = [f"'{name}=={metadata.version(name)}'" for name in ("numpy", "torch", "torchvision")]
     (umap,) = [f"'{need}'" for need in book.requirements if need.startswith("umap")]
     assert pip.split() == ["install", "--quiet", umap, *kept]
 
 
-def test_the_set_up_cell_installs_nothing_when_nothing_is_missing(tmp_path):
-    names = [re.split("[<>=]", need)[0] for need in read_book().requirements]
-    assert (
-        lines_run(tmp_path / "book", True, [name.replace("-", "_").title() for name in names]) == []
-    )
-
-
-def test_the_set_up_cell_clones_once(tmp_path):
-    book = read_book()
-    names = [re.split("[<>=]", need)[0] for need in book.requirements]
-    (clone,) = lines_run(tmp_path / "content", True, names)
-    assert clone.startswith("git clone --quiet --depth 1 --branch main " + book.url)
-    checkout = book.url.rpartition("/")[2]
-    (tmp_path / "content" / checkout).mkdir()
-    assert lines_run(tmp_path / "content", True, names) == [f"-q {checkout}/book"]
+def test_the_set_up_cell_clones_once(lines_run, colab_book):
+    url = colab_book[0].url
+    (clone,) = lines_run["fresh"]
+    assert clone.startswith("git clone --quiet --depth 1 --branch main " + url)
+    assert lines_run["cloned"] == [f"-q {url.rpartition('/')[2]}/book"]

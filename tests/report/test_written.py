@@ -2,11 +2,11 @@
 
 import dataclasses
 import re
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
+from pages import ROOT
 from recorded import make
 
 from contrastive_tutorial.errors import InputError
@@ -85,7 +85,6 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         write_report(records(), tmp_path / "file")
 
 
-RESULTS = Path(__file__).resolve().parents[2] / "results"
 ATTACK = "<img src=x onerror=alert(1)> [a](javascript:alert(2)) `|` $x$ ![b](c)"
 
 
@@ -93,7 +92,7 @@ ATTACK = "<img src=x onerror=alert(1)> [a](javascript:alert(2)) `|` $x$ ![b](c)"
 def test_the_repositorys_own_records_make_a_whole_report(tmp_path, monkeypatch):
     """Every figure is made; what takes ten seconds is to draw them all."""
     monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: file.write(b"<svg/>"))
-    records = load_records(RESULTS)
+    records = load_records(ROOT / "results")
     paths = write_report(records, tmp_path)
     for data, preset in {(r.data, r.preset) for r in records}:
         text = (tmp_path / f"{data}-{preset}.md").read_text()
