@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from trials import COMMAND, Outcome, Plan, Trial, refused, results, split_off, start
+from trials import COMMAND, Outcome, Plan, Trial, refused, results, split_off, start, stopped
 
 from contrastive_tutorial import cli
 from contrastive_tutorial.errors import InputError
@@ -86,14 +86,9 @@ def _edited(**changes: Any) -> Callable[[Path], None]:
     return edit
 
 
-def _renamed(before: str, **changes: Any) -> Callable[[Path], None]:
-    """The record of another run, put in the place of this one; changed so that it fits there."""
-
-    def replace(path: Path) -> None:
-        shutil.copy(path.with_name(f"{before}.json"), path)
-        _edited(**changes)(path)
-
-    return replace
+def _of_the_other(path: Path) -> None:
+    """The record or arrays of the other cell, in the place of these."""
+    shutil.copy(path.with_name(NAMES[1] + path.suffix), path)
 
 
 def records(plan: Plan) -> Outcome:
@@ -103,7 +98,7 @@ def records(plan: Plan) -> Outcome:
     )
     preset = {"name": "tiny", "steps": 9}
     others: list[Damage] = [
-        ("another cell's", _renamed(NAMES[1])),
+        ("another cell's", _of_the_other),
         ("another seed's", _edited(seed=1)),
         ("another K's", _edited(num_subsets=10)),
         ("another preset's", _edited(preset="cpu")),
@@ -129,7 +124,8 @@ def records(plan: Plan) -> Outcome:
             spoil(path)
             child = start(trial.folder)
             problem = refused(child, child.wait(), NAMES[0])
-            if name in _REPLACED and results(trial.folder) == plan.expected:
+            # A link to itself is no file to the system: the run is done anew, its record put there.
+            if name == "a link to itself" and results(trial.folder) == plan.expected:
                 problem = ""
             child = split_off(lambda folder=trial.folder: _report(folder))
             status = child.wait()
@@ -139,10 +135,6 @@ def records(plan: Plan) -> Outcome:
             take_away(path)
             found.note(name, problem or trial.goes_on())
     return found
-
-
-#: What the system takes for no file at all: the run is done anew, and its record put there.
-_REPLACED = ("a link to itself",)
 
 
 def _report(folder: Path) -> int:
@@ -155,7 +147,7 @@ def arrays(plan: Plan) -> Outcome:
     (record,) = load_records(plan.finished, cell="B0")
     before = record.arrays()
     others: list[Damage] = [
-        ("another cell's", lambda path: shutil.copy(path.with_name(f"{NAMES[1]}.npz"), path)),
+        ("another cell's", _of_the_other),
         ("missing", Path.unlink),
     ]
     for name, spoil in [*ways(plan.some(0.2), 2), *others]:
@@ -216,7 +208,7 @@ def checkpoints(plan: Plan) -> Outcome:
     with Trial(plan.expected, plan.begun) as source:
         for cell, options in (("B0", ()), ("S-P1", ("--seeds", "1")), ("S-P1", ("--subsets", "4"))):
             folder = source.folder.with_name("-".join(("other", cell, *options)))
-            child = start(folder, _stopped, "--cells", cell, *options)
+            child = start(folder, stopped, "--cells", cell, *options)
             assert child.wait() == -9, child.said()
             (other[cell, *options],) = folder.rglob("*.checkpoint")
         others: list[Damage] = [
@@ -236,20 +228,6 @@ def checkpoints(plan: Plan) -> Outcome:
                     take_away(path)
                 found.note(name, problem or trial.verdict())
     return found
-
-
-def _stopped() -> None:
-    """A run that is killed at its fifth step."""
-    from contrastive_tutorial.study import runner
-
-    real = runner.Experiment.loss
-
-    def loss(self: Any, step: int, generator: Any) -> object:
-        if step == 5:
-            os.kill(os.getpid(), 9)
-        return real(self, step, generator)
-
-    runner.Experiment.loss = loss  # type: ignore[method-assign]
 
 
 def left_behind(plan: Plan) -> Outcome:
