@@ -289,6 +289,7 @@ def _embed(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from contrastive_tutorial.records import load_records, result_table
     from contrastive_tutorial.study import CELLS
+    from contrastive_tutorial.verdicts import STUDIES, load_hypotheses, verdict_lines
 
     wanted = {name: getattr(options, name) for name in ("data", "preset") if getattr(options, name)}
     if "preset" in wanted:
@@ -301,6 +302,14 @@ def _report(options: argparse.Namespace) -> int:
         chosen = [r for r in records if (r.data, r.preset) == (data_name, preset)]
         print(f"\n{data_name}, preset {preset}: mean ± half width of the 95% interval\n")
         print(result_table(chosen, CELLS, options.markdown))
+    for study, title in STUDIES.items():
+        preset = load_hypotheses(study).rules.preset
+        for data_name in sorted({r.data for r in records if r.preset == preset}):
+            print(f"\n{title}, on {data_name}, preset {preset}\n")
+            try:
+                print(*verdict_lines(records, preset, data_name, study), sep="\n")
+            except InputError as error:  # the tables above stand all the same
+                print(f"nothing is decided: {error}")
     if options.output:
         from contrastive_tutorial.report import write_report
 

@@ -19,11 +19,11 @@ from contrastive_tutorial.study import CELLS, NORM_PRESET, THREE
 from contrastive_tutorial.verdicts import (
     EFFECTS,
     STUDIES,
-    decide,
     effects_of,
-    gate,
     load_hypotheses,
     measure,
+    studies_of,
+    verdict_lines,
 )
 
 if TYPE_CHECKING:
@@ -31,38 +31,6 @@ if TYPE_CHECKING:
 
 REGISTERED_K = 10
 HEADLINE = ("cluster_accuracy", "knn10", "linear_probe")
-
-
-def verdict_lines(
-    records: Sequence[Record], preset: str, data: str, study: str = "hypotheses"
-) -> list[str]:
-    """Every registered hypothesis of a study with its verdict and its parts, as Markdown.
-
-    Where the study has a gate, what it says comes first.
-    """
-    registry = load_hypotheses(study)
-    lines = []
-    if registry.rules.gate is not None:
-        passed = gate(registry.rules, records, preset, data)
-        words = {"supported": "passed", "contradicted": "not passed"}.get(passed.outcome, "open")
-        lines.append(f"- **Gate**: {words}: {as_markdown(passed.reason)}")
-    for hypothesis in registry:
-        verdict = decide(hypothesis, records, preset, data)
-        lines.append(f"- **{hypothesis.id} {hypothesis.title}**: {verdict.outcome}")
-        lines += [
-            f"  - {part.outcome}: {part.name}: {as_markdown(part.reason)}" for part in verdict.parts
-        ]
-    return lines
-
-
-def studies_of(preset: str) -> list[str]:
-    """The registered studies that speak of a preset: its own; else those of the first one's, whose
-    rules hold for replications on other presets too."""
-    if preset == NORM_PRESET:
-        return []
-    registered = {study: load_hypotheses(study).rules.preset for study in STUDIES}
-    own = [study for study, named in registered.items() if named == preset]
-    return own or [s for s, named in registered.items() if named == registered["hypotheses"]]
 
 
 def shown_k(records: Sequence[Record]) -> int:
@@ -131,7 +99,7 @@ def _embedding(record: Record, colour: str) -> Figure:
     names = figures.class_names(record.data, record.class_names) or [
         f"class {k}" for k in range(int(labels.max()) + 1)
     ]
-    return figures.embedding_scatter(record, names, colour, own_policy=colour == "subset")
+    return figures.embedding_scatter(record, names, colour)
 
 
 def write_report(records: Sequence[Record], folder: str | Path) -> list[Path]:
@@ -164,7 +132,10 @@ def write_report(records: Sequence[Record], folder: str | Path) -> list[Path]:
                 "",
                 *verdict_lines(chosen, preset, data, study),
             ]
-            lines += ["", "## Primary contrasts, measured in other ways (95% intervals)", ""]
+            lines += [""]
+            if not load_hypotheses(study).rules.primary:
+                continue
+            lines += ["## Primary contrasts, measured in other ways (95% intervals)", ""]
             table = tables.sensitivity_table(chosen, preset, data, study)
             lines += markdown_table(
                 [["metric", *table.columns], *(table.reset_index().to_numpy().tolist())]

@@ -35,6 +35,7 @@ from contrastive_tutorial.verdicts.hypotheses import (
     Part,
     load_hypotheses,
 )
+from contrastive_tutorial.verdicts.listed import studies_of, verdict_lines
 from contrastive_tutorial.verdicts.pairing import by_seed
 
 __all__ = [
@@ -60,4 +61,6 @@ __all__ = [
     "measure",
     "primary_results",
     "seeds_for",
+    "studies_of",
+    "verdict_lines",
 ]

@@ -15,8 +15,9 @@ from tiny import TINY
 from contrastive_tutorial import cli, study
 from contrastive_tutorial.cli import commands
 from contrastive_tutorial.errors import InputError, MissingExtraError
-from contrastive_tutorial.records import load_records
+from contrastive_tutorial.records import find_results, load_records
 from contrastive_tutorial.study.cells import CELLS, PRESETS
+from contrastive_tutorial.verdicts import load_hypotheses
 
 
 @pytest.fixture(autouse=True)
@@ -81,10 +82,26 @@ def test_report_orders_cells_and_shows_intervals(tmp_path, capsys):
         make("S-P1", seed, accuracy=accuracy).save(tmp_path)
         make("B0", seed, accuracy=accuracy).save(tmp_path)
     assert call("report", folder=tmp_path) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if " 10 " in line]
+    table, _, verdicts = capsys.readouterr().out.partition("The first study")
+    assert "nothing is decided: S-P1: headline metrics were recorded under 'running'" in verdicts
+    lines = [line for line in table.splitlines() if " 10 " in line]
     assert [line.split()[0] for line in lines] == ["B0", "S-P1"]
     # t(0.975, 2) * 0.1 / sqrt(3) = 0.248
     assert "0.200 ± 0.248" in lines[0]
+
+
+def test_report_prints_the_verdicts_of_the_studies_whose_preset_is_there(capsys):
+    assert call("report", "--preset", "cpu-long", folder=find_results()) == 0
+    second = capsys.readouterr().out
+    for hypothesis in load_hypotheses("second-study"):
+        assert f"**{hypothesis.id} {hypothesis.title}**: " in second
+    assert "- **Gate**: passed" in second
+    assert "**H1 " not in second
+    assert call("report", "--preset", "cpu", folder=find_results()) == 0
+    first = capsys.readouterr().out
+    assert "**H16 " in first
+    assert "**HA6 " in first
+    assert "**HB1 " not in first
 
 
 def test_doctor_reports_and_succeeds_whatever_is_missing(tmp_path, capsys):

@@ -1,0 +1,44 @@
+"""All verdicts of a study as lines of text: what ``report`` prints and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contrastive_tutorial.records import Record, as_markdown
+from contrastive_tutorial.study import NORM_PRESET
+from contrastive_tutorial.verdicts.decisions import decide, gate
+from contrastive_tutorial.verdicts.hypotheses import STUDIES, load_hypotheses
+
+
+def verdict_lines(
+    records: Sequence[Record], preset: str, data: str, study: str = "hypotheses"
+) -> list[str]:
+    """Every registered hypothesis of a study with its verdict and its parts, as Markdown.
+
+    Where the study has a gate, what it says comes first.
+    """
+    registry = load_hypotheses(study)
+    lines = []
+    if registry.rules.gate is not None:
+        passed = gate(registry.rules, records, preset, data)
+        words = {"supported": "passed", "contradicted": "not passed"}.get(passed.outcome, "open")
+        lines.append(f"- **Gate**: {words}: {as_markdown(passed.reason)}")
+    for hypothesis in registry:
+        verdict = decide(hypothesis, records, preset, data)
+        lines.append(f"- **{hypothesis.id} {hypothesis.title}**: {verdict.outcome}")
+        lines += [
+            f"  - {part.outcome}: {part.name}: {as_markdown(part.reason)}" for part in verdict.parts
+        ]
+    return lines
+
+
+def studies_of(preset: str) -> list[str]:
+    """The registered studies that speak of a preset: its own, or those of the preset that it is a
+    change of; else those of the first one's, whose rules hold for replications too."""
+    if preset == NORM_PRESET:
+        return []
+    registered = {study: load_hypotheses(study).rules.preset for study in STUDIES}
+    for name in (preset, preset.partition("+")[0]):
+        if found := [study for study, named in registered.items() if named == name]:
+            return found
+    return [s for s, named in registered.items() if named == registered["hypotheses"]]
