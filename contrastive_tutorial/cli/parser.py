@@ -134,7 +134,7 @@ def _report(command: argparse.ArgumentParser) -> None:
     command.add_argument("--preset", metavar="NAME", help="only this preset")
     command.add_argument("--markdown", action="store_true", help="as a Markdown table")
     command.add_argument(
-        "--output", metavar="DIR", help="also write every table, verdict and figure into a folder"
+        "--output", metavar="DIR", help="also write tables, verdicts and every figure into a folder"
     )
 
 
@@ -198,8 +198,9 @@ _COMMANDS = {
         _nothing_more, "--results --seed",
     ),
     "report": (
-        "print the table of recorded results",
-        "Print mean and 95% interval over seeds of every recorded cell.",
+        "print recorded results and verdicts",
+        "Print mean and 95% interval over seeds of every recorded cell, and the verdicts of the "
+        "registered studies.",
         _report, "--results",
     ),
     "cells": ("list the registered cells and presets", None, _nothing_more, ""),
