@@ -39,6 +39,7 @@ _TORCH_NAMES = {kind.__name__ for kind in _TORCH}
 _SYNC_REFUSED = "SyncBatchNorm conversion, timm's and lightly's converters: refused with an error"
 _UPDATE_BN_SKIPS = "update_bn does not re-measure its running statistics"
 _NDIM_DECAYS = "weight decay filters that go by dimensions (timm) decay its weight (K, C)"
+_HEAD = ("layer", "class", "in training", "in evaluation", "notes")
 _TYPE_MISSES = "weight decay filters that go by type of layer (lightly) miss it"
 
 
@@ -89,8 +90,7 @@ class Audit:
         ]
 
     def __str__(self) -> str:
-        head = ("layer", "class", "in training", "in evaluation", "notes")
-        table = [head, *self._table()] if self.layers else []
+        table = [_HEAD, *self._table()] if self.layers else []
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -104,9 +104,8 @@ class Audit:
         def row(cells: tuple[str, ...], tag: str) -> str:
             return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
 
-        head = ("layer", "class", "in training", "in evaluation", "notes")
         rows = "".join(row(cells, "td") for cells in self._table())
-        table = f"<table><thead>{row(head, 'th')}</thead><tbody>{rows}</tbody></table>"
+        table = f"<table><thead>{row(_HEAD, 'th')}</thead><tbody>{rows}</tbody></table>"
         notes = "".join(
             f"<dt>{letter}</dt><dd>{html.escape(note)}</dd>" for note, letter in self.notes.items()
         )
@@ -295,15 +294,13 @@ def _divides(batch_size: int | None, groups: int) -> list[str]:
     return [f"a batch of {batch_size} rows does not divide into {groups} equal groups: an error"]
 
 
-def _own(layer: OwnBatchNorm, batch_size: int | None) -> tuple[str, str, list[str]]:
+def _own(layer: Any, batch_size: int | None) -> tuple[str, str, list[str]]:
     notes = [_SYNC_REFUSED, *_still(layer)]
     if isinstance(layer, BatchRenorm2d):
         steps = layer.total_steps
         schedule = f"bounds open over {steps} steps" if steps else "full bounds"
         notes.append("update_bn restarts the schedule of its bounds")
         return f"the batch, tied to running ({schedule})", "running", notes
-    if not isinstance(layer, GroupedBatchNorm):
-        return "unknown", "unknown", notes
     k = layer.num_groups
     if layer.affine == "split":
         notes.append(_NDIM_DECAYS)

@@ -185,8 +185,7 @@ def _convert_layer(old: Any, like: Tensor | None, wanted: _Wanted, dims: int) ->
             new.running_std.copy_((var + old.eps).sqrt())
         else:
             new.running_var.copy_(var)
-        if hasattr(old, "num_batches_tracked"):
-            new.num_batches_tracked.copy_(old.num_batches_tracked)
+        new.num_batches_tracked.copy_(old.num_batches_tracked)
     if weight is not None:
         new.weight.copy_(weight)
         new.weight.requires_grad_(old.weight.requires_grad)

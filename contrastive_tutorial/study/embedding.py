@@ -126,7 +126,9 @@ def _umap(run: np.ndarray, start: np.ndarray, seed: int, learning_rate: float) -
     distances, indices = search.kneighbors(run)
     # UMAP expects initial coordinates of its own scale, with no two points in one place.
     start = 10 * start + np.random.default_rng(seed).normal(0, 1e-3, start.shape)
-    with warnings.catch_warnings(), _threads_kept():
+    # numba, inside UMAP, sets the threads of the OpenMP that torch computes with as well: all of
+    # the machine. What trains next would be rounded otherwise, and on a busy machine be far slower.
+    with warnings.catch_warnings(), threads_kept():
         # We embed no further points, so the search index that it misses is not needed.
         warnings.filterwarnings("ignore", message="precomputed_knn")
         warnings.filterwarnings("ignore", message=".*force_all_finite.*")
@@ -143,10 +145,8 @@ def _umap(run: np.ndarray, start: np.ndarray, seed: int, learning_rate: float) -
 
 
 @contextmanager
-def _threads_kept() -> Iterator[None]:
-    """numba, inside UMAP, sets the threads of the OpenMP that torch computes with as well: all of
-    the machine. What trains next would be rounded otherwise, and on a busy machine be far slower.
-    """
+def threads_kept() -> Iterator[None]:
+    """Whatever happens inside, torch computes afterwards with as many threads as before."""
     before = torch.get_num_threads()
     try:
         yield

@@ -257,13 +257,12 @@ class Trial:
         if setting.norm == "split":
             chosen = SPLIT_MENU if menu else ("oracle",)
             others = {how: score(self.model, how) for how in chosen}
-        if not menu:
-            return found, {how: {"test_accuracy": value} for how, value in others.items()}
-        # Copies: training mode and precise BN change the running statistics.
-        others["as-trained"] = self._accuracy(copy.deepcopy(self.model).train(), setting.batch_size)
-        precise, steps = copy.deepcopy(self.model), max(1, _PRECISE_IMAGES // setting.batch_size)
-        precise_bn(precise, (self.batch(step)[0] for step in range(min(steps, self.steps))))
-        others["precise"] = score(precise, setting.evaluation)
+        if menu:  # on copies: training mode and precise BN change the running statistics
+            model = copy.deepcopy(self.model).train()
+            others["as-trained"] = self._accuracy(model, setting.batch_size)
+            model, steps = copy.deepcopy(self.model), max(1, _PRECISE_IMAGES // setting.batch_size)
+            precise_bn(model, (self.batch(step)[0] for step in range(min(steps, self.steps))))
+            others["precise"] = score(model, setting.evaluation)
         return found, {how: {"test_accuracy": value} for how, value in others.items()}
 
     @torch.no_grad()

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from contrastive_tutorial.records import (
     require_alike,
     require_one_cell,
 )
+from contrastive_tutorial.study.embedding import threads_kept
 from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.runner import require_definition, require_settings, run
 
@@ -126,7 +126,10 @@ def reproduce(
                 f"content {wanted[:12]}; found {part.content_hash[:12]}); give the data set that "
                 f"{record.stem} was recorded on"
             )
-    with tempfile.TemporaryDirectory() as folder, _threads(record.device):
+    with tempfile.TemporaryDirectory() as folder, threads_kept():
+        # As many threads as the record's device says: sums are split among them, and rounded so.
+        if threads := re.search(r"\((\d+) threads\)", record.device):
+            torch.set_num_threads(int(threads[1]))
         request = Request(
             record.cell, record.preset, record.seed, record.num_subsets, folder, device,
             arrays=False, progress=progress,
@@ -172,16 +175,3 @@ def _is_peer(record: Record, other: Record) -> bool:
     except InputError:
         return False
     return True
-
-
-@contextmanager
-def _threads(device: str) -> Iterator[None]:
-    """As many threads as the record's device says: sums are split among them, and rounded so."""
-    found = re.search(r"\((\d+) threads\)", device)
-    before = torch.get_num_threads()
-    if found:
-        torch.set_num_threads(int(found[1]))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -156,12 +156,11 @@ def project(
 ) -> Tensor:
     """z ``(2N, D)`` of views in layout order, in one forward pass, or in one for each view.
 
-    With two passes a view meets only views of its own kind in BN; groups stay groups.
+    With two passes a view meets only views of its own kind in BN; groups stay groups. Cells for
+    which this has no meaning were refused by :func:`require_one_pass`.
     """
     if passes == 1:
         return model(views)[1]
-    if order.shuffle_views:
-        raise InputError("passes: second views sit among first ones; use passes = 1")
     first, second = (
         view.contiguous(memory_format=torch.channels_last) for view in order.views(views)
     )

@@ -48,6 +48,12 @@ class MeanOverMap(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1)[:, :, None, None]
 
 
+def _block(before: int, channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """A convolution that keeps the size, but for its stride, with BN and ReLU."""
+    convolution = nn.Conv2d(before, channels, kernel, stride, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+
+
 def two_conv(strided: bool = False) -> ConvNet:
     """The article's "2 conv, 2 BN, 1 FC" network without its FC (which is the projection head).
 
@@ -60,28 +66,10 @@ def two_conv(strided: bool = False) -> ConvNet:
     multiplications (1.5 against 57.6 million a forward pass of one image).
     """
     if strided:
-        layers = nn.Sequential(
-            nn.Conv2d(3, 64, 5, stride=4, padding=2, bias=False),
-            nn.BatchNorm2d(64),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(64, 128, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(128),
-            nn.ReLU(inplace=True),
-            MeanOverMap(),
-        )
-        return ConvNet(layers, 128)
-    layers = nn.Sequential(
-        nn.Conv2d(3, 64, 5, padding=2, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
-        nn.Conv2d(64, 128, 5, padding=2, bias=False),
-        nn.BatchNorm2d(128),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(2),
-        nn.AdaptiveAvgPool2d(4),
-    )
-    return ConvNet(layers, 2048)
+        layers = [*_block(3, 64, 5, stride=4), *_block(64, 128, 3, stride=2), MeanOverMap()]
+        return ConvNet(nn.Sequential(*layers), 128)
+    layers = [*_block(3, 64, 5), nn.MaxPool2d(2), *_block(64, 128, 5), nn.MaxPool2d(2)]
+    return ConvNet(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4)), 2048)
 
 
 def four_conv() -> ConvNet:
@@ -94,11 +82,7 @@ def four_conv() -> ConvNet:
     layers: list[nn.Module] = []
     before = 3
     for channels, stride in ((32, 2), (64, 2), (128, 2), (256, 1)):
-        layers += [
-            nn.Conv2d(before, channels, 3, stride=stride, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-        ]
+        layers += _block(before, channels, 3, stride)
         before = channels
     return ConvNet(nn.Sequential(*layers, MeanOverMap()), before)
 

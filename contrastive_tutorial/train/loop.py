@@ -13,7 +13,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,8 @@ def train(
     """
     run = _Training(model, config, checkpoint, fingerprint or {}, group or ProcessGroup())
     bar = _bar(progress, config.steps, run.start, images_per_step)
-    with _random_state_kept(run.device), contextlib.closing(bar):
+    gpus = [run.device] if run.device.type == "cuda" else []
+    with torch.random.fork_rng(gpus), contextlib.closing(bar):
         for step in range(run.start, config.steps):
             loss = run.take(step, step_loss)
             if on_step is not None:
@@ -297,19 +298,6 @@ class _Training:
             else f"{names[worst]} is not finite"
         )
         raise InputError(f"{what} after step {step}{self.kept}. {_TRY}")
-
-
-@contextlib.contextmanager
-def _random_state_kept(device: torch.device) -> Iterator[None]:
-    """torch's global generators stand afterwards where they stood."""
-    state = torch.get_rng_state()
-    gpu_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-        if gpu_state is not None:
-            torch.cuda.set_rng_state(gpu_state, device)
 
 
 def _bar(progress: bool | str, total: int, start: int, images_per_step: int) -> Any:

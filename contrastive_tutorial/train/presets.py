@@ -45,10 +45,17 @@ from contrastive_tutorial.errors import InputError, unknown
 from contrastive_tutorial.train.devices import supports_bf16
 from contrastive_tutorial.train.encoders import ENCODERS
 
-COMPILE_MODES = ("no", "default", "reduce-overhead")
-HEADLINES = ("", "pooled", "reestimated")
 OPTIMIZERS = ("adam", "adamw", "sgd")
-PRECISIONS = ("", "float32", "bfloat16")
+#: What some fields of a preset may be, and the least that others may be.
+_CHOICES = {
+    "encoder": ENCODERS,
+    "passes": (1, 2),
+    "headline": ("", "pooled", "reestimated"),
+    "compile": ("no", "default", "reduce-overhead"),
+    "precision": ("", "float32", "bfloat16"),
+}
+_LEAST = dict.fromkeys(("bank", "menu_bank", "kmeans_restarts"), 1)
+_LEAST |= {"batch_size": 2, "measured": 0, "knn_every": 0}
 _MOST_STEPS = 10**9
 _NAME = set(string.ascii_letters + string.digits + "-_.+=")
 
@@ -142,39 +149,24 @@ class Preset:
     precision: str = ""
 
     def __post_init__(self) -> None:
-        if self.encoder not in ENCODERS:
-            raise InputError(
-                f"encoder: expected one of {', '.join(ENCODERS)}, got {self.encoder!r}"
-            )
+        for field, known in _CHOICES.items():
+            if getattr(self, field) not in known:
+                given = getattr(self, field)
+                raise InputError(f"{field}: expected one of {tuple(known)}, got {given!r}")
         if not self.name or not set(self.name) <= _NAME or self.name.strip(".") == "":
             # It becomes a folder of records.
             raise InputError(
                 f"preset: expected a name of letters, digits and '-_.+=', got {self.name!r}"
             )
         require_schedule(self)
-        if self.batch_size < 2:
-            raise InputError(
-                f"batch_size: a contrastive batch needs at least 2 images, got {self.batch_size}"
-            )
+        for field, least in _LEAST.items():
+            value = getattr(self, field)
+            if value is not None and value < least:
+                raise InputError(f"{field}: expected at least {least}, got {value}")
         if not 0 < self.temperature < math.inf:
             raise InputError(f"temperature: expected a positive number, got {self.temperature}")
-        for name in ("bank", "menu_bank", "kmeans_restarts"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name}: expected at least 1, got {value}")
-        if self.passes not in (1, 2):
-            raise InputError(f"passes: expected 1 or 2 forward passes, got {self.passes}")
         if self.grayscale is not None and not 0 <= self.grayscale <= 1:
             raise InputError(f"grayscale: expected a probability, got {self.grayscale}")
-        if self.headline not in HEADLINES:
-            raise InputError(f"headline: expected one of {HEADLINES}, got {self.headline!r}")
-        for name in ("measured", "knn_every"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name}: expected 0 or more, got {getattr(self, name)}")
-        if self.compile not in COMPILE_MODES:
-            raise InputError(f"compile: expected one of {COMPILE_MODES}, got {self.compile!r}")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision: expected one of {PRECISIONS}, got {self.precision!r}")
 
     @property
     def measured_steps(self) -> tuple[int, ...]:

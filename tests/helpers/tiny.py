@@ -28,6 +28,16 @@ def run(cell, images, preset, seed, num_subsets, results, device=None, **how):
     return runner.run(request, images).record
 
 
+def stopping(at):
+    """What ``on_step`` has to be for a training that is interrupted at a step."""
+
+    def stop(step, _loss):
+        if step == at:
+            raise KeyboardInterrupt
+
+    return stop
+
+
 def files_in(folder):
     """The files below a folder; the locks, which stay, are not counted."""
     return [path for path in folder.rglob("*") if path.is_file() and ".locks" not in path.parts]

@@ -25,7 +25,7 @@ from contrastive_tutorial.norm import (
     SubsetAffineBatchNorm1d,
     SubsetAffineBatchNorm2d,
 )
-from contrastive_tutorial.train.encoders import build, two_conv
+from contrastive_tutorial.train.encoders import two_conv
 
 convert_norm = functools.partial(norm.convert_norm, total_steps=1000)  # which renorm needs
 
@@ -63,17 +63,6 @@ def small():
     for step in range(4):
         model(randn(8, 3, 6, 6, seed=step) * 2 + 1)
     return model
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_layer_is_converted(kind):
-    model = convert_norm(small(), kind, 2)
-    one, two = CLASSES[kind]
-    assert type(model[6]) is one
-    assert type(model[1]) is two
-    y = model(randn(8, 3, 6, 6))
-    y.sum().backward()
-    assert y.shape == (8, 12)
 
 
 def test_kinds_differ_as_the_table_says():
@@ -118,7 +107,9 @@ def test_any_kind_leads_to_any_other(second):
         assert type(model[1]) is two, first
         assert model[1].num_features == 16
         assert model[1].eps == 1e-3
-        assert model(randn(8, 3, 6, 6)).shape == (8, 12)
+        y = model(randn(8, 3, 6, 6))
+        y.sum().backward()
+        assert y.shape == (8, 12)
 
 
 def test_back_from_different_branches_pools():
@@ -167,20 +158,6 @@ def test_torchvision_resnets(kind):
     assert model.eval()(randn(1, 3, 64, 64)).shape == (1, 7)
     for name, tensor in others.items():
         assert torch.equal(model.state_dict()[name], tensor)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_state_dicts_round_trip(kind):
-    def make():
-        return convert_norm(build("two_conv_strided"), kind, 2)
-
-    torch.manual_seed(0)
-    model, other = make(), make()
-    model(randn(4, 3, 32, 32))
-    other.load_state_dict(model.state_dict())
-    x = randn(2, 3, 32, 32, seed=1)
-    for a, b in zip(model.eval()(x), other.eval()(x), strict=True):
-        assert torch.equal(a, b)
 
 
 def test_ghost_and_plain_state_dicts_are_interchangeable():

@@ -3,15 +3,16 @@
 import dataclasses
 
 import pytest
+import tiny
 import torch
-from tiny import shapes
+from tiny import shapes, stopping
 from torch import nn
 
 from contrastive_tutorial import metrics
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import kl_normal
 from contrastive_tutorial.study import evaluator
-from contrastive_tutorial.study.cells import CELLS, Preset
+from contrastive_tutorial.study.cells import CELLS
 from contrastive_tutorial.study.diagnostics import (
     EarlyAccuracy,
     cluster_protocols,
@@ -20,10 +21,7 @@ from contrastive_tutorial.study.diagnostics import (
 )
 from contrastive_tutorial.study.runner import Experiment
 
-TINY = Preset(
-    "tiny", "two_conv_strided", steps=5, batch_size=40, bank=300, kmeans_restarts=1, menu_bank=300,
-    checkpoint_every=1,
-)  # fmt: skip
+TINY = dataclasses.replace(tiny.TINY, steps=5, checkpoint_every=1)
 
 
 @pytest.fixture(scope="module")
@@ -137,16 +135,9 @@ def test_scores_along_training_change_nothing_and_survive_a_restart(case, sets, 
     assert torch.equal(plain.train(progress=False).losses, losses)
     assert len(whole.early) == 6
 
-    class Stop(Exception):
-        pass
-
-    def stop(step, loss):
-        if step == 2:
-            raise Stop
-
     broken = Experiment(cell, sets, preset)
-    with pytest.raises(Stop):
-        broken.train(tmp_path / "c", progress=False, on_step=stop)
+    with pytest.raises(KeyboardInterrupt):
+        broken.train(tmp_path / "c", progress=False, on_step=stopping(2))
     again = Experiment(cell, sets, preset)
     assert torch.equal(again.train(tmp_path / "c", progress=False).losses, losses)
     assert again.early == whole.early

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pretended import accelerator, values
-from tiny import TINY, covering, score_quickly, shapes
+from tiny import TINY, covering, score_quickly, shapes, stopping
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -260,15 +260,11 @@ def test_a_checkpoint_is_of_the_network_that_began_it(sets, tmp_path):
     torch.manual_seed(0)
     first, second = own(), own()
 
-    def stop(step, loss):
-        if step == 2:
-            raise KeyboardInterrupt
-
     def begun(network):
         return Experiment("B0", sets, TINY, 0, 5, "cpu", encoder=network)
 
     with pytest.raises(KeyboardInterrupt):
-        begun(first).train(tmp_path / "c", progress=False, on_step=stop)
+        begun(first).train(tmp_path / "c", progress=False, on_step=stopping(2))
     with pytest.raises(InputError, match="belongs to another configuration"):
         begun(second).train(tmp_path / "c", progress=False)
     assert len(begun(first).train(tmp_path / "c", progress=False).losses) == TINY.steps

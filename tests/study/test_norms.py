@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -13,7 +12,6 @@ from tiny import shapes
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.norm import BatchRenorm2d, SplitBatchNorm2d
-from contrastive_tutorial.records import load_records
 from contrastive_tutorial.study import norms
 from contrastive_tutorial.study.norms import (
     CONDITIONS,
@@ -26,7 +24,6 @@ from contrastive_tutorial.study.norms import (
     shift,
 )
 from contrastive_tutorial.study.request import Request
-from contrastive_tutorial.study.runner import missing, study
 
 
 @pytest.fixture(scope="module")
@@ -127,31 +124,6 @@ def test_learns(images):
     found = trial(images, "bn", "exchangeable", 8, num_images=4_000).record()
     assert found.loss_curve[-1][1] < 0.9 * found.loss_curve[0][1]
     assert found.metrics["test_accuracy"] > 0.2
-
-
-def test_study_is_idempotent_and_repeatable(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(Trial.__init__, "__defaults__", (96, None))
-    how = {"results": tmp_path, "device": "cpu", "progress": False}
-    wanted = plan(["bn", "split"], ["shifted"], [16], [0, 1], **how)
-    made = list(study(wanted, images))
-    assert [r.path for r in made] == [w.file("shapes") for w in wanted]
-    assert missing(wanted, images[0]) == []
-    assert list(study(wanted, images)) == []
-    victim = made[1].path
-    before = json.loads(victim.read_text())
-    victim.unlink()
-    (again,) = study(wanted, images)
-    assert again.metrics == before["metrics"]
-    assert again.evaluations == before["evaluations"]
-    assert len(load_records(tmp_path, preset="norm")) == 4
-    others = (images[0].subset(torch.arange(300)), images[1], images[2])
-    with pytest.raises(InputError, match="other images named 'shapes'"):
-        list(study(wanted, others))
-
-
-def test_a_budget_of_nothing_starts_nothing(images, tmp_path):
-    assert list(study(plan(results=tmp_path), images, budget=-1.0)) == []
-    assert list(tmp_path.rglob("*")) == []
 
 
 def test_the_plan_finishes_a_seed_before_the_next():

@@ -61,8 +61,8 @@ def asked(results, cells=("B0",)):
     return runner.plan(cells, [0], [5], preset=TINY, results=results, device="cpu", progress=False)
 
 
-def on_ray(requests, folder, budget=None):
-    return runner.study(requests, folder, budget, ray.cluster(folder, device="cpu"))
+def on_ray(requests, folder):
+    return runner.study(requests, folder, workers=ray.cluster(folder, device="cpu"))
 
 
 @pytest.mark.slow
@@ -162,11 +162,6 @@ def test_bad_input_in_a_task_is_bad_input_here(folder, tmp_path, two_workers):
     with pytest.raises(InputError, match="K = 7"):
         list(on_ray(runs, folder))
     assert list(tmp_path.rglob("*.json")) == []
-
-
-@pytest.mark.slow
-def test_no_budget_starts_nothing(folder, tmp_path, two_workers):
-    assert list(on_ray(asked(tmp_path), folder, budget=-1)) == []
 
 
 @pytest.mark.slow

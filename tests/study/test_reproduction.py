@@ -51,21 +51,11 @@ def test_other_data_are_refused(sets, record, monkeypatch):
         reproduce(record.path, "elsewhere", progress=False)
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"encoder": "Mine()"}, "encoder: expected 'that of the preset'"),
-        ({"processes": 2, "batch_norm": "local"}, "batch_norm: expected 'sync'"),
-        ({"policies": "0" * 16}, "policies policies: expected"),
-    ],
-)
-def test_what_this_command_does_not_run_is_not_run(
-    sets, record, tmp_path, monkeypatch, changed, message
-):
-    settings = record.hyperparameters | changed
+def test_what_this_command_does_not_run_is_not_run(sets, record, tmp_path, monkeypatch):
+    settings = record.hyperparameters | {"encoder": "Mine()"}
     path = dataclasses.replace(record, hyperparameters=settings).save(tmp_path)
     monkeypatch.setattr(reproduction, "load_splits", lambda images: sets)
-    with pytest.raises(InputError, match=f"{message}.*as it was made then"):
+    with pytest.raises(InputError, match=r"encoder: expected .*as it was made then"):
         reproduce(path, "shapes", progress=False)
 
 

@@ -124,13 +124,6 @@ def test_what_an_interrupted_second_run_has_done_outlives_a_look_at_the_record(s
         assert checkpoint.exists() == kept
 
 
-def test_an_outcome_says_whether_the_record_is_new(sets, tmp_path):
-    request = Request("pca", "tiny", results=tmp_path, progress=False)
-    first, second = runner.run(request, sets), runner.run(request, sets)
-    assert (first.is_new, second.is_new) == (True, False)
-    assert first.record == second.record
-
-
 def asked(cells, seeds, folder, k=10, **how):
     how = {"preset": "tiny", "results": folder, "progress": False, **how}
     return plan(cells, seeds, [k], **how)
@@ -384,12 +377,6 @@ def test_weights_are_kept_on_request_and_go_with_the_next_run(sets, tmp_path):
     assert h.shape == (4, 128)
     fresh = run("S-P1", sets, "tiny", 0, 5, tmp_path, again=True, arrays=False)
     assert [path.name for path in files_in(tmp_path)] == [fresh.path.name]
-
-
-def test_a_run_that_diverges_says_so_and_leaves_no_record(sets, tmp_path):
-    with pytest.raises(InputError, match=r"diverged: .* after step 0; the last good checkpoint"):
-        run("B0", sets, replace(TINY, lr=1e9), 0, 5, tmp_path)
-    assert [path.suffix for path in files_in(tmp_path)] == [".checkpoint"]
 
 
 def test_collapsed_features_are_named(sets, tmp_path):

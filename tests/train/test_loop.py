@@ -3,15 +3,12 @@
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import stopping
 from torch import nn
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.train.loop import (
-    History,
-    TrainConfig,
-    step_seed,
-    train,
-)
+from contrastive_tutorial.train.loop import History, TrainConfig, step_seed, train
+from contrastive_tutorial.train.optimizers import learning_rate
 
 
 def small_model(seed=0):
@@ -68,15 +65,12 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, optimizer, stop_at
 
     broken = small_model()
 
-    def interrupt(step, _loss):
-        if step == stop_at:
-            raise KeyboardInterrupt
-
     file = tmp_path / "run.checkpoint"
     with pytest.raises(KeyboardInterrupt):
         train(
-            broken, regression(broken), config, checkpoint=file, on_step=interrupt, progress=False
-        )
+            broken, regression(broken), config, checkpoint=file, progress=False,
+            on_step=stopping(stop_at),
+        )  # fmt: skip
     resumed = small_model(seed=99)  # other weights: everything must come from the checkpoint
     steps = []
     history = train(
@@ -104,16 +98,6 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_name(tmp_path):
             fingerprint={"cell": "B0"},
         )  # fmt: skip
     assert file.read_bytes() == before
-
-
-@pytest.mark.parametrize("damage", [b"", b"not safetensors", None])
-def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
-    file = tmp_path / "c"
-    model = small_model()
-    train(model, regression(model), TrainConfig(2), checkpoint=file, progress=False)
-    file.write_bytes(file.read_bytes()[:-9] if damage is None else damage)
-    with pytest.raises(InputError, match="damaged"):
-        train(model, regression(model), TrainConfig(2), checkpoint=file, progress=False)
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path):
@@ -162,24 +146,13 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path):
 
 
 def test_the_global_generator_is_left_as_it_was():
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
     model = small_model()
-    after_model = torch.get_rng_state()
+    before = torch.get_rng_state()
     train(model, regression(model), TrainConfig(3), progress=False)
-    assert torch.equal(torch.get_rng_state(), after_model)
-    assert not torch.equal(before, torch.tensor([0]))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_cosine_schedule_with_warmup():
-    model = small_model()
-    rates = []
-
-    def spy(step, _loss):
-        rates.append(step)
-
-    from contrastive_tutorial.train.optimizers import learning_rate
-
     config = TrainConfig(100, lr=1.0, warmup=0.1)
     values = [learning_rate(config, step) for step in range(100)]
     assert values[0] == pytest.approx(0.1)
@@ -187,8 +160,6 @@ def test_cosine_schedule_with_warmup():
     assert values[10] == pytest.approx(1.0)
     assert values[55] == pytest.approx(0.5)
     assert values[99] < 0.001
-    train(model, regression(model), TrainConfig(3, warmup=0.5), on_step=spy, progress=False)
-    assert rates == [0, 1, 2]
 
 
 def test_curve_is_short_and_faithful():

@@ -22,6 +22,15 @@ from contrastive_tutorial.train.memory import Need
 CPU = torch.device("cpu")
 
 
+def printed(script, of_the_user):
+    """What a process of its own prints, with these settings of the allocator and no others."""
+    environment = {k: v for k, v in os.environ.items() if k not in memory._OF_THE_USER}
+    return subprocess.run(
+        [sys.executable, "-c", script], env=environment | of_the_user, capture_output=True,
+        text=True, check=True,
+    ).stdout  # fmt: skip
+
+
 FAULTS = """
 import resource, sys, torch
 from contrastive_tutorial.train.memory import keep_freed_memory
@@ -39,12 +48,7 @@ print(keep_freed_memory(), min(faults() for _ in range(4)))
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator alone is told")
 @pytest.mark.parametrize("of_the_user", [{}, {"MALLOC_TRIM_THRESHOLD_": "131072"}])
 def test_freed_memory_is_used_again_unless_the_user_has_other_wishes(of_the_user):
-    environment = {k: v for k, v in os.environ.items() if k not in memory._OF_THE_USER}
-    done = subprocess.run(
-        [sys.executable, "-c", FAULTS], env=environment | of_the_user, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
-    kept, faults = done.stdout.split()
+    kept, faults = printed(FAULTS, of_the_user).split()
     assert kept == str(not of_the_user)
     assert (int(faults) < 100) == (not of_the_user)
 
@@ -74,12 +78,8 @@ OWN = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(32 
 )
 @pytest.mark.parametrize("own", [{}, OWN])
 def test_freed_memory_goes_back_unless_the_user_has_set_the_allocator(own):
-    environment = {k: v for k, v in os.environ.items() if k not in memory._OF_THE_USER} | own
-    done = subprocess.run(
-        [sys.executable, "-c", RESIDENT], env=environment, capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    assert int(done.stdout) > 150 if not own else int(done.stdout) < 50
+    given_back = int(printed(RESIDENT, own))
+    assert given_back > 150 if not own else given_back < 50
 
 
 def test_elsewhere_the_allocator_is_left_alone(monkeypatch):
@@ -213,28 +213,3 @@ def test_running_out_in_the_middle_keeps_the_checkpoint(small, monkeypatch, caps
     assert error.count("\n") == 1
     (checkpoint,) = files_in(tmp_path)
     assert checkpoint.suffix == ".checkpoint"
-
-
-def test_a_loss_that_is_nan_stops_with_its_step_and_keeps_the_checkpoint(
-    small, monkeypatch, capsys, tmp_path
-):
-    real = Experiment.loss
-
-    def loss(self, step, generator):
-        return real(self, step, generator) * (float("nan") if step == 3 else 1.0)
-
-    preset = "live+batch_size=20+steps=6+checkpoint_every=2+bank=240+menu_bank=240"
-    command = ["run", "B0", "--preset", preset, "--results", str(tmp_path), "--quiet"]
-    with monkeypatch.context() as patch:
-        patch.setattr(Experiment, "loss", loss)
-        assert cli.main(command) == 2
-    error = capsys.readouterr().err
-    assert "loss is nan at step 3" in error
-    assert "Try a lower learning rate" in error
-    (checkpoint,) = files_in(tmp_path)
-    assert checkpoint.suffix == ".checkpoint"
-    from safetensors import safe_open
-
-    with safe_open(checkpoint, "pt") as file:
-        assert file.metadata()["step"] == "2"
-        assert all(torch.isfinite(file.get_tensor(n)).all() for n in file.keys() if "model" in n)  # noqa: SIM118

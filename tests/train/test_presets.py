@@ -60,7 +60,7 @@ def test_a_name_carries_changes():
         ("cpu+steps", r"got \+steps"),
         ("cpu+name=x", r"got \+name=x"),
         ("cpu+steps=many", "steps: expected int, got 'many'"),
-        ("cpu+passes=3", "passes: expected 1 or 2"),
+        ("cpu+passes=3", r"passes: expected one of \(1, 2\), got 3"),
         ("cpu+grayscale=2", "grayscale: expected a probability"),
         ("cpu+compile=fast", "compile: expected one of"),
         ("cpu+knn_every=-1", "knn_every"),
@@ -76,9 +76,9 @@ def test_a_name_carries_changes():
         ("cpu+warmup=2", "warmup: expected a fraction of the run from 0 to 1, got 2"),
         ("cpu+steps=99999999999999999999", "steps: expected 0 to 1,000,000,000"),
         ("cpu+steps=-1", "steps: expected 0 to"),
-        ("cpu+batch_size=1", "batch_size: a contrastive batch needs at least 2 images, got 1"),
+        ("cpu+batch_size=1", "batch_size: expected at least 2, got 1"),
         ("cpu+optimizer=lion", "optimizer: expected one of"),
-        ("cpu+encoder=../../../escaped", "encoder: expected one of two_conv, two_conv_strided"),
+        ("cpu+encoder=../../../escaped", r"encoder: expected one of \('two_conv', 't"),
         ("cpu+steps=2+steps=3", r"each field once, got \+steps=3"),
     ],
 )
@@ -161,5 +161,5 @@ def test_precision_is_the_presets_or_the_devices():
     assert not preset("live").bf16(cpu)
     assert preset("live+precision=bfloat16").bf16(cpu)
     assert not preset("live+precision=float32").bf16(torch.device("cuda"))
-    with pytest.raises(InputError, match="precision: expected one of .*float16"):
+    with pytest.raises(InputError, match=r"precision: expected one of .*float16"):
         preset("live+precision=float16")

@@ -1,6 +1,7 @@
 """distributed and sharing: two processes compute what one computes, on data that differ by rank."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 import torch
 import torch.distributed as dist
 from forked import FORKED
+from tiny import shapes, stopping
 from torch import nn
 
-from contrastive_tutorial import cli, data
+from contrastive_tutorial import cli
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import nt_xent
 from contrastive_tutorial.norm import convert_norm
@@ -38,11 +40,10 @@ CASES = {
 
 
 def sets():
-    sizes = {"train": 240, "val": 40, "test": 40}
-    found = [data.load("shapes", split, num_images=n) for split, n in sizes.items()]
+    found = shapes(240, 40, 40)
     # Dark and bright images: the shares of two processes have statistics far apart.
     found[0].images[::3] //= 4
-    return tuple(found)
+    return found
 
 
 def network():
@@ -73,26 +74,13 @@ def one_step(experiment):
 
 def in_two_goes(cell, images, group, batch_norm, stop, checkpoint):
     """Final weights and statistics of five steps, begun anew after ``stop`` of them."""
-
-    class Stop(Exception):
-        pass
-
-    def interrupt(step, _loss):
-        if step == stop:
-            raise Stop
-
     preset = replace(SMALL, steps=5, knn_every=0)
+    request = Request(cell, preset, 0, 4, device="cpu", batch_norm=batch_norm)
     if stop is not None:
-        with pytest.raises(Stop):
-            Experiment(
-                Request(cell, preset, 0, 4, device="cpu", batch_norm=batch_norm),
-                images,
-                group=group,
-            ).train(checkpoint, False, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            Experiment(request, images, group=group).train(checkpoint, False, stopping(stop))
         dist.barrier()
-    experiment = Experiment(
-        Request(cell, preset, 0, 4, device="cpu", batch_norm=batch_norm), images, group=group
-    )
+    experiment = Experiment(request, images, group=group)
     experiment.train(checkpoint, False)
     return dict(experiment.model.state_dict())
 
@@ -135,21 +123,10 @@ def worker(rank, folder):
     dist.destroy_process_group()
 
 
-def _register():
-    from contrastive_tutorial.study.cells import PRESETS
-
-    PRESETS["small"] = SMALL
-
-
-def start(rank, folder):
-    _register()
-    worker(rank, folder)
-
-
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
-    torch.multiprocessing.start_processes(start, (str(folder),), 2, start_method=FORKED)
+    torch.multiprocessing.start_processes(worker, (str(folder),), 2, start_method=FORKED)
     return folder, [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
@@ -282,8 +259,6 @@ def test_processes_that_do_not_divide_the_batch(
     assert cli.main(["run", *arguments, "--results", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    import re
-
     assert re.search(message, error)
     assert list(tmp_path.iterdir()) == []
 
@@ -297,16 +272,9 @@ def test_a_study_is_not_for_torchrun(monkeypatch, capsys, tmp_path):
 def test_a_norm_that_no_process_can_compute_alone_is_refused():
     with pytest.raises(InputError, match="SubsetAffineBatchNorm2d"):
         Experiment("M-aff", sets(), SMALL, 0, 4, "cpu", group=ProcessGroup(0, 2))
+    renorm = replace(CELLS["B0"], norm="renorm")
     with pytest.raises(InputError, match="BatchRenorm2d: it normalises with running statistics"):
-        Experiment(
-            replace(CELLS["B0"], norm="renorm"),
-            sets(),
-            SMALL,
-            0,
-            4,
-            "cpu",
-            group=ProcessGroup(0, 2),
-        )
+        Experiment(renorm, sets(), SMALL, 0, 4, "cpu", group=ProcessGroup(0, 2))
 
 
 def test_a_cell_that_is_measured_while_it_trains_is_refused():
