@@ -32,24 +32,12 @@ def call(*arguments, folder=None):
     return cli.main([*map(str, arguments), *options])
 
 
-def test_run_then_report(tmp_path, capsys):
-    assert call("run", "B0", "--preset", "tiny", "--quiet", folder=tmp_path) == 0
-    out = capsys.readouterr().out
-    assert "B0 K=10 seed 0: cluster acc." in out
-    assert "record: " in out
-    assert call("run", "B0", "--preset", "tiny", "--quiet", folder=tmp_path) == 0
-    assert call("report", folder=tmp_path) == 0
-    report = capsys.readouterr().out
-    assert "shapes, preset tiny" in report
-    assert "B0" in report
-
-
-def test_study_with_a_list_of_cells(tmp_path, capsys):
-    command = ["study", "--cells", "B0", "S-P1", "--seeds", "0-1", "--preset", "tiny"]
+def test_study_then_report(tmp_path, capsys):
+    command = ["study", "--cells", "S-P1", "--seeds", "0-1", "--preset", "tiny"]
     assert call(*command, "--dry-run", folder=tmp_path) == 0
-    out = capsys.readouterr().out
-    assert out.splitlines()[0] == "4 runs, 4 of them not recorded yet"
-    assert out.splitlines()[1] == "B0 K=10 seed 0"
+    assert capsys.readouterr().out.splitlines() == [
+        "2 runs, 2 of them not recorded yet", "S-P1 K=10 seed 0", "S-P1 K=10 seed 1",
+    ]  # fmt: skip
     assert call(*command, "--quiet", "--no-arrays", "--budget", "10m", folder=tmp_path) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "0 runs left"
     assert call("report", "--markdown", folder=tmp_path) == 0
@@ -311,17 +299,19 @@ def test_audit_names_layers_and_bad_targets(capsys):
         assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_sugar_for_the_preset_gives_its_canonical_name(tmp_path, capsys):
+def test_run_with_sugar_for_the_preset_gives_its_canonical_name_then_report(tmp_path, capsys):
     command = ["run", "B0", "--preset", "tiny", "--quiet", "--subsets", "5"]
     sugar = ["--epochs", "0.2", "--lr", "0.002", "--batch-size", "30", "--keep-weights"]
     assert call(*command, *sugar, folder=tmp_path) == 0
+    assert re.search(r"^B0 K=5 seed 0: cluster acc\. .*\nrecord: ", capsys.readouterr().out, re.M)
     (record,) = tmp_path.rglob("*.json")
     # 600 training images, a fifth of an epoch in batches of 30: four steps
     assert record.parent.name == "tiny+batch_size=30+lr=0.002+steps=4"
     record.with_suffix(".safetensors").unlink()
-    capsys.readouterr()
     assert call(*command, *sugar, folder=tmp_path) == 0  # it is there, and is not run again
-    assert "no weights were kept" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "already recorded: " in out
+    assert "no weights were kept" in out
     for epochs in ("0", "inf", "nan"):
         assert call(*command, "--epochs", epochs, folder=tmp_path) == 2
         assert "--epochs" in capsys.readouterr().err
@@ -330,6 +320,7 @@ def test_sugar_for_the_preset_gives_its_canonical_name(tmp_path, capsys):
     assert "tiny+lr=5.0" in capsys.readouterr().err
     changes = "tiny+steps=4+lr=2e-3+batch_size=30"  # in another order, and another form
     assert call("report", "--preset", changes, folder=tmp_path) == 0
+    assert f"shapes, preset {record.parent.name}" in capsys.readouterr().out
     assert call("reproduce", "B0", "--preset", changes, "--seed", "7", folder=tmp_path) == 2
     assert "tiny+batch_size=30+lr=0.002+steps=4" in capsys.readouterr().err
     assert call("run", "B0", "--preset", "tiny+steps=2", "--lr", "1", folder=tmp_path) == 2

@@ -24,7 +24,13 @@ def cache(tmp_path):
     return tmp_path / "cache"
 
 
-def _counted(monkeypatch):
+@pytest.fixture
+def pets(tmp_path):
+    return images.write(tmp_path / "pets.zip", images.split_files())
+
+
+@pytest.fixture
+def decoded(monkeypatch):
     """The sources that were really decoded."""
     decoded: list[Path] = []
     original = folders.read
@@ -110,8 +116,7 @@ def test_six_images_of_a_class_are_enough(tmp_path, cache):
 
 
 @pytest.mark.parametrize("name", ["pets", "pets.tar.gz", "pets.zip"])
-def test_sources_are_decoded_once(tmp_path, cache, monkeypatch, name):
-    decoded = _counted(monkeypatch)
+def test_sources_are_decoded_once(tmp_path, cache, decoded, name):
     path = images.write(tmp_path / name, images.split_files())
     first = [data.load(path, split, cache=cache) for split in loading.SPLITS]
     again = [data.load(str(path), split, cache=str(cache)) for split in loading.SPLITS]
@@ -124,12 +129,10 @@ def test_sources_are_decoded_once(tmp_path, cache, monkeypatch, name):
         assert (a.class_names, a.name, a.content_hash) == (b.class_names, b.name, b.content_hash)
 
 
-def test_a_changed_source_is_decoded_again(tmp_path, cache, monkeypatch):
-    decoded = _counted(monkeypatch)
-    path = images.write(tmp_path / "pets.zip", images.split_files())
-    before = data.load(path, cache=cache)
-    images.write(path, images.split_files(train=11))
-    assert len(data.load(path, cache=cache)) != len(before)
+def test_a_changed_source_is_decoded_again(tmp_path, cache, decoded, pets):
+    before = data.load(pets, cache=cache)
+    images.write(pets, images.split_files(train=11))
+    assert len(data.load(pets, cache=cache)) != len(before)
     folder = images.write(tmp_path / "pets", images.split_files())
     data.load(folder, cache=cache)
     file = folder / "train" / "cat" / "00.png"
@@ -149,14 +152,12 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_cache_is_made_anew_without_a_word(tmp_path, cache, monkeypatch, damage):
-    decoded = _counted(monkeypatch)
-    path = images.write(tmp_path / "pets.zip", images.split_files())
-    expected = [part.content_hash for part in data.load_splits(path, cache=cache)]
+def test_a_damaged_cache_is_made_anew_without_a_word(pets, cache, decoded, damage):
+    expected = [part.content_hash for part in data.load_splits(pets, cache=cache)]
     (file,) = cache.glob("pets-*.safetensors")
     file.write_bytes(DAMAGE[damage](file.read_bytes()))
     for _ in range(2):
-        found = [part.content_hash for part in data.load_splits(path, cache=cache)]
+        found = [part.content_hash for part in data.load_splits(pets, cache=cache)]
         assert found == expected
     assert len(decoded) == 2
 
@@ -227,16 +228,14 @@ def test_broken_images_are_skipped_on_request_only(tmp_path, cache):
         data.load_splits(path, cache=cache)
 
 
-def test_limits_and_sizes_are_part_of_the_key(tmp_path, cache, monkeypatch):
-    decoded = _counted(monkeypatch)
-    path = images.write(tmp_path / "pets.zip", images.split_files())
-    data.load(path, cache=cache)
-    assert data.load(path, cache=cache, size=48).images.shape[2:] == (48, 48)
-    assert data.load(path, cache=cache).images.shape[2:] == (32, 32)
+def test_limits_and_sizes_are_part_of_the_key(pets, cache, monkeypatch, decoded):
+    data.load(pets, cache=cache)
+    assert data.load(pets, cache=cache, size=48).images.shape[2:] == (48, 48)
+    assert data.load(pets, cache=cache).images.shape[2:] == (32, 32)
     assert len(decoded) == 2
     monkeypatch.setattr(loading, "_LIMITS", Limits(images=10))
     with pytest.raises(InputError, match="more than 10 images"):
-        data.load(path, cache=cache)
+        data.load(pets, cache=cache)
 
 
 def test_the_cache_forgets_what_was_used_least_lately(tmp_path, cache, monkeypatch):
@@ -255,8 +254,7 @@ def test_the_cache_forgets_what_was_used_least_lately(tmp_path, cache, monkeypat
 
 
 @pytest.mark.parametrize("how", ["load", "load_splits"])
-def test_without_a_cache_a_source_is_decoded_once(tmp_path, monkeypatch, how):
-    decoded = _counted(monkeypatch)
+def test_without_a_cache_a_source_is_decoded_once(tmp_path, decoded, how):
     (tmp_path / "cache").write_text("a file where a folder is wanted")
     path = images.write(tmp_path / "pets", images.split_files())
     with pytest.warns(UserWarning, match="not kept for next time"):
@@ -271,12 +269,11 @@ def test_without_a_cache_a_source_is_decoded_once(tmp_path, monkeypatch, how):
     assert decoded == [path]
 
 
-def test_writing_to_images_from_the_cache_leaves_the_cache_alone(tmp_path, cache):
-    path = images.write(tmp_path / "pets.zip", images.split_files())
-    data.load(path, cache=cache)
-    found = data.load(path, cache=cache)
+def test_writing_to_images_from_the_cache_leaves_the_cache_alone(pets, cache):
+    data.load(pets, cache=cache)
+    found = data.load(pets, cache=cache)
     found.images.zero_()
-    assert data.load(path, cache=cache).images.any()
+    assert data.load(pets, cache=cache).images.any()
 
 
 def test_the_cache_folder_can_be_chosen(tmp_path, monkeypatch):
