@@ -1,10 +1,7 @@
 """effects: the list names registered cells, and measuring pairs seeds."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 from recorded import make
 
 from contrastive_tutorial import verdicts
@@ -20,9 +17,8 @@ def test_effects_are_pairs_of_registered_cells():
 
 
 def test_the_primary_ones_are_those_registered():
-    path = Path(verdicts.__file__).with_name("hypotheses.yml")
-    registered = yaml.safe_load(path.read_text())["primary_family"]["contrasts"]
-    assert [[e.left, e.right] for e in EFFECTS if e.primary] == [c["contrast"] for c in registered]
+    registered = verdicts.load_hypotheses().rules.primary
+    assert [(e.left, e.right) for e in EFFECTS if e.primary] == list(registered.values())
 
 
 def test_a_registered_study_names_its_own_contrasts():
