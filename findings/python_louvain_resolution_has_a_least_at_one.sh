@@ -2,7 +2,8 @@
 # In python-louvain a lower resolution gives more communities, and so does a higher one.
 # Versions: python-louvain 0.16, networkx 3.6.1, numpy 2.4.6.
 # Expected (a first guess): the higher the resolution the more communities, as in networkx, igraph
-# and leidenalg; or the other way round, for its own text calls it a time, in which communities grow.
+# and leidenalg; or the other way round, for its own text calls it a time, in which communities
+# grow.
 # Seen: a ring of 30 cliques has about 17 communities at 1 and 30, one for each clique, at 0.25 and
 # at 4; networkx has 9, 18 and 30. One formula moves the vertices, and another, in which the factor
 # stands in the other term, says whether to go on; below 1 they disagree, and it stops early. A

@@ -5,8 +5,8 @@
 # Expected (a first guess): what the node "bn1" returns: the output of Batch Normalization, about
 # half of it below 0, whatever else is asked for.
 # Seen: asked for alone it is that. Together with "layer4" it is the output of the ReLU behind it,
-# which writes into the same memory; so is "conv1", which is not changed without bn1 in evaluation.
-# Its mean is 0.4 and not 0. Set inplace = False in each ReLU first.
+# which writes into the same memory: its mean is 0.4 and not 0. So it is within the blocks; "conv1"
+# is left alone. Nothing warns. Set inplace = False in each ReLU first.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
