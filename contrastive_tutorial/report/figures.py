@@ -129,7 +129,11 @@ def one_setting(records: Sequence[Record]) -> str:
         raise InputError("records: expected at least one, got none")
     settings = {(record.data, record.preset) for record in records}
     if len(settings) > 1:
-        raise InputError(f"records: expected one data set and preset, got {sorted(settings)}")
+        data, preset = min(settings)
+        raise InputError(
+            f"records: expected one data set and preset, got {sorted(settings)}; select one, e.g. "
+            f"load_records(path, data={data!r}, preset={preset!r})"
+        )
     data, preset = settings.pop()
     return plain(f"{data}, preset {preset}")
 
@@ -234,23 +238,20 @@ def metric_by_subsets(records: Sequence[Record], name: str) -> Figure:
     return fig
 
 
-def embedding_scatter(
-    record: Record, names: Sequence[str], colour: str = "class", own_policy: bool = False
-) -> Figure:
-    """UMAP of the shown test images of one run.
+def embedding_scatter(record: Record, names: Sequence[str], colour: str = "class") -> Figure:
+    """UMAP of the shown test images of one run: clean under the headline statistics, or, coloured
+    by subset, each with its subset's policy through its subset's branch.
 
     Args:
         record: with arrays and embeddings.
         names: of the classes, for the legend.
         colour: ``"class"`` or ``"subset"``.
-        own_policy: show each image with its subset's policy through its subset's branch, instead
-            of clean under the headline statistics.
     """
     import matplotlib.pyplot as plt
     import seaborn as sns
 
     arrays = record.arrays()
-    name = "embedding_subset" if own_policy else "embedding"
+    name = "embedding" if colour == "class" else "embedding_subset"
     if name not in arrays:
         raise InputError(
             f"{record.path}: no embedding was recorded; run `contrastive-tutorial embed`"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.metrics import METRICS
-from contrastive_tutorial.records import NotRecordedError, Record, Summary, value
+from contrastive_tutorial.records import Interval, NotRecordedError, Record, Summary, value
 from contrastive_tutorial.report.figures import cell_label
 from contrastive_tutorial.verdicts import (
     Condition,
@@ -156,9 +156,7 @@ def primary_table(records: Sequence[Record], study: str = "hypotheses") -> DataF
             assert contrast is not None  # the family has one only where every metric has one
             interval = contrast.interval
             intervals.append(interval)
-            row[METRICS[name].short] = (
-                f"{contrast.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
-            )
+            row[METRICS[name].short] = interval_text(contrast.mean, interval)
         clear = passed and result.p_adjusted < rules.alpha
         higher, lower = all(i.low > 0 for i in intervals), all(i.high < 0 for i in intervals)
         row["n"], row["Holm p"] = str(result.contrast.n), f"{result.p_adjusted:.3f}"
@@ -207,8 +205,7 @@ def sensitivity_table(
             column = " − ".join(rules.primary[primary])
             row[column] = "too few runs yet"
             if result.contrast is not None:
-                low, high = result.contrast.interval.low, result.contrast.interval.high
-                row[column] = f"{result.contrast.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+                row[column] = interval_text(result.contrast.mean, result.contrast.interval)
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -241,12 +238,13 @@ def measured_text(registered: Part, part: PartVerdict) -> str:
     """The cells of a part, the mean of its seeds, its interval and their number."""
     if part.mean is None or part.interval is None:
         return "too few runs yet"
-    sign = "" if registered.kind == "level" else "+"
-    mean, low, high = (
-        f"{number:{sign}.3f}" for number in (part.mean, part.interval.low, part.interval.high)
-    )
-    share = f"{part.interval.confidence:.0%}"
-    return f"{_compared(registered)}{mean} [{low}, {high}] ({share}), n = {part.n}"
+    found = interval_text(part.mean, part.interval, "" if registered.kind == "level" else "+")
+    return f"{_compared(registered)}{found} ({part.interval.confidence:.0%}), n = {part.n}"
+
+
+def interval_text(mean: float, interval: Interval, sign: str = "+") -> str:
+    """``"+0.012 [+0.002, +0.022]"``; an empty ``sign`` for what is no difference."""
+    return f"{mean:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
 
 
 def _compared(registered: Part) -> str:

@@ -137,25 +137,37 @@ def _lighter(tag: str) -> str:
 
 def _smaller(packed: str) -> str:
     """A PNG in base64 as the address of the smallest picture that looks the same."""
-    import numpy as np
     from PIL import Image
 
     png = base64.b64decode(packed)
     with Image.open(io.BytesIO(png)) as opened:
         image = opened.convert("RGBA")
-    found = [("png", png), ("webp", _webp(image))]
-    # A drawing has few colours. Kept only where the eye sees no difference.
-    few = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few = few.convert("RGBA")
-    if np.abs(np.asarray(few, dtype=int) - np.asarray(image, dtype=int)).mean() < 0.5:
-        found.append(("webp", _webp(few)))
+    found = [("png", png)]
+    for each in (image, few_colours(image, 0.5)):
+        if each is not None:
+            found.append(("webp", webp(each, lossless=True, quality=80, method=4)))
     kind, best = min(found, key=lambda each: len(each[1]))
     return f"data:image/{kind};base64,{base64.b64encode(best).decode('ascii')}"
 
 
-def _webp(image: Any) -> bytes:
+def few_colours(image: Any, most: float) -> Any:
+    """An RGBA image in 256 colours, as a drawing has them and as stays sharp when it is packed.
+
+    ``None`` where the eye sees a difference: more than ``most`` levels of 255 in the mean.
+    """
+    import numpy as np
+    from PIL import Image
+
+    few = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few = few.convert("RGBA")
+    error = np.abs(np.asarray(few, dtype=int) - np.asarray(image, dtype=int)).mean()
+    return few if error < most else None
+
+
+def webp(image: Any, **options: Any) -> bytes:
+    """An image as a WebP file."""
     buffer = io.BytesIO()
-    image.save(buffer, "webp", lossless=True, quality=80, method=4)
+    image.save(buffer, "webp", **options)
     return buffer.getvalue()
 
 

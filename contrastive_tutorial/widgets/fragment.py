@@ -23,7 +23,8 @@ from typing import Any
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import atomic_write
 
-_EXPORT = "export default { render };"
+STATIC = resources.files("contrastive_tutorial.widgets") / "static"
+EXPORT = "export default { render };"
 
 _PARTS = re.compile(
     r'<script type="application/json">(?P<data>.*?)</script>'
@@ -37,13 +38,13 @@ def module_source(name: str) -> str:
 
     ``"live/floor+live"`` is one module of two files, in this order.
     """
-    source = "".join(_static(f"{part}.js") for part in name.split("+"))
-    return _static("common.js") + source if "followTheme(" in source else source
+    source = "".join(static(f"{part}.js") for part in name.split("+"))
+    return static("common.js") + source if "followTheme(" in source else source
 
 
-def _static(name: str) -> str:
-    folder = resources.files("contrastive_tutorial.widgets") / "static"
-    return (folder / name).read_text(encoding="utf-8")
+def static(name: str) -> str:
+    """Text of a file in ``static/``."""
+    return (STATIC / name).read_text(encoding="utf-8")
 
 
 def squeezed(source: str) -> str:
@@ -88,13 +89,13 @@ def fragment(name: str, state: dict[str, Any], fallback: str, still: str = "") -
         still: HTML of a picture for such a place.
     """
     source = module_source(name)
-    assert source.count(_EXPORT) == 1, f"{name}.js must end with {_EXPORT!r}"
+    assert source.count(EXPORT) == 1, f"{name}.js must end with {EXPORT!r}"
     assert "</script" not in source.lower(), f"{name}.js would end its own script element"
     assert "<!--" not in source, f"{name}.js would open an HTML comment"
     data = json_for_script(state)
     key = hashlib.sha256((name + data).encode()).hexdigest()[:16]
-    module = squeezed(source).replace(_EXPORT, "return { render };")
-    host = squeezed(_static("host.js")).replace("/*KEY*/", key).replace("/*MODULE*/", module)
+    module = squeezed(source).replace(EXPORT, "return { render };")
+    host = squeezed(static("host.js")).replace("/*KEY*/", key).replace("/*MODULE*/", module)
     noscript = f"<noscript>{still}</noscript>" if still else ""
     return (
         f'<div class="ct-widget" data-ct-widget="{key}">'
@@ -132,14 +133,14 @@ def save_module(widget: Any, path: str | Path) -> Path:
             f"widget: expected a recorded widget of this package, got {type(widget).__name__}; "
             "with a kernel, interact(..., static=True) records one"
         )
-    module = _static("module.js").replace("/*MODULE*/", parts["module"])
+    module = static("module.js").replace("/*MODULE*/", parts["module"])
     atomic_write(path, module.replace("/*STATE*/", parts["data"]).encode())
     return Path(path)
 
 
 def page(body: str, title: str) -> str:
     """A whole HTML page around a fragment, for ``save_html``; follows the reader's theme."""
-    frame = _static("page.html").replace("<!--TITLE-->", html.escape(clean(title)))
+    frame = static("page.html").replace("<!--TITLE-->", html.escape(clean(title)))
     return frame.replace("<!--BODY-->", body)
 
 

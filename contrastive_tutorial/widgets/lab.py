@@ -13,7 +13,6 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
 
 from contrastive_tutorial.data.shapes import GROUNDS, HUES, SHAPES, TEXTURES
@@ -54,7 +53,6 @@ FIELDS: tuple[dict[str, Any], ...] = (
      "value": 400, "range": (1, 10_000)},
 )  # fmt: skip
 SIDES = ("A", "B")
-_EXPORT = "export default { render };"
 _SHOWN = (
     "id", "question", "about", "why", "sides", "a", "b", "metric", "label", "options", "same",
     "measured", "curve",
@@ -169,13 +167,14 @@ class Lab(fragment.Piece):
         view = _squeezed(fragment.module_source("lab/view"))
         texts = (
             json.dumps(content, ensure_ascii=False, separators=(",", ":")),
-            view.replace(_EXPORT, "return { render };"),
-            _squeezed(_text("model.js") + _text("worker.js")),
+            view.replace(fragment.EXPORT, "return { render };"),
+            _squeezed(fragment.static("lab/model.js") + fragment.static("lab/worker.js")),
         )
+        wasm = (fragment.STATIC / "lab" / "lab.wasm").read_bytes()
         # Text and program have tables of their own, and small blocks make better ones.
         packer = zlib.compressobj(9, memLevel=6)
         packed = packer.compress(b"".join(text.encode() + b"\0" for text in texts))
-        packed += packer.flush(zlib.Z_BLOCK) + packer.compress(_static("lab.wasm")) + packer.flush()
+        packed += packer.flush(zlib.Z_BLOCK) + packer.compress(wasm) + packer.flush()
         return {
             "packed": {"letters": _letters(packed), "size": len(packed)},
             "settings": self._given,
@@ -187,15 +186,7 @@ class Lab(fragment.Piece):
 @functools.cache
 def questions() -> tuple[dict[str, Any], ...]:
     """The questions whose answers were measured over seeds, in the order of the page."""
-    return tuple(json.loads(_static("questions.json")))
-
-
-def _static(name: str) -> bytes:
-    return (resources.files("contrastive_tutorial.widgets") / "static" / "lab" / name).read_bytes()
-
-
-def _text(name: str) -> str:
-    return _static(name).decode("utf-8")
+    return tuple(json.loads(fragment.static("lab/questions.json")))
 
 
 def _squeezed(source: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.report import vector
 from contrastive_tutorial.widgets import fragment
 from contrastive_tutorial.widgets.runs import Arrays
 
@@ -103,7 +103,5 @@ def atlas(pixels: np.ndarray) -> dict[str, Any]:
         if image.size != (size, size):
             image = image.resize((size, size))
         page.paste(image, (size * (place % columns), size * (place // columns)))
-    buffer = io.BytesIO()
-    page.save(buffer, "webp", quality=70)
-    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    encoded = base64.b64encode(vector.webp(page, quality=70)).decode("ascii")
     return {"source": f"data:image/webp;base64,{encoded}", "size": size, "columns": columns}

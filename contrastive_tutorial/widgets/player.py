@@ -242,27 +242,19 @@ def _plain(text: Any) -> str:
 
 def _image(png: bytes, alt: str) -> Part:
     """A PNG at two pixels per unit, re-encoded as WebP, the smaller of two ways."""
-    import numpy as np
     from PIL import Image
+
+    from contrastive_tutorial.report import vector
 
     with Image.open(io.BytesIO(png)) as opened:
         image = opened.convert("RGBA")
-    encoded = [_webp(image, quality=85, method=4)]
-    # Drawings have few colours: 256 of them, losslessly, are smaller and sharper than a photo's
-    # encoding. Kept only where the eye sees no difference.
-    few = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    error = np.abs(np.asarray(few.convert("RGBA"), dtype=int) - np.asarray(image, dtype=int))
-    if error.mean() < 1.5:
-        encoded.append(_webp(few.convert("RGBA"), lossless=True, quality=60, method=4))
+    encoded = [vector.webp(image, quality=85, method=4)]
+    few = vector.few_colours(image, 1.5)
+    if few is not None:
+        encoded.append(vector.webp(few, lossless=True, quality=60, method=4))
     best = base64.b64encode(min(encoded, key=len)).decode("ascii")
     width, height = (max(1, side // 2) for side in image.size)
     return Part("image", f"data:image/webp;base64,{best}", alt, width, height)
-
-
-def _webp(image: Any, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "webp", **options)
-    return buffer.getvalue()
 
 
 def _cost(data: str) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from contrastive_tutorial import report
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import Record, Summary, require_alike, require_one_cell
+from contrastive_tutorial.report.figures import one_setting
 from contrastive_tutorial.study import CELLS, THREE
 from contrastive_tutorial.widgets import fragment
 
@@ -39,14 +40,7 @@ def ignores_subsets(cell: str) -> bool:
 
 
 def check_together(records: Sequence[Record]) -> None:
-    if not records:
-        raise InputError("records: expected at least one, got none")
-    settings = sorted({(r.data, r.preset) for r in records})
-    if len(settings) > 1:
-        raise InputError(
-            f"records: expected one data set and preset, got {settings}; select one, e.g. "
-            f"load_records(path, data={settings[0][0]!r}, preset={settings[0][1]!r})"
-        )
+    one_setting(records)
     seen = set()
     for key in map(key_of, records):
         if key in seen:

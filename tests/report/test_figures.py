@@ -133,7 +133,7 @@ def test_embedding_scatter_shows_every_point_by_class_or_subset(tmp_path):
     found = fig.axes[0].collections[0].get_offsets()
     np.testing.assert_allclose(found, points, rtol=1e-6)
     assert [text.get_text() for text in fig.axes[0].get_legend().get_texts()] == ["a", "b", "c"]
-    fig = figures.embedding_scatter(record, ["a", "b", "c"], "subset", own_policy=True)
+    fig = figures.embedding_scatter(record, ["a", "b", "c"], "subset")
     np.testing.assert_allclose(fig.axes[0].collections[0].get_offsets(), -points, rtol=1e-6)
     assert len(fig.axes[0].get_legend().get_texts()) == 12
 
