@@ -31,15 +31,21 @@ moved.children[2].value = True
     """
 print(moved.out.outputs[-1]["ename"], plt.get_fignums())
 """,
+    """
+import os
+
+os.environ["CONTRASTIVE_TUTORIAL_BOOK"] = "1"
+widgets.interact(lines, k=[1, 2, 5], norm={"BN": "bn", "Split": "split"}, log=bool)
+""",
 ]
 
 
-def run(cells, monkeypatch, book):
-    monkeypatch.setenv("CONTRASTIVE_TUTORIAL_BOOK", "1" if book else "")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+@pytest.fixture(scope="module")
+def outputs():
+    """Of each cell, run in one kernel."""
     nbformat = pytest.importorskip("nbformat", reason="the extra `book` is not installed")
     nbclient = pytest.importorskip("nbclient", reason="the extra `book` is not installed")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     # Where a cell moves widgets, nbclient now and then sees the reply only once its time is over
     # (jupyter/nbclient issue 312): only the first cell, which imports, gets a long time.
     client = nbclient.NotebookClient(
@@ -47,20 +53,22 @@ def run(cells, monkeypatch, book):
         timeout_func=lambda cell: 120 if cell is notebook.cells[0] else 30,
         kernel_name="python3",
     )
-    client.execute()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CONTRASTIVE_TUTORIAL_BOOK", raising=False)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        client.execute()
     return [cell.outputs for cell in notebook.cells]
 
 
-def test_with_a_kernel_it_is_alive(monkeypatch):
-    first, _, moved, failed = run(CELLS, monkeypatch, book=False)
-    (output,) = first
+def test_with_a_kernel_it_is_alive(outputs):
+    (output,), _, moved, failed, _ = outputs
     assert "application/vnd.jupyter.widget-view+json" in output["data"]
     assert moved[0]["text"].strip() == "split at 5"
     assert failed[0]["text"].strip() == "ValueError []"
 
 
-def test_in_a_book_build_the_same_cell_leaves_a_recording(monkeypatch):
-    ((output,),) = run(CELLS[:1], monkeypatch, book=True)
+def test_in_a_book_build_the_same_cell_leaves_a_recording(outputs):
+    (output,) = outputs[-1]
     assert output["output_type"] == "execute_result"
     assert set(output["data"]) == {"text/html", "image/png", "text/plain"}
     assert output["data"]["text/plain"].startswith("lines: recorded for 12 combinations")
