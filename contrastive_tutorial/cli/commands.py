@@ -307,7 +307,8 @@ def _report(options: argparse.Namespace) -> int:
         for data_name in sorted({r.data for r in records if r.preset == preset}):
             print(f"\n{title}, on {data_name}, preset {preset}\n")
             try:
-                print(*verdict_lines(records, preset, data_name, study), sep="\n")
+                lines = verdict_lines(records, preset, data_name, study, options.markdown)
+                print(*lines, sep="\n")
             except InputError as error:  # the tables above stand all the same
                 print(f"nothing is decided: {error}")
     if options.output:

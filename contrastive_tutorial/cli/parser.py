@@ -132,7 +132,7 @@ def _norms(command: argparse.ArgumentParser) -> None:
 def _report(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", metavar="NAME", help="only this data set")
     command.add_argument("--preset", metavar="NAME", help="only this preset")
-    command.add_argument("--markdown", action="store_true", help="as a Markdown table")
+    command.add_argument("--markdown", action="store_true", help="as Markdown")
     command.add_argument(
         "--output", metavar="DIR", help="also write tables, verdicts and every figure into a folder"
     )

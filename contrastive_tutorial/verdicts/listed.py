@@ -11,24 +11,32 @@ from contrastive_tutorial.verdicts.hypotheses import STUDIES, load_hypotheses
 
 
 def verdict_lines(
-    records: Sequence[Record], preset: str, data: str, study: str = "hypotheses"
+    records: Sequence[Record],
+    preset: str,
+    data: str,
+    study: str = "hypotheses",
+    markdown: bool = True,
 ) -> list[str]:
-    """Every registered hypothesis of a study with its verdict and its parts, as Markdown.
+    """Every registered hypothesis of a study with its verdict and its parts, as Markdown or plain.
 
     Where the study has a gate, what it says comes first.
     """
+    strong = "**{}**" if markdown else "{}"
+
+    def say(text: str) -> str:
+        return as_markdown(text) if markdown else text
+
     registry = load_hypotheses(study)
     lines = []
     if registry.rules.gate is not None:
         passed = gate(registry.rules, records, preset, data)
         words = {"supported": "passed", "contradicted": "not passed"}.get(passed.outcome, "open")
-        lines.append(f"- **Gate**: {words}: {as_markdown(passed.reason)}")
+        lines.append(f"- {strong.format('Gate')}: {words}: {say(passed.reason)}")
     for hypothesis in registry:
         verdict = decide(hypothesis, records, preset, data)
-        lines.append(f"- **{hypothesis.id} {hypothesis.title}**: {verdict.outcome}")
-        lines += [
-            f"  - {part.outcome}: {part.name}: {as_markdown(part.reason)}" for part in verdict.parts
-        ]
+        title = strong.format(f"{hypothesis.id} {hypothesis.title}")
+        lines.append(f"- {title}: {verdict.outcome}")
+        lines += [f"  - {part.outcome}: {part.name}: {say(part.reason)}" for part in verdict.parts]
     return lines
 
 

@@ -82,10 +82,11 @@ def test_report_prints_the_verdicts_of_the_studies_whose_preset_is_there(capsys)
     assert call("report", "--preset", "cpu-long", folder=find_results()) == 0
     second = capsys.readouterr().out
     for hypothesis in load_hypotheses("second-study"):
-        assert f"**{hypothesis.id} {hypothesis.title}**: " in second
-    assert "- **Gate**: passed" in second
-    assert "**H1 " not in second
-    assert call("report", "--preset", "cpu", folder=find_results()) == 0
+        assert f"- {hypothesis.id} {hypothesis.title}: " in second
+    assert "- Gate: passed" in second
+    assert "\\" not in second  # Markdown escapes are for Markdown
+    assert "- H1 " not in second
+    assert call("report", "--preset", "cpu", "--markdown", folder=find_results()) == 0
     first = capsys.readouterr().out
     assert "**H16 " in first
     assert "**HA6 " in first
