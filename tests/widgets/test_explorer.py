@@ -429,13 +429,25 @@ def spoken(tab, words):
     tab.locator("[role=status]", has_text=words).wait_for(state="attached", timeout=5000)
 
 
+STILL = """async (nodes) => {
+  const read = () => nodes.map((node) => node.toDataURL());
+  const later = (frames) => new Promise((done) => {
+    const count = () => (frames-- > 0 ? requestAnimationFrame(count) : done());
+    count();
+  });
+  let before, now;
+  do {
+    before = String(now);
+    await later(5);
+    now = read();
+  } while (String(now) !== before);
+  return now;
+}"""
+
+
 def still(tab):
-    """Pixels of the three panels once the dots have stopped moving."""
-    tab.wait_for_function(
-        "new Promise((done) => setTimeout(() => requestAnimationFrame(() => done(true)), 600))"
-    )
-    script = "nodes => nodes.map(node => node.toDataURL())"
-    return tab.locator(".stage > canvas").evaluate_all(script)
+    """Pixels of the panels once the dots have stopped moving."""
+    return tab.locator(".stage > canvas").evaluate_all(STILL)
 
 
 def labels_of(tab):
@@ -534,8 +546,8 @@ def test_panels_stay_where_they_are_and_a_name_shows_its_subset_alone(page):
         tab.locator("#k").fill("0")  # one subset: the other names wait, and keep their room
         assert not name.is_visible()
         assert stages.nth(1).bounding_box() == before
-    with opened(page, viewport={"width": 1280, "height": 900}) as tab:
-        assert tab.locator(".stage").first.bounding_box()["width"] >= 300
+        tab.set_viewport_size({"width": 1280, "height": 900})
+        assert stages.first.bounding_box()["width"] >= 300
 
 
 @pytest.mark.browser
@@ -545,9 +557,9 @@ def test_four_panels_stand_two_and_two_with_their_numbers_beside(tmp_path):
     explorer = EmbeddingExplorer(
         records, cells=[*CELLS, "M-P0"], classes=(0, 6), metrics=("cluster_accuracy", "rankme")
     )
-    for width in (960, 390):
-        file = explorer.save_html(tmp_path / "four.html")
-        with opened(file, viewport={"width": width, "height": 900}) as tab:
+    with opened(explorer.save_html(tmp_path / "four.html")) as tab:
+        for width in (960, 390):
+            tab.set_viewport_size({"width": width, "height": 900})
             boxes = [stage.bounding_box() for stage in tab.locator(".stage").all()]
             assert len(boxes) == 4
             assert boxes[0]["y"] == boxes[1]["y"] < boxes[2]["y"] == boxes[3]["y"]
