@@ -91,6 +91,9 @@ CANDIDATES: dict[str, tuple[str, float, float, str]] = {
     "four layers, linear head": ("four", 0.2, 4e-3, "adamw"),
 }
 BEST = "four layers, t = 0.2"
+#: The best again, added after the choice: what bfloat16 buys on a CPU that multiplies it.
+HALF = f"{BEST}, bfloat16"
+CANDIDATES[HALF] = CANDIDATES[BEST]
 #: Its optimiser is Adam, as in lightly's own example.
 LIGHTLY, LIGHTLY_RECIPE = "lightly, four layers, t = 0.2", ("four-mlp", 0.2, 4e-3, "adam")
 
@@ -102,6 +105,7 @@ def experiment(name: str, images: tuple, seed: int, steps: int) -> Experiment:
     preset = Preset(
         "calibration", network, steps=steps, batch_size=500, lr=lr, optimizer=optimizer,
         temperature=temperature, warmup=0.05, bank=10_000, knn_every=max(steps // _POINTS, 1),
+        precision="bfloat16" if name == HALF else "float32",
     )  # fmt: skip
     train, val, _ = images
     return Experiment("B0", (train, val, replace(val, split="test")), preset, seed, device="cpu")
