@@ -135,7 +135,7 @@ def one_setting(records: Sequence[Record]) -> str:
             f"load_records(path, data={data!r}, preset={preset!r})"
         )
     data, preset = settings.pop()
-    return plain(f"{data}, preset {preset}")
+    return f"{plain(data)}, preset {plain(preset)}"
 
 
 def seeds_of(counts: Iterable[int]) -> str:
