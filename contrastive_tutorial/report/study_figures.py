@@ -172,8 +172,9 @@ def along_training(records: Sequence[Record], baseline: str) -> Figure:
     )
     n = seeds_of(map(len, found.values()))
     several = " (thin: seeds, thick: mean)" if max(map(len, found.values())) > 1 else ""
-    title = f"{one_setting(records)}, validation images, {n}{several}"
-    fig.suptitle(textwrap.fill(title, 85, break_on_hyphens=False), fontsize=9)
+    setting, shown = one_setting(records), f"validation images, {n}{several}"
+    between = ", " if len(setting) + len(shown) < 85 else ",\n"
+    fig.suptitle(setting + between + shown, fontsize=9)
     fig.legend(loc="outside lower center", ncols=2, fontsize=8, title="cell (seeds)")
     return fig
 
