@@ -19,7 +19,8 @@ def verdict_lines(
 ) -> list[str]:
     """Every registered hypothesis of a study with its verdict and its parts, as Markdown or plain.
 
-    Where the study has a gate, what it says comes first.
+    Where the study has a gate, what it says comes first. Plain lines are for a terminal: there the
+    hypotheses that still wait for all their runs share the last line.
     """
     strong = "**{}**" if markdown else "{}"
 
@@ -32,11 +33,17 @@ def verdict_lines(
         passed = gate(registry.rules, records, preset, data)
         words = {"supported": "passed", "contradicted": "not passed"}.get(passed.outcome, "open")
         lines.append(f"- {strong.format('Gate')}: {words}: {say(passed.reason)}")
+    waiting = []
     for hypothesis in registry:
         verdict = decide(hypothesis, records, preset, data)
+        if not markdown and not any(part.values for part in verdict.parts):
+            waiting.append(hypothesis.id)
+            continue
         title = strong.format(f"{hypothesis.id} {hypothesis.title}")
         lines.append(f"- {title}: {verdict.outcome}")
         lines += [f"  - {part.outcome}: {part.name}: {say(part.reason)}" for part in verdict.parts]
+    if waiting:
+        lines.append(f"- waiting for runs: {', '.join(waiting)}")
     return lines
 
 

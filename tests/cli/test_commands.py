@@ -93,6 +93,15 @@ def test_report_prints_the_verdicts_of_the_studies_whose_preset_is_there(capsys)
     assert "**HB1 " not in first
 
 
+def test_report_names_hypotheses_that_wait_for_all_their_runs_in_one_line(tmp_path, capsys):
+    make("B0", 0).save(tmp_path)
+    assert call("report", folder=tmp_path) == 0
+    waiting = [line for line in capsys.readouterr().out.splitlines() if "waiting" in line]
+    for line, study in zip(waiting, ("hypotheses", "amendment-a"), strict=True):
+        named = line.partition(": ")[2].split(", ")
+        assert named == [hypothesis.id for hypothesis in load_hypotheses(study)]
+
+
 def test_doctor_reports_and_succeeds_whatever_is_missing(tmp_path, capsys):
     assert call("doctor", "--dev", folder=tmp_path / "nowhere") == 0
     out = capsys.readouterr().out
