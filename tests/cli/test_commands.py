@@ -97,9 +97,9 @@ def test_report_names_hypotheses_that_wait_for_all_their_runs_in_one_line(tmp_pa
     make("B0", 0).save(tmp_path)
     assert call("report", folder=tmp_path) == 0
     waiting = [line for line in capsys.readouterr().out.splitlines() if "waiting" in line]
-    for line, study in zip(waiting, ("hypotheses", "amendment-a"), strict=True):
+    for line, registered in zip(waiting, ("hypotheses", "amendment-a"), strict=True):
         named = line.partition(": ")[2].split(", ")
-        assert named == [hypothesis.id for hypothesis in load_hypotheses(study)]
+        assert named == [hypothesis.id for hypothesis in load_hypotheses(registered)]
 
 
 def test_doctor_reports_and_succeeds_whatever_is_missing(tmp_path, capsys):
