@@ -253,13 +253,13 @@ def test_page(browser: Any, address: str, name: str, theme: str, width: str) -> 
         assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
         for widget in page.locator(".player, .explorer").all():
             assert widget.bounding_box()["width"] <= WIDTHS[width][0]
-        drawings_fit(page, width)
         # The entries of the API share a template: of its 31,000 elements these are three quarters.
         page.evaluate("document.querySelectorAll('dl.py ~ dl.py').forEach((e) => e.remove())")
         assert serious(violations(page)) == []
         (other,) = set(THEMES) - {theme}
         page.evaluate("(t) => { document.documentElement.dataset.theme = t }", other)
         assert serious(violations(page, beside="article")) == [], other
+        drawings_fit(page, width)  # last: what was on paper does not scroll, and the theme keeps that
 
 
 def test_the_axe_check_can_fail(browser: Any, address: str) -> None:
