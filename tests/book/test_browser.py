@@ -259,7 +259,8 @@ def test_page(browser: Any, address: str, name: str, theme: str, width: str) -> 
         (other,) = set(THEMES) - {theme}
         page.evaluate("(t) => { document.documentElement.dataset.theme = t }", other)
         assert serious(violations(page, beside="article")) == [], other
-        drawings_fit(page, width)  # last: what was on paper does not scroll, and the theme keeps that
+        # Last: what does not scroll on paper stays without its stop for the keyboard afterwards.
+        drawings_fit(page, width)
 
 
 def test_the_axe_check_can_fail(browser: Any, address: str) -> None:
