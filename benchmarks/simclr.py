@@ -18,6 +18,7 @@ on a CPU (workers not counted), of the device on a GPU.
 clean test images, running statistics) reaches the value, or the preset's steps are done. It is
 measured every few steps with the clock stopped, for both by the same code (lightly's workers go on
 meanwhile: up to two batches each, in its favour). A curve that never gets there has no time.
+`--lightly` gives lightly's pipeline the recipe of another preset with the same encoder.
 `time_to_knn.py` reads the same off the records of whole runs.
 
 `--profile` takes the step apart instead: augmentation, forward pass, backward pass, optimiser,

@@ -21,6 +21,15 @@ def verdict_lines(
 
     Where the study has a gate, what it says comes first. Plain lines are for a terminal: there the
     hypotheses that still wait for all their runs share the last line.
+
+    Args:
+        records: any; those of other presets and data sets are left out.
+        preset, data: which records decide.
+        study: as in :func:`contrastive_tutorial.verdicts.load_hypotheses`.
+        markdown: escaped and with bold titles, for a file.
+
+    Raises:
+        InputError: as :func:`contrastive_tutorial.verdicts.decide`.
     """
     strong = "**{}**" if markdown else "{}"
 

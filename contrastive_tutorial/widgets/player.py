@@ -134,6 +134,7 @@ def record(
     parts: dict[Part, int] = {}
     frames: dict[Frame, int] = {}
     order: list[int] = []
+    size = 0
     first_png: bytes | None = None
     failures: list[Exception] = []
     first = _first_combination(controls)
@@ -145,6 +146,13 @@ def record(
             failures.append(failure)
         if number == first:
             first_png = png
+        size += sum(_cost(part.data) for part in {*shown} - parts.keys())
+        if size > MAX_BYTES:  # before minutes are spent on the rest
+            raise InputError(
+                f"widget {name!r}: {size / 1e6:.2f} MB after {number + 1} of {combinations} "
+                f"combinations, more than {MAX_BYTES / 1e6:.2f} MB; draw smaller figures or offer "
+                "fewer values"
+            )
         frame = Frame(
             tuple(parts.setdefault(part, len(parts)) for part in shown), _spoken(shown, described)
         )

@@ -379,6 +379,13 @@ def test_multivariate_values_that_are_not_finite_are_named(name):
         kl_multivariate_normal(**arguments)
 
 
+def test_no_value_is_read_on_a_device():
+    mean, cov = ZERO.to("meta"), EYE.to("meta")
+    assert kl_multivariate_normal(mean, cov, mean, cov).device.type == "meta"
+    assert kl_normal(mean, 1.0, 0.0, 1.0).device.type == "meta"
+    assert kl_categorical(mean, mean).device.type == "meta"
+
+
 @pytest.mark.parametrize(
     ("p", "message"),
     [

@@ -188,7 +188,7 @@ def test_a_failing_combination_fails_alone():
         ),
         (
             "heavy", lambda k: Image.effect_noise((300, 300), 90), {"k": [1, 2]},
-            ".* MB of HTML, more than 0.02 MB",
+            ".* MB after 1 of 2 combinations, more than 0.02 MB",
         ),
     ],
 )  # fmt: skip
@@ -196,6 +196,19 @@ def test_what_cannot_be_recorded_names_the_widget(name, fn, choices, words, monk
     monkeypatch.setattr(player_module, "MAX_BYTES", 20_000)
     with pytest.raises(InputError, match=f"'{name}': {words}"):
         play(fn, name=name, **choices)
+
+
+def test_a_recording_that_grows_too_large_ends_there(monkeypatch):
+    monkeypatch.setattr(player_module, "MAX_BYTES", 100_000)
+    ran = []
+
+    def noise(k):
+        ran.append(k)
+        return Image.effect_noise((300, 300), 90 + k)
+
+    with pytest.raises(InputError, match="of 50 combinations"):
+        play(noise, k=range(50))
+    assert 1 < len(ran) < 25
 
 
 def test_the_bundle_serves_every_kind_of_reader():
