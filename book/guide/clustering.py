@@ -670,3 +670,64 @@ def range_search_leaves_out_its_edge() -> Seen:
     index = faiss.IndexFlatL2(4)
     index.add(rows)
     return {"equal": len(rows), "found": len(index.range_search(rows[:1], 0.0)[2])}
+
+
+@row(
+    TABLE,
+    "Top-1 and top-2 accuracy in one `MetricCollection` of torchmetrics",
+    libraries="torchmetrics",
+    expect="Each metric has the value that it has alone.",
+    happens="Top-2 accuracy: {together:.2f} in a collection with top-1, {alone:.2f} alone. Metrics "
+    "whose counts are equal after the first batch share them from then on, and here the first "
+    "batch was all right.",
+    cost="The value depends on the order of the batches. An evaluation whose first batch is small "
+    "or easy reports top-1 accuracy twice.",
+    instead="`MetricCollection(..., compute_groups=False)`.",
+    holds=lambda seen: seen["together"] == seen["first"] < seen["alone"] == seen["apart"],
+)
+def metrics_share_counts_in_a_collection() -> Seen:
+    import torch
+    from torchmetrics import MetricCollection
+    from torchmetrics.classification import MulticlassAccuracy
+
+    easy = 9 * torch.eye(5), torch.arange(5)
+    rest = torch.randn(100, 5), torch.randint(5, (100,))
+
+    def values(tops: tuple[int, ...], groups: bool) -> dict[str, float]:
+        asked = {f"top-{k}": MulticlassAccuracy(5, top_k=k) for k in tops}
+        collection = MetricCollection(asked, compute_groups=groups)
+        for batch in (easy, rest):
+            collection.update(*batch)
+        return {name: float(value) for name, value in collection.compute().items()}
+
+    both = values((1, 2), True)
+    return {
+        "first": both["top-1"],
+        "together": both["top-2"],
+        "apart": values((1, 2), False)["top-2"],
+        "alone": values((2,), True)["top-2"],
+    }
+
+
+@row(
+    TABLE,
+    "Retrieval: mean average precision at 10 in torchmetrics (`RetrievalMAP(top_k=10)`)",
+    libraries="torchmetrics",
+    expect="A search that finds one of five relevant rows scores a fifth, as in trec_eval.",
+    happens="It scores {once:.2f} if that one is in the first place. What was missed does not "
+    "count. One *more* relevant row, in the tenth place, lowers the score to {twice:.2f}.",
+    cost="Scores of two papers differ by the library, and a better search can have the lower one.",
+    instead="`RetrievalMAP()` over the whole ranking, or trec_eval's `map_cut_10`; say which.",
+    holds=lambda seen: seen["once"] == 1 > seen["twice"] > 0.5,
+)
+def average_precision_forgets_what_was_missed() -> Seen:
+    import torch
+    from torchmetrics.retrieval import RetrievalMAP
+
+    def score(places: list[int]) -> float:
+        relevant = torch.zeros(20, dtype=torch.long)
+        relevant[torch.tensor(places) - 1] = 1
+        query = torch.zeros(20, dtype=torch.long)
+        return float(RetrievalMAP(top_k=10)(torch.linspace(1, 0, 20), relevant, indexes=query))
+
+    return {"once": score([1, 15, 16, 17, 18]), "twice": score([1, 10, 16, 17, 18])}

@@ -617,3 +617,34 @@ def tools_that_count_a_model() -> Seen:
         "left": len(set(counted.state_dict()) - set(build().state_dict())),
         "load": error_of(lambda: build().load_state_dict(counted.state_dict())),
     }
+
+
+@row(
+    TABLE,
+    "The output of a norm layer by torchvision's `create_feature_extractor`",
+    libraries="torchvision",
+    expect="What the layer returns: about half of it is below 0.",
+    happens="Asked for alone, {alone:.0%} of `bn1` is below 0; together with `layer4`, {both:.0%}. "
+    "The ReLU behind the layer writes into the same memory, and the extractor hands out what came "
+    "of it.",
+    cost="Means, variances and similarities of a layer depend on which other layers were asked "
+    "for; a study of BatchNorm's outputs looks at rectified ones.",
+    instead="Set `inplace = False` in each ReLU first, or a forward hook that clones.",
+    holds=lambda seen: seen["both"] == 0 and seen["alone"] > 0.3 and seen["mended"] > 0.3,
+)
+def extractors_return_what_came_later() -> Seen:
+    from torchvision.models import resnet18
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    model, images = resnet18(), torch.randn(8, 3, 32, 32)
+
+    def below(*names: str) -> float:
+        with torch.no_grad():
+            features = create_feature_extractor(model, list(names))(images)
+        return float(features["bn1"].lt(0).float().mean())
+
+    alone, both = below("bn1"), below("bn1", "layer4")
+    for module in model.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.inplace = False
+    return {"alone": alone, "both": both, "mended": below("bn1", "layer4")}
