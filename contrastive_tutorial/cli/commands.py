@@ -303,9 +303,10 @@ def _report(options: argparse.Namespace) -> int:
         print(f"\n{data_name}, preset {preset}: mean ± half width of the 95% interval\n")
         print(result_table(chosen, CELLS, options.markdown))
     for study, title in STUDIES.items():
-        preset = load_hypotheses(study).rules.preset
+        rules = load_hypotheses(study).rules
+        preset, subsets = rules.preset, f"K = {rules.num_subsets}"
         for data_name in sorted({r.data for r in records if r.preset == preset}):
-            print(f"\n{title}, on {data_name}, preset {preset}\n")
+            print(f"\n{title}, on {data_name}, preset {preset}, {subsets}\n")
             try:
                 lines = verdict_lines(records, preset, data_name, study, options.markdown)
                 print(*lines, sep="\n")

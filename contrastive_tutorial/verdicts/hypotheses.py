@@ -19,6 +19,7 @@ STUDIES = {
     "amendment-a": "Amendment A",
     "second-study": "The second study",
     "amendment-b": "Amendment B",
+    "amendment-c": "Amendment C",
 }
 
 #: Of a study whose seeds are too few for a test.
