@@ -11,7 +11,8 @@ from contrastive_tutorial.verdicts import load_hypotheses, studies_of, verdict_l
     [
         ("cpu", ["hypotheses", "amendment-a"]),
         ("cpu-long", ["second-study", "amendment-c"]),
-        ("cpu-long+precision=bfloat16", ["second-study", "amendment-c"]),  # of what it is a change of
+        # a change of the one above
+        ("cpu-long+precision=bfloat16", ["second-study", "amendment-c"]),
         ("cpu-long+precision=bfloat16+steps=5000", ["amendment-b"]),
         ("resnet", ["hypotheses", "amendment-a"]),  # a replication
         ("norm", []),
