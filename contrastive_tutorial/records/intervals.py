@@ -122,7 +122,12 @@ def seeds_needed(comparisons: int = 1) -> int:
 
     >>> seeds_needed(), seeds_needed(comparisons=4)
     (6, 8)
+
+    Raises:
+        InputError: for fewer than one comparison.
     """
+    if comparisons < 1:
+        raise InputError(f"seeds_needed: expected at least 1 comparison, got {comparisons}")
     return 1 + math.ceil(math.log2(comparisons / 0.05))
 
 

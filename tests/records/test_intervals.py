@@ -56,6 +56,12 @@ def test_six_seeds_suffice_for_one_test_and_eight_for_a_holm_family_of_four():
         assert (min(holm(best).values()) < 0.05) is reachable
 
 
+@pytest.mark.parametrize("comparisons", [0, -1])
+def test_a_family_without_comparisons_needs_no_seeds_and_says_so(comparisons):
+    with pytest.raises(InputError, match="at least 1 comparison"):
+        seeds_needed(comparisons)
+
+
 def test_no_difference_at_all_is_no_evidence():
     assert sign_flip_p([0.0] * 8) == 1.0
     assert sign_flip_p([0.7]) == 1.0
