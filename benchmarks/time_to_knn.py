@@ -67,7 +67,11 @@ def main() -> None:
     options = parser.parse_args()
     found = rows(load_records(options.results), options.accuracy)
     if not found:
-        parser.exit(2, f"{options.results}: no record holds a curve of kNN accuracy\n")
+        parser.exit(
+            2,
+            f"{options.results}: no record holds a curve of kNN accuracy; "
+            "run a preset that measures it, such as resnet-100\n",
+        )
     figures = {str(number): row for number, row in enumerate(found, 1)}
     write("Time to a kNN accuracy", figures, {}, torch.device("cpu"), options.json)
 

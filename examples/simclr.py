@@ -38,7 +38,7 @@ generator = torch.Generator(device=device).manual_seed(options.seed)
 policy = COLOURS[options.colours]
 
 model = encoders.seeded(options.seed, "two_conv_strided").to(device)  # images -> h (B, 128), z
-norm.convert_norm(model, options.norm)
+norm.convert_norm(model, options.norm, total_steps=options.steps)
 optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
 
 
@@ -67,5 +67,5 @@ for step in range(options.steps):
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    if (step + 1) % 50 == 0:
+    if (step + 1) % 50 == 0 or step + 1 == options.steps:
         print(f"step {step + 1}: loss {loss.item():.3f}, kNN {accuracy():.3f}", flush=True)

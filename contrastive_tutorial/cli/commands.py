@@ -324,16 +324,16 @@ def _cells(options: argparse.Namespace) -> int:
     from contrastive_tutorial.study import CELLS
     from contrastive_tutorial.train import PRESETS
 
-    print(f"{'cell':18} {'policy':10} {'negatives':9} {'norm':7} what it is")
+    print(f"{'cell':20} {'policy':10} {'negatives':9} {'norm':7} what it is")
     for cell in CELLS.values():
         article = f"  [article: {cell.article}]" if cell.article else ""
         factors = f"{cell.policy:10} {cell.negatives:9} {cell.norm:7}"
         if cell.reference in ("raw-pixels", "pca"):
             factors = f"{'':28}"
-        print(f"{cell.name:18} {factors} {cell.summary}{article}")
-    print(f"\n{'preset':18} what it is")
+        print(f"{cell.name:20} {factors} {cell.summary}{article}")
+    print(f"\n{'preset':20} what it is")
     for preset in PRESETS.values():
-        print(f"{preset.name:18} {preset.summary}")
+        print(f"{preset.name:20} {preset.summary}")
     return 0
 
 

@@ -102,6 +102,19 @@ def _embedding(record: Record, colour: str) -> Figure:
     return figures.embedding_scatter(record, names, colour)
 
 
+def _verdicts(study: str, records: Sequence[Record], preset: str, data: str) -> list[str]:
+    """A registered study's verdicts, and its primary contrasts by other measures."""
+    rules = load_hypotheses(study).rules
+    title = f"## Verdicts: {STUDIES[study]} (K = {rules.num_subsets})"
+    lines = [title, "", *verdict_lines(records, preset, data, study), ""]
+    if not rules.primary:
+        return lines
+    table = tables.sensitivity_table(records, preset, data, study)
+    rows = [["metric", *table.columns], *(table.reset_index().to_numpy().tolist())]
+    heading = "## Primary contrasts, measured in other ways (95% intervals)"
+    return [*lines, heading, "", *markdown_table(rows), ""]
+
+
 def write_report(records: Sequence[Record], folder: str | Path) -> list[Path]:
     """Write ``<data>-<preset>.md`` (table and verdicts) and its figures as SVG.
 
@@ -127,20 +140,7 @@ def write_report(records: Sequence[Record], folder: str | Path) -> list[Path]:
         lines += [result_table(chosen, CELLS, markdown=True), ""]
         lines += [as_markdown(tables.provenance(chosen)), ""]
         for study in studies_of(preset):
-            lines += [
-                f"## Verdicts: {STUDIES[study]}",
-                "",
-                *verdict_lines(chosen, preset, data, study),
-            ]
-            lines += [""]
-            if not load_hypotheses(study).rules.primary:
-                continue
-            lines += ["## Primary contrasts, measured in other ways (95% intervals)", ""]
-            table = tables.sensitivity_table(chosen, preset, data, study)
-            lines += markdown_table(
-                [["metric", *table.columns], *(table.reset_index().to_numpy().tolist())]
-            )
-            lines += [""]
+            lines += _verdicts(study, chosen, preset, data)
         lines += [f"## Figures (K = {shown_k(chosen)} where one is shown)", ""]
         left_out: dict[str, str] = {}
         with plt.rc_context({"svg.hashsalt": name, "figure.max_open_warning": 0}):

@@ -178,14 +178,17 @@ def require_settings(
             if theirs is None:  # older than the field
                 continue
             if not isinstance(ours, dict) or not isinstance(theirs, dict):
-                ours, theirs = {part: ours}, {part: theirs}
+                wanted, found = wanted | {part: ours}, found | {part: theirs}
+                continue
             both = (ours.keys() & theirs.keys()) - {*WORDS}
             wanted |= {f"{part} {name}": ours[name] for name in both}
             found |= {f"{part} {name}": theirs[name] for name in both}
     for name in sorted(wanted):
         if found[name] != wanted[name]:
+            what = " (hash of the table that the cell draws from)" if name == "policies" else ""
             raise InputError(
-                f"{record.path}: {name}: expected {wanted[name]!r:.60}, got {found[name]!r:.60}: "
+                f"{record.path}: {name}{what}: expected {wanted[name]!r:.60}, "
+                f"got {found[name]!r:.60}: "
                 f"it is the record of another run; {remedy}"
             )
 
