@@ -62,8 +62,21 @@ def atomic_write(path: str | Path, content: bytes) -> None:
                 left.unlink()
 
 
+def remove(path: Path) -> None:
+    """Remove a file if it is there.
+
+    Raises:
+        InputError: if it cannot be removed, as in a folder that is read-only, or that somebody has
+            replaced by a file meanwhile.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise explained(path, error) from error
+
+
 def explained(path: Path, error: OSError) -> InputError:
-    """What to say when ``path`` could not be written."""
+    """What to say when ``path`` could not be written or removed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(
             f"{path}: the disk is full; nothing was written. Free some space, or choose another "

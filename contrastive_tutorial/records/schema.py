@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import atomic_write, load_arrays, save_arrays
+from contrastive_tutorial.files import atomic_write, load_arrays, remove, save_arrays
 
 SCHEMA_VERSION = 1
 MAX_CURVE_POINTS = 200
@@ -134,8 +134,8 @@ class Record:
         if arrays:
             save_arrays(target.with_suffix(".npz"), {**arrays, _DIGEST: self._digest()})
         else:
-            target.with_suffix(".npz").unlink(missing_ok=True)
-        target.with_suffix(".umap.npz").unlink(missing_ok=True)
+            remove(target.with_suffix(".npz"))
+        remove(target.with_suffix(".umap.npz"))
         atomic_write(target, self.to_json().encode())
         return target
 

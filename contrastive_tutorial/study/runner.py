@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from contrastive_tutorial.data import ImageSet, load_splits, require_seed
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import exclusive
+from contrastive_tutorial.files import exclusive, remove
 from contrastive_tutorial.records import USUAL, WORDS, Record, load_record, said
 from contrastive_tutorial.study.cells import DEFINITION, resolved
 from contrastive_tutorial.study.experiment import Experiment, definition
@@ -128,11 +128,11 @@ def _finish(
         scores = experiment.evaluate(request.keeps_arrays)
     record = experiment.record(history, scores, time.perf_counter() - started)
     weights = target.with_suffix(".safetensors")
-    weights.unlink(missing_ok=True)  # of an earlier run
+    remove(weights)  # of an earlier run
     if request.keep_weights and reference not in ("raw-pixels", "pca"):
         experiment.save_encoder(weights)
     record.save(request.results, scores.arrays)
-    checkpoint.unlink(missing_ok=True)
+    remove(checkpoint)
 
 
 def _found(

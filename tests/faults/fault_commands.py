@@ -287,7 +287,7 @@ def reports(plan: Plan) -> Outcome:
             curve = [] if cell == "untrained" else [(0, 6.9), (10, 5.5)]
             scores = {"cluster_accuracy": 0.25 + seed / 50}
             make_record(cell, seed, scores, loss_curve=curve).save(begun)
-    drawn = written.all_figures(load_records(begun))
+    drawn = written.all_figures(load_records(begun), {})
     real = written.all_figures, written.studies_of
     # Drawn once, and no verdicts, which write no file of their own and take half a minute.
     written.all_figures, written.studies_of = lambda *_, **__: drawn, lambda _: []

@@ -9,6 +9,7 @@ import zipfile
 import images
 import numpy as np
 import pytest
+from recorded import make
 
 from contrastive_tutorial import data
 from contrastive_tutorial.errors import InputError
@@ -73,6 +74,27 @@ def test_interrupt_between_write_and_rename_leaves_nothing(tmp_path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         storage.atomic_write(tmp_path / "file", b"x")
     assert leftovers(tmp_path) == []
+
+
+def test_a_leftover_is_removed_and_one_that_cannot_be_is_named(tmp_path, monkeypatch):
+    left = tmp_path / "left.npz"
+    left.touch()
+    storage.remove(left)
+    storage.remove(left)  # nothing there
+    assert not left.exists()
+    (tmp_path / "folder").touch()  # somebody put a file where the folder was
+    with pytest.raises(InputError, match=r"left\.npz: cannot be written"):
+        storage.remove(tmp_path / "folder" / "left.npz")
+    record = make("B0", 0)
+    with pytest.raises(InputError):
+        record.save(tmp_path / "folder")
+
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(storage.Path, "unlink", denied)
+    with pytest.raises(InputError, match="choose another folder"):
+        storage.remove(left)
 
 
 def test_arrays_round_trip_without_pickles(tmp_path):
