@@ -221,7 +221,7 @@ def decide(
     """
     rules = hypothesis.rules
     scope = (preset or rules.preset, data or rules.data, rules.num_subsets)
-    records = list(records)
+    records = [r for r in records if rules.seeds is None or r.seed in rules.seeds]
     family: dict[str, PrimaryResult] = {}
     if any(part.primary for part in hypothesis.parts):
         family = primary_results(rules, records, scope[0], scope[1])

@@ -20,6 +20,7 @@ STUDIES = {
     "second-study": "The second study",
     "amendment-b": "Amendment B",
     "amendment-c": "Amendment C",
+    "amendment-d": "Amendment D",
 }
 
 #: Of a study whose seeds are too few for a test.
@@ -81,6 +82,7 @@ class Rules:
 
     Attributes:
         data, preset, num_subsets: the records that decide unless a caller names others.
+        seeds: those that decide; ``None`` for all that are recorded.
         headline: evaluation statistics that each cell's headline metrics must come from.
         primary: the contrasts of the primary family by id, ``(left, right)``.
         primary_metrics: of that family; with several a contrast's p is the largest of theirs.
@@ -97,6 +99,7 @@ class Rules:
     primary_min_seeds: int
     alpha: float = 0.05
     gate: Gate | None = None
+    seeds: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ def _rules(content: dict[str, Any]) -> Rules:
         primary_min_seeds=family["min_seeds"],
         alpha=family["alpha"],
         gate=_gate(content["gate"]) if "gate" in content else None,
+        seeds=tuple(scope["seeds"]) if "seeds" in scope else None,
     )
 
 

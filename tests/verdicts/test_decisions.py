@@ -243,3 +243,20 @@ def test_every_part_of_a_complete_study_is_left_with_numbers(study):
     for hypothesis in registry:
         for part in decide(hypothesis, records).parts:
             assert part.interval is not None, (hypothesis.id, part.name, part.reason)
+
+
+@pytest.mark.parametrize(
+    ("study", "name", "decisive"), [("amendment-c", "HD1", (0, 3)), ("amendment-d", "HE1", (3, 8))]
+)
+def test_seeds_that_a_study_does_not_ask_for_change_no_verdict(study, name, decisive):
+    """Amendment D asks the question of amendment C again, of fresh seeds alone."""
+    registry = load_hypotheses(study)
+    kept = {"preset": registry.rules.preset, "num_subsets": 20, "evaluation": "reestimated"}
+    records = []
+    for seed in range(10):
+        own = 0.001 * (seed % 3) if seed in range(*decisive) else -0.3
+        for cell, value in (("same-bn-cross", 0.5), ("same-split-within", 0.5 + own)):
+            records.append(make_record(cell, seed, {"knn10": value}, **kept))
+    (part,) = decide(registry[name], records, data=records[0].data).parts
+    assert len(part.values) == decisive[1] - decisive[0]
+    assert part.outcome == "supported"

@@ -10,9 +10,9 @@ from contrastive_tutorial.verdicts import load_hypotheses, studies_of, verdict_l
     ("preset", "studies"),
     [
         ("cpu", ["hypotheses", "amendment-a"]),
-        ("cpu-long", ["second-study", "amendment-c"]),
+        ("cpu-long", ["second-study", "amendment-c", "amendment-d"]),
         # a change of the one above
-        ("cpu-long+precision=bfloat16", ["second-study", "amendment-c"]),
+        ("cpu-long+precision=bfloat16", ["second-study", "amendment-c", "amendment-d"]),
         ("cpu-long+precision=bfloat16+steps=5000", ["amendment-b"]),
         ("resnet", ["hypotheses", "amendment-a"]),  # a replication
         ("norm", []),
