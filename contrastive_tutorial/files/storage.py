@@ -86,7 +86,7 @@ def explained(path: Path, error: OSError) -> InputError:
         return InputError(
             f"{path}: the folder cannot be written ({error.strerror}); choose another folder"
         )
-    return InputError(f"{path}: cannot be written ({error.strerror or error})")
+    return InputError(f"{path}: cannot be written or removed ({error.strerror or error})")
 
 
 def require_file(path: str | Path) -> os.stat_result:

@@ -17,6 +17,7 @@ from contrastive_tutorial.report.figures import (
     cell_label,
     frame,
     looks,
+    mean_and_seeds,
     one_setting,
     seeds_and_mean,
     seeds_of,
@@ -30,6 +31,7 @@ from contrastive_tutorial.verdicts import Effect, Measured, by_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 #: Part of a run from which the registered rules look at contrasts along training.
 _LATE = 0.3
@@ -176,6 +178,72 @@ def along_training(records: Sequence[Record], baseline: str) -> Figure:
     between = ", " if len(setting) + len(shown) < 85 else ",\n"
     fig.suptitle(setting + between + shown, fontsize=9)
     fig.legend(loc="outside lower center", ncols=2, fontsize=8, title="cell (seeds)")
+    return fig
+
+
+def differences_by_subsets(
+    records: Sequence[Record], name: str, baselines: Sequence[str]
+) -> DataFrame:
+    """A metric less that of a baseline at the same number of subsets, paired by seed.
+
+    A row for each pair: ``baseline``, ``cell``, ``K``, ``seed``, ``value``. Of two baselines each
+    takes the cells whose names begin as its own does: ``same-`` or ``equal-``.
+
+    Args:
+        records: of one data set and preset; runs without a partner are left out.
+        name: of the metric.
+        baselines: the cells that are taken off.
+
+    Raises:
+        InputError: for records that do not belong together.
+        NotRecordedError: naming the record without the metric.
+    """
+    import pandas as pd
+
+    one_setting(records)
+    known = {r.cell for r in records}
+    rows = []
+    for baseline in baselines:
+        alike = baseline.partition("-")[0] + "-"
+        for cell in (c for c in CELLS if c in known and c.startswith(alike) and c != baseline):
+            for count in sorted({r.num_subsets for r in records if r.cell == cell}):
+                table = by_seed(records, (cell, baseline), None, None, count)
+                for seed in sorted(table[cell].keys() & table[baseline].keys()):
+                    left, right = (value(table[one][seed], name) for one in (cell, baseline))
+                    rows.append((baseline, cell, count, seed, left - right))
+    return pd.DataFrame(rows, columns=["baseline", "cell", "K", "seed", "value"])
+
+
+def by_subsets(records: Sequence[Record], name: str, baselines: Sequence[str]) -> Figure:
+    """Differences to a baseline against the number of subsets K: a panel for each baseline, every
+    seed a dot, and the mean with its 95% interval.
+
+    Args:
+        records, name, baselines: as in :func:`differences_by_subsets`.
+
+    Raises:
+        InputError, NotRecordedError: as :func:`differences_by_subsets`, and if there is no pair.
+    """
+    import matplotlib.pyplot as plt
+
+    table = differences_by_subsets(records, name, baselines)
+    if table.empty:
+        raise NotRecordedError(f"by_subsets: no run is recorded beside {' or '.join(baselines)}")
+    fig, axes = plt.subplots(
+        1, len(baselines), figsize=(3.6 * len(baselines), 3.6), sharey=True, squeeze=False
+    )
+    for ax, baseline in zip(axes[0], baselines, strict=True):
+        own = table[table.baseline == baseline]
+        cells = list(dict.fromkeys(own.cell))
+        handles = mean_and_seeds(ax, own, "K", sorted(table.K.unique()), "cell", cells)
+        ax.axhline(0, color=INK, lw=1)
+        ax.set(xlabel="number of subsets K", ylabel=f"{metric(name).short}, less the baseline")
+        ax.set_title(f"less {baseline}", fontsize=9)
+        ax.legend(handles, cells, fontsize=8, loc="lower left")
+    n = seeds_of(table.groupby(["cell", "K"]).size())
+    fig.suptitle(
+        f"{one_setting(records)}, {n} a point\ndots: seeds; bars: mean and 95% interval", fontsize=9
+    )
     return fig
 
 

@@ -9,7 +9,9 @@ from contrastive_tutorial.records import NotRecordedError
 from contrastive_tutorial.report import glyph
 from contrastive_tutorial.report.study_figures import (
     along_training,
+    by_subsets,
     differences_along,
+    differences_by_subsets,
     forest,
     leak,
     statistics_dots,
@@ -47,6 +49,31 @@ def test_differences_along_training_are_paired_step_by_step():
         "thin"
         not in along_training([r for r in records if r.seed == 0], "same-bn-cross").get_suptitle()
     )
+
+
+def test_differences_by_subsets_are_paired_at_one_number_of_subsets():
+    made = [("same-bn-cross", k, s, 0.5 + 0.1 * s + 0.01 * k) for k in (2, 20) for s in range(3)]
+    made += [("same-dsbn-cross", k, s, 0.5 + 0.1 * s) for k in (2, 20) for s in range(2)]
+    made += [("same-dsbn-cross", 5, 0, 0.9)]  # without a partner
+    made += [("equal-bn-cross", 2, 4, 0.3), ("equal-split-within", 2, 4, 0.4)]
+    records = [make(c, s, num_subsets=k, accuracy=a) for c, k, s, a in made]
+    baselines = ("same-bn-cross", "equal-bn-cross")
+    table = differences_by_subsets(records, "cluster_accuracy", baselines)
+    found = {(r.cell, r.K, r.seed): (r.baseline, r.value) for r in table.itertuples()}
+    assert found == {
+        ("same-dsbn-cross", 2, 0): ("same-bn-cross", pytest.approx(-0.02)),
+        ("same-dsbn-cross", 2, 1): ("same-bn-cross", pytest.approx(-0.02)),
+        ("same-dsbn-cross", 20, 0): ("same-bn-cross", pytest.approx(-0.2)),
+        ("same-dsbn-cross", 20, 1): ("same-bn-cross", pytest.approx(-0.2)),
+        ("equal-split-within", 2, 4): ("equal-bn-cross", pytest.approx(0.1)),
+    }
+    figure = by_subsets(records, "cluster_accuracy", baselines)
+    left, right = figure.axes
+    np.testing.assert_allclose(left.lines[0].get_ydata(), [-0.02, -0.2])
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["equal-split-within"]
+    assert "n = 1-2 seeds a point" in figure.get_suptitle()
+    with pytest.raises(NotRecordedError, match="no run is recorded beside one-bn-cross"):
+        by_subsets(records, "cluster_accuracy", ["one-bn-cross"])
 
 
 def test_long_names_leave_no_room_for_squares():
