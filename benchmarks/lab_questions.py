@@ -53,7 +53,7 @@ QUESTIONS: list[dict[str, Any]] = [
             "hardly any difference",
         ],
         "about": "Two views of an image have the same colours, or colours drawn anew for each.",
-        "why": "Colours that are kept give the partner away: the loss falls, and no shape is "
+        "why": "Colours that are kept give the other view away: the loss falls, and no shape is "
         "learnt.",
     },
     {
@@ -69,7 +69,7 @@ QUESTIONS: list[dict[str, Any]] = [
             "hardly any difference",
         ],
         "about": "One half of the images is darker in every view, the other half brighter: that "
-        "alone says in which half a view's partner is. A linear probe tries to tell the half from "
+        "alone says in which half the other view is. A linear probe tries to tell the half from "
         "z; guessing is right half the time.",
         "why": "What a whole subset shares as a shift or a scale, its own norm takes away. What "
         "differs within the subset stays.",

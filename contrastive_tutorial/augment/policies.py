@@ -8,7 +8,8 @@ solarisation; DeVries & Taylor 2017 (arXiv 1708.04552) for cutout.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any
 
 from contrastive_tutorial.errors import InputError, unknown
@@ -61,6 +62,11 @@ class Policy:
     cutout: int = 0
 
     def __post_init__(self) -> None:
+        for name in (entry.name for entry in fields(self) if entry.name != "name"):
+            given = getattr(self, name)
+            parts = given if isinstance(given, tuple) else (given,)
+            numbers = all(isinstance(x, Real) and not isinstance(x, bool) for x in parts)
+            _expect(self, name, "numbers", numbers)
         for field in ("flip", "jitter", "grayscale", "blur", "solarize"):
             _expect(self, field, "a probability in [0, 1]", 0 <= getattr(self, field) <= 1)
         limits = {"scale": (1e-6, 1.0), "ratio": (1e-3, 1e3), "hue": (-0.5, 0.5)}

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from contrastive_tutorial.records import Record
 
 
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) < 20  # Python reads no number of thousands of digits
+
+
 def _numbers(values: Sequence[str]) -> list[int]:
     """``["0-2,5", "1"]`` to ``[0, 1, 2, 5]``."""
     numbers: list[int] = []
     for part in ",".join(values).split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InputError(f"expected numbers such as 0, 0-5 or 0,2,4, got {part!r}")
+        if not _is_number(first) or (dash and not _is_number(last)):
+            raise InputError(f"expected numbers such as 0, 0-5 or 0,2,4, got {part!r:.60}")
         start, stop = int(first), int(last or first)
         if stop < start or stop - start > 10_000:
             raise InputError(f"expected a rising range of at most 10,000 numbers, got {part!r}")
@@ -56,8 +60,8 @@ def _require_values(options: argparse.Namespace) -> None:
 
 def _shard(text: str) -> tuple[int, int]:
     index, slash, count = text.partition("/")
-    if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-        raise InputError(f"--shard: expected I/N with I from 0 to N-1, e.g. 0/2, got {text!r}")
+    if not (slash and _is_number(index) and _is_number(count) and int(index) < int(count)):
+        raise InputError(f"--shard: expected I/N with I from 0 to N-1, e.g. 0/2, got {text!r:.60}")
     return int(index), int(count)
 
 
@@ -294,9 +298,17 @@ def _report(options: argparse.Namespace) -> int:
     wanted = {name: getattr(options, name) for name in ("data", "preset") if getattr(options, name)}
     if "preset" in wanted:
         wanted["preset"] = _canonical(wanted["preset"])
-    records = load_records(options.results, **wanted)
+    records = load_records(options.results)
     if not records:
         raise InputError(f"{options.results}: no records match; run a cell first")
+    for name, value in wanted.items():
+        recorded = sorted({getattr(record, name) for record in records})
+        records = [record for record in records if getattr(record, name) == value]
+        if not records:
+            raise InputError(
+                f"{options.results}: no records match {name} {value!r}; recorded are "
+                f"{', '.join(recorded)}"
+            )
     groups = sorted({(record.data, record.preset) for record in records})
     for data_name, preset in groups:
         chosen = [r for r in records if (r.data, r.preset) == (data_name, preset)]

@@ -40,7 +40,8 @@ def unit_rows(x: Tensor, large: float = 2.0**40) -> Tensor:
     shortest = max(_SHORTEST, torch.finfo(x.dtype).tiny)
     x = at_least_float32(x)
     with torch.no_grad():
-        largest = x.abs().amax(-1, keepdim=True)
+        # no_grad does not stop forward-mode derivatives; detach stops both kinds.
+        largest = x.detach().abs().amax(-1, keepdim=True)
         nothing = largest == 0
         scale = torch.where((largest < _SMALL) | (largest > large), largest, 1.0)
         scale = scale.masked_fill(nothing, math.inf)

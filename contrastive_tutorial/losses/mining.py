@@ -92,11 +92,12 @@ def batch_hard_triplet_loss(
     closest = d.masked_fill(same, math.inf).amin(1)
     # An anchor without a positive or a negative has farthest - closest = -inf: loss zero.
     loss = (farthest - closest + margin).clamp_min(0)
-    return loss.sum() / (loss.detach() > 0).sum().clamp_min(1)
+    return (loss / (loss.detach() > 0).sum().clamp_min(1)).sum()  # the sum alone may not fit
 
 
 class _EuclideanDistances(torch.autograd.Function):
-    """All Euclidean distances of a batch ``(N, D) -> (N, N)``, accurate also for near-duplicates.
+    """All Euclidean distances of a batch ``(N, D) -> (N, N)``, accurate also for near-duplicates;
+    or their squares, which equal distances keep equal where a rounded root squared does not.
 
     |x|^2 + |y|^2 - 2 x.y cancels when x is close to y; in float64 what is left is still exact to
     float32, at the speed of a matrix product. ``torch.cdist`` is either inaccurate there or much
@@ -106,26 +107,29 @@ class _EuclideanDistances(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor) -> Tensor:
+    def forward(x: Tensor, squared: bool) -> Tensor:
         wide = as_double(x)
-        wide = wide - wide.mean(0)
+        wide = wide - wide[0]  # one of the points, not their mean: whole numbers stay whole
         square = wide.square().sum(1)
         d = (wide @ wide.mT).mul_(-2).add_(square).add_(square.unsqueeze(1))
         d.clamp_min_(0).diagonal().zero_()
-        return d.sqrt_().to(x.dtype)
+        return (d if squared else d.sqrt_()).to(x.dtype)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs, output)
+    def setup_context(ctx: Any, inputs: tuple[Tensor, bool], output: Tensor) -> None:
+        x, ctx.squared = inputs
+        ctx.save_for_backward(x, output)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         # Plain operations on what was saved, d among them: autograd can go through once more.
         x, d = ctx.saved_tensors
-        weight = torch.where(d > 0, grad / torch.where(d > 0, d, 1), 0)  # (N, N)
-        x = x - x.mean(0)  # differences are all that counts; small numbers cancel better
+        weight = (  # (N, N)
+            2 * grad if ctx.squared else torch.where(d > 0, grad / torch.where(d > 0, d, 1), 0)
+        )
+        x = x - x[0]  # differences are all that counts; small numbers cancel better
         by_row, by_column = weight.sum(1) + weight.sum(0), weight @ x + weight.mT @ x
-        return by_row.unsqueeze(1) * x - by_column
+        return by_row.unsqueeze(1) * x - by_column, None
 
 
 def _batch_distances(
@@ -163,9 +167,7 @@ def _batch_distances(
             unit = unit_rows(as_double(x)).to(x.dtype)
             d = 1 - unit @ unit.mT
         else:
-            d = _EuclideanDistances.apply(x)
-            if distance == "squared":
-                d = d.square()
+            d = _EuclideanDistances.apply(x, distance == "squared")
     if look and not bool(torch.isfinite(d.detach()).all()):
         raise too_far(d, distance, embeddings=embeddings)
     return d, same

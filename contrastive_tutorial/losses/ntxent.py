@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -174,21 +175,25 @@ def nt_xent_floor(
 
     Raises:
         InputError: for a batch of fewer than 2 images, a number of groups that does not divide it,
-            a negative temperature, or a cosine outside [-1, 1).
+            a negative temperature, or a cosine outside [-1 / (K - 1), 1).
 
     >>> round(nt_xent_floor(500), 3), round(nt_xent_floor(500, 10), 3)
     (6.907, 5.397)
     """
     if num_images < 2:
         raise InputError(f"num_images: expected at least 2, got {num_images}")
-    if num_groups < 1 or num_images % num_groups:
+    if not isinstance(num_groups, Integral) or num_groups < 1 or num_images % num_groups:
         raise InputError(
             f"num_groups: expected a divisor of num_images = {num_images}, got {num_groups}"
         )
     if not 0 <= temperature < math.inf:
         raise InputError(f"temperature: expected zero or a positive number, got {temperature}")
-    if not -1 <= between < 1:
-        raise InputError(f"between: expected a cosine of at least -1 and below 1, got {between}")
+    least = -1 / (num_groups - 1) if num_groups > 1 else -1.0
+    if not least - 1e-12 <= between < 1:
+        raise InputError(
+            f"between: expected a cosine from {least:.4g}, that of the simplex, to below 1, "
+            f"got {between}"
+        )
     own = 2 * num_images // num_groups - 1
     others = 2 * num_images - 1 - own
     # The logits relative to the positive's: zero in the own group, (between - 1) / temperature out.
@@ -251,9 +256,13 @@ def info_nce(
 def _one_temperature(temperature: float | Tensor, device: torch.device) -> float | Tensor:
     """The temperature, checked; a tensor without axes, so that it lends its dtype to nothing."""
     if not isinstance(temperature, Tensor):
-        if not 0 < temperature < math.inf:
-            raise InputError(f"temperature: expected a positive number, got {temperature}")
-        return temperature
+        try:
+            number = math.nan if isinstance(temperature, str) else float(temperature)
+        except TypeError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            raise InputError(f"temperature: expected a positive number, got {temperature!r}")
+        return number
     if temperature.numel() != 1 or temperature.is_complex():
         raise InputError(
             "temperature: expected one positive number, got a tensor of "

@@ -118,10 +118,11 @@ def triplet_loss(
     with torch.autocast(anchor.device.type, enabled=False):
         a, p, n = as_double(anchor), as_double(positive), as_double(negative)
         d_ap, d_an = _row_distance(a, p, distance), _row_distance(a, n, distance)
-        loss = (d_ap - d_an + margin).clamp_min(0).to(at_least_float32(anchor).dtype)
-        if looks_at_values(loss) and not bool(torch.isfinite(loss.detach()).all()):
+        loss = (d_ap - d_an + margin).clamp_min(0)
+        narrow = at_least_float32(anchor).dtype
+        if looks_at_values(loss) and not bool(torch.isfinite(loss.detach().to(narrow)).all()):
             raise too_far(loss, distance, anchor=anchor, positive=positive, negative=negative)
-        return loss.mean()
+        return loss.mean().to(narrow)  # a sum of float32 losses may not fit where its mean does
 
 
 def _row_distance(x: Tensor, y: Tensor, distance: Distance) -> Tensor:
@@ -129,7 +130,11 @@ def _row_distance(x: Tensor, y: Tensor, distance: Distance) -> Tensor:
         return 1 - (unit_rows(x) * unit_rows(y)).sum(-1)
     if distance == "squared":
         return (x - y).square().sum(-1)
-    return torch.linalg.vector_norm(x - y, dim=-1)
+    apart = x - y
+    # The length of a row of zeros has no second derivative: that of ones stands in for it.
+    equal = (apart.detach() == 0).all(-1)
+    length = torch.linalg.vector_norm(torch.where(equal.unsqueeze(-1), 1.0, apart), dim=-1)
+    return length.masked_fill(equal, 0.0)
 
 
 def as_double(x: Tensor) -> Tensor:

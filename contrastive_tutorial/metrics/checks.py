@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from numbers import Integral
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -65,6 +66,13 @@ def check_ids(name: str, value: Array, length: int, like: str) -> Tensor:
     if ids.is_floating_point() or ids.is_complex():
         raise InputError(f"{name}: expected integer ids, got {ids.dtype}")
     return ids.long().contiguous()
+
+
+def check_whole(name: str, value: Any, least: int, most: float, expected: str) -> None:
+    """``value`` is a whole number within the limits."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:
+        raise InputError(f"{name}: expected {expected}, got {value!r}")
 
 
 def check_classes(name: str, labels: Tensor) -> Tensor:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import unit_rows
-from contrastive_tutorial.metrics.checks import Array, as_tensor, check_ids, check_train_test
+from contrastive_tutorial.metrics.checks import (
+    Array,
+    as_tensor,
+    check_ids,
+    check_train_test,
+    check_whole,
+)
 from contrastive_tutorial.metrics.kmeans import kmeans, nearest_centroid
 
 _LARGE = 2.0**40
@@ -161,14 +169,10 @@ def cluster_fits(
     without ``normalize`` the length of a feature counts too.
     """
     train, test = check_train_test(train_features, test_features)
-    if not 1 <= num_clusters <= len(train):
-        raise InputError(
-            f"num_clusters: expected 1 to {len(train)} (the train points), got {num_clusters}"
-        )
-    if n_init < 1:
-        raise InputError(f"n_init: expected at least 1 restart, got {n_init}")
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed: expected 0 to {2**32 - 1}, got {seed}")
+    most = len(train)
+    check_whole("num_clusters", num_clusters, 1, most, f"1 to {most} (the train points)")
+    check_whole("n_init", n_init, 1, math.inf, "at least 1 restart")
+    check_whole("seed", seed, 0, 2**32 - 1, f"0 to {2**32 - 1}")
     if normalize:
         train, test = unit_rows(train), unit_rows(test)
     elif not 1 / _LARGE <= (largest := float(train.abs().max())) <= _LARGE and largest:

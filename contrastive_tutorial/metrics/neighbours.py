@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from contrastive_tutorial.metrics.checks import (
     check_ids,
     check_train_test,
     check_views,
+    check_whole,
 )
 
 # Rows of a similarity block: 512 x 45,000 float32 numbers are 92 MB, which bounds the memory.
@@ -98,10 +100,12 @@ def knn_accuracies(
     if not protocols:
         raise InputError("protocols: expected at least one (k, temperature), got none")
     for k, temperature in protocols:
-        if temperature is not None and not temperature > 0:
-            raise InputError(f"temperature: expected a positive number or None, got {temperature}")
-        if k < 1:
-            raise InputError(f"k: expected at least 1 neighbour, got {k}")
+        number = temperature is None or isinstance(temperature, Real)
+        if not number or (temperature is not None and not temperature > 0):
+            raise InputError(
+                f"temperature: expected a positive number or None, got {temperature!r}"
+            )
+        check_whole("k", k, 1, math.inf, "at least 1 neighbour")
     similarity, index = nearest_neighbours(train, test, max(k for k, _ in protocols))
     votes = torch.searchsorted(classes, labels)[index]
     accuracies = []

@@ -30,8 +30,8 @@ def _standardized(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     unit = torch.where(fits, 1.0, largest)
     train, test = train / unit, test / unit
     mean, std = train.mean(dim=0), train.std(dim=0, correction=0)
-    # A column that varies only by rounding must not be blown up to unit variance.
-    constant = std <= 1e-6 * torch.maximum(mean.abs(), std.max())
+    # A column that varies only by its own rounding must not be blown up to unit variance.
+    constant = std <= 8 * torch.finfo(train.dtype).eps * train.abs().amax(dim=0)
     scale = torch.where(constant, torch.zeros_like(std), 1 / std.clamp_min(1e-30))
     return (train - mean) * scale, (test - mean) * scale
 

@@ -223,6 +223,16 @@ def _with_activation_of(old: nn.Module, new: nn.Module) -> nn.Module:
     return new
 
 
+def _tie(new: dict[nn.Module, nn.Module]) -> None:
+    """Layers that shared a parameter share the new one."""
+    for name in ("weight", "bias"):
+        first: dict[int, nn.Parameter] = {}
+        for old, made in new.items():
+            before, after = getattr(old, name, None), getattr(made, name, None)
+            if isinstance(before, nn.Parameter) and isinstance(after, nn.Parameter):
+                setattr(made, name, first.setdefault(id(before), after))
+
+
 def _to_convert(model: nn.Module, partial: bool) -> dict[nn.Module, int]:
     """Layers to convert, with their dimensions; batch norms that cannot be are refused by name."""
     if not isinstance(model, nn.Module):
@@ -270,10 +280,11 @@ def convert_norm(
     Converts ``nn.BatchNorm1d``, ``nn.BatchNorm2d`` and timm's ``BatchNormAct2d``, wherever they
     are. All of a model or nothing: a batch norm of another kind stops the conversion, as one that
     is left goes on mixing the rows that the others separate. Layers converted before are converted
-    again: any kind leads back to any other. Kept: weight, bias, running statistics, eps, momentum,
-    device, dtype, training mode; a missing bias becomes zeros that take no gradient. Going to K
-    subsets copies them K times; coming back pools running statistics by the law of total variance
-    and averages the affines. What comes after ``gn`` or ``none`` starts afresh.
+    again: any kind leads back to any other. Kept: weight, bias, what layers share of them, running
+    statistics, eps, momentum, device, dtype, training mode; a missing bias becomes zeros that take
+    no gradient. Going to K subsets copies them K times; coming back pools running statistics by the
+    law of total variance and averages the affines. What comes after ``gn`` or ``none`` starts
+    afresh.
 
     Make the optimiser *after* converting, and wrap the model in ``DistributedDataParallel`` after
     it too: the parameters are new.
@@ -304,6 +315,7 @@ def convert_norm(
     # All new layers first: an error must not leave the model half converted. A layer used in two
     # places stays one layer.
     new = {layer: _convert_layer(layer, like, wanted, dims) for layer, dims in found.items()}
+    _tie(new)
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
             if child in new:

@@ -82,7 +82,7 @@ class OwnBatchNorm(nn.modules.batchnorm._BatchNorm):
     _load_from_state_dict = nn.Module._load_from_state_dict  # there are no old versions to mend
 
     @property
-    def track_running_stats(self) -> bool:  # type: ignore[override]
+    def track_running_stats(self) -> bool:
         """Read by tools that put another layer in place of a ``_BatchNorm``, and by ``torch.jit``.
 
         Raises:
@@ -93,6 +93,13 @@ class OwnBatchNorm(nn.modules.batchnorm._BatchNorm):
             "(SyncBatchNorm, timm's and lightly's converters, torch.func's replacement, torch.jit) "
             "must not put that in its place; call convert_norm(model, 'bn') first, which pools "
             "them, or leave these layers out"
+        )
+
+    @track_running_stats.setter
+    def track_running_stats(self, value: bool) -> None:
+        raise InputError(
+            f"{type(self).__name__}: its running statistics cannot be switched off; layer.eval() "
+            "stops their updates"
         )
 
     def _make(

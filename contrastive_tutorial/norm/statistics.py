@@ -111,14 +111,16 @@ def _fixed(layer: Any, mean: Tensor, var: Tensor, weight: Any, bias: Any) -> For
 
 def state_of(model: nn.Module) -> Tensor:
     """int64 ``(2,)`` on the CPU: training forwards of all norm layers, and a sum over every bit of
-    the weights, which is the same on every device."""
+    the weights, each times its place, which is the same on every device."""
     counts = (layer.num_batches_tracked for layer in norm_layers(model))
     steps = [int(count) for count in counts if count is not None]
-    sums = [
-        int(p.detach().reshape(-1).view(_WHOLE[p.element_size()]).sum(dtype=torch.int64))
-        for p in model.parameters()
-    ]
-    return torch.tensor([sum(steps), (sum(sums) + (1 << 63)) % (1 << 64) - (1 << 63)])
+    total, place = 0, 1
+    for p in model.parameters():
+        bits = p.detach().reshape(-1).view(_WHOLE[p.element_size()]).long()
+        places = torch.arange(place, place + bits.numel(), device=bits.device)
+        total += int((bits * places).sum())
+        place += bits.numel()
+    return torch.tensor([sum(steps), (total + (1 << 63)) % (1 << 64) - (1 << 63)])
 
 
 def _require_fresh(model: nn.Module, layers: list[Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import shown
 
 #: What is compared, by its name in the message.
 Comparison = Mapping[str, Callable[[Any], Any]]
@@ -67,10 +68,10 @@ def require_one_cell(records: Iterable[Any], named: str, more: Comparison | None
 def _one(records: list[Any], named: str, what: str, of: Callable[[Any], Any]) -> None:
     found = {repr(it): it for record in records if (it := of(record)) is not None}
     if len(found) > 1:
-        shown = sorted(text for text in map(str, found.values()) if len(text) < 80)
+        texts = sorted(shown(text) for text in map(str, found.values()) if len(text) < 80)
         raise InputError(
-            f"records of {named} mix {what}: {', '.join(shown) or len(found)}; select one, or run "
-            "the older ones again"
+            f"records of {named} mix {shown(what)}: {', '.join(texts) or len(found)}; select one, "
+            "or run the older ones again"
         )
 
 

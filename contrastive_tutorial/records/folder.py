@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,11 @@ def find_record(results: str | Path, preset: str, cell: str, num_subsets: int, s
     """The file of one recorded run, whatever data set it was made on.
 
     Raises:
-        InputError: if it is not there, or there for more than one data set.
+        InputError: if it is not there, or there for more than one data set, or cannot exist.
     """
+    for what, given, least in (("num_subsets", num_subsets, 1), ("seed", seed, 0)):
+        if given < least:
+            raise InputError(f"{what}: expected {least} or more, got {given}")
     if not Path(results).is_dir():
         raise _no_folder(Path(results))
     name = Path(preset, f"{cell}-K{num_subsets}-s{seed}.json")
@@ -74,8 +78,12 @@ def load_record(path: str | Path) -> Record:
         size = require_file(path).st_size
         if size > MAX_RECORD_BYTES:
             raise InputError(f"{path}: {size} bytes is too large for a record")
-        content = json.loads(path.read_bytes().decode("utf-8"))
+        # Some editors begin a file with a mark of its encoding (a BOM).
+        text = path.read_bytes().decode("utf-8-sig")
+        content = json.loads(text, object_pairs_hook=partial(_mapping, path))
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and os.path.islink(path):
+            raise _broken_link(path) from error
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
@@ -122,6 +130,19 @@ def load_records(path: str | Path = "results", **wanted: Any) -> list[Record]:
     return records
 
 
+def _mapping(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that is there twice, nobody knows which value was meant."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise InputError(
+                f"{path}: {key!r:.60} is there twice in one object; remove one of the two, or "
+                "delete the file and run that cell again"
+            )
+        found[key] = value
+    return found
+
+
 def _check_place(record: Record, root: Path) -> None:
     """A record in another preset's folder would stand for a run that is missing there."""
     assert record.path is not None
@@ -134,5 +155,14 @@ def _check_place(record: Record, root: Path) -> None:
             )
 
 
+def _broken_link(path: Path) -> InputError:
+    return InputError(
+        f"{path}: is a link whose target {os.readlink(path)} is gone; remove the link, or put the "
+        "target back"
+    )
+
+
 def _no_folder(path: Path) -> InputError:
+    if os.path.islink(path) and not path.exists():
+        return _broken_link(path)
     return InputError(f"{path}: no such folder of records; run a cell first, or pass --results")

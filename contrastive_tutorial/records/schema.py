@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ MAX_TEXT = 200  # characters of a field that reports and pages show
 
 MAX_NUMBER = 1e100  # squares and sums of what is smaller stay finite
 MAX_THREADS = 1024
+MAX_LEVELS = 20  # of lists and mappings within each other
 _NO_NAME = set('/\\:*?"<>|')  # what some file system refuses in the name of a file
 _DIGEST = "record"  # the array that says to which record its file belongs
 
@@ -111,6 +113,12 @@ class Record:
     def stem(self) -> str:
         """File name without suffix: ``<cell>-K<num_subsets>-s<seed>``."""
         return f"{self.cell}-K{self.num_subsets}-s{self.seed}"
+
+    @property
+    def threads(self) -> int | None:
+        """How many threads the device says that it used; ``None`` where it does not say."""
+        found = _threads(self.device)
+        return int(found) if found else None
 
     def file(self, results: str | Path) -> Path:
         """Where this record lives under the folder ``results``."""
@@ -203,9 +211,16 @@ Check = Callable[[str, Any], None]
 def _is(expected: str, holds: Callable[[Any], bool]) -> Check:
     def check(where: str, value: Any) -> None:
         if not holds(value):
-            raise InputError(f"{where}: expected {expected}, got {value!r:.60}")
+            raise InputError(f"{where}: expected {expected}, got {_shown(value)}")
 
     return check
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):  # too many digits, or too deep
+        return type(value).__name__
 
 
 def _each(key: Check, check: Check) -> Check:
@@ -245,9 +260,29 @@ def _printable(value: Any) -> bool:
     return isinstance(value, str) and value.isprintable() and len(value) <= MAX_TEXT
 
 
-def _possible_threads(device: str) -> bool:
+def _threads(device: str) -> str | None:
     found = re.search(r"\((\d+) threads?\)", device, re.ASCII)
-    return found is None or (len(found[1]) <= 4 and 1 <= int(found[1]) <= MAX_THREADS)
+    return found[1] if found else None
+
+
+def _possible_threads(device: str) -> bool:
+    found = _threads(device)
+    return found is None or (len(found) <= 4 and 1 <= int(found) <= MAX_THREADS)
+
+
+def _json(where: str, value: Any, levels: int = MAX_LEVELS) -> None:
+    """What a file of JSON gives back as it was."""
+    if isinstance(value, (dict, list, tuple)):
+        if levels == 0:
+            raise InputError(f"{where}: expected at most {MAX_LEVELS} levels of lists and mappings")
+        for name in value if isinstance(value, dict) else ():
+            _encodable(f"{where}: a name", name)
+        for found in value.values() if isinstance(value, dict) else value:
+            _json(where, found, levels - 1)
+    elif isinstance(value, str):
+        _encodable(where, value)
+    else:
+        _plain(where, value)
 
 
 def _points(*names: str) -> Check:
@@ -270,6 +305,14 @@ _statistics = _is(
         isinstance(v, str) and bool(re.fullmatch(r"[\w.+-]{1,40}|branch:\d{1,4}", v, re.ASCII))
     ),
 )
+_encodable = _is(
+    "text without half a character (a lone surrogate)",
+    lambda v: isinstance(v, str) and not re.search(r"[\ud800-\udfff]", v),
+)
+_plain = _is(
+    "text, finite numbers, true, false, null, lists or mappings",
+    lambda v: v is None or (isinstance(v, (int, float)) and abs(v) <= sys.float_info.max),
+)
 _finite = _is("a finite number", _number)
 _numbers = _each(_text, _finite)
 
@@ -283,7 +326,7 @@ _CHECKS: dict[str, Check] = {
     "evaluation": _statistics,
     "metrics": _numbers,
     "evaluations": _each(_statistics, _numbers),
-    "hyperparameters": _each(_text, lambda where, value: None),
+    "hyperparameters": _each(_text, _json),
     "loss_curve": _points("step", "loss"),
     "train_seconds": _finite,
     "evaluate_seconds": _finite,

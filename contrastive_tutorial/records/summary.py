@@ -102,9 +102,12 @@ def summarize(records: Sequence[Record], metric: str) -> dict[tuple[str, int], S
         named = f"{key[0]} with K = {key[1]}"
         require_alike(members, named)
         require_one_cell(members, named)
-        seeds = [record.seed for record in members]
-        if len(set(seeds)) < len(seeds):
-            raise InputError(f"summarize: {key} holds two records of one seed: {sorted(seeds)}")
+        by_seed: dict[int, Record] = {}
+        for record in members:
+            if record.seed in by_seed:
+                both = " and ".join(str(r.path or r.stem) for r in (by_seed[record.seed], record))
+                raise InputError(f"{named}: two records of one seed: {both}; remove one of them")
+            by_seed[record.seed] = record
     return {
         key: Summary.of(value(record, metric) for record in members)
         for key, members in groups.items()

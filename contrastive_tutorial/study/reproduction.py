@@ -7,7 +7,6 @@ where another seed might have: within the spread of the recorded seeds.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import torch
 
 from contrastive_tutorial.data import load_splits
 from contrastive_tutorial.errors import InputError
+from contrastive_tutorial.files import shown
 from contrastive_tutorial.metrics import METRICS
 from contrastive_tutorial.records import (
     Record,
@@ -28,6 +28,13 @@ from contrastive_tutorial.records import (
 from contrastive_tutorial.study.embedding import threads_kept
 from contrastive_tutorial.study.request import Request
 from contrastive_tutorial.study.runner import require_definition, require_settings, run
+
+#: What a rerun reads of ``hyperparameters``.
+_READ = {
+    "definition": int, "test_hash": str, "encoder": str, "batch_norm": str, "policies": str,
+    "cell": dict, "preset": dict,
+}  # fmt: skip
+_KINDS = {int: "a whole number", str: "text", dict: "a mapping"}
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,13 @@ def reproduce(
             of other settings than its names stand for, or data with another content.
     """
     record = load_record(path)
+    for name, kind in _READ.items():
+        found = record.hyperparameters.get(name)  # older records lack some
+        if found is not None and type(found) is not kind:
+            raise InputError(
+                f"{record.path}: hyperparameters[{name!r}]: expected {_KINDS[kind]}, got "
+                f"{found!r:.60}; delete the record and run that cell again"
+            )
     require_definition(record, "reproduce it with that commit")
     sets = load_splits(images)
     tested = record.hyperparameters.get("test_hash") or sets[-1].content_hash
@@ -123,13 +137,13 @@ def reproduce(
         if part.content_hash != wanted:
             raise InputError(
                 f"{images}: its {part.split} images are not those of the record ({record.data}, "
-                f"content {wanted[:12]}; found {part.content_hash[:12]}); give the data set that "
-                f"{record.stem} was recorded on"
+                f"content {shown(wanted[:12])}; found {part.content_hash[:12]}); give the data set "
+                f"that {record.stem} was recorded on"
             )
     with tempfile.TemporaryDirectory() as folder, threads_kept():
         # As many threads as the record's device says: sums are split among them, and rounded so.
-        if threads := re.search(r"\((\d+) threads\)", record.device):
-            torch.set_num_threads(int(threads[1]))
+        if record.threads:
+            torch.set_num_threads(record.threads)
         request = Request(
             record.cell, record.preset, record.seed, record.num_subsets, folder, device,
             arrays=False, progress=progress,

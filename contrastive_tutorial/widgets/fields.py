@@ -44,12 +44,12 @@ def settle(name: str, *letters: str, because: str = "") -> None:
         InputError: naming a letter that no choice can have.
 
     >>> settle("seeds", "B", because="6 seeds")
-    Prediction: B (6 seeds)
+    Answer: B (6 seeds)
     """
     for letter in letters:
         if letter not in _LETTERS or len(letter) != 1:
             raise unknown("letter", letter, list(_LETTERS))
-    line = f"Prediction: {', '.join(letters)}" + (f" ({because})" if because else "")
+    line = f"Answer: {', '.join(letters)}" + (f" ({because})" if because else "")
     named = f'data-ct-answer="{html.escape(name)}" data-ct-right="{" ".join(letters)}"'
     shown = f'<p class="ct-answer" {named}>{html.escape(fragment.clean(line))}</p>'
     if in_book():

@@ -138,7 +138,7 @@ KINDS: dict[str, Kind] = {
         (
             Control("batch", "images in the batch N", 100, 1, 3, 0.01, 0, log=True),
             _one_of("parts", "parts K", 5, 1, 2, 4, 5, 10),
-            Control("shift", "distance between parts (σ)", 0.3, 0, 1, 0.01),
+            Control("shift", "spread of the parts (sd of their means, σ)", 0.3, 0, 1, 0.01),
         ),
         lambda n: (
             f"one mean of {n['images']} images is off by {n['miss']:.3f} sigma, a mean of "

@@ -70,3 +70,11 @@ def test_bad_policies(fields, message):
 def test_unknown_policy_lists_the_names():
     with pytest.raises(InputError, match=r"unknown policy 'strong'.*weak, jitter-gray"):
         policy_by_name("strong")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("flip", "a"), ("scale", ("a", "b")), ("cutout", True), ("noise", None)]
+)
+def test_what_is_no_number_is_named(field, value):
+    with pytest.raises(InputError, match=f"policy 'mine': {field} must be numbers"):
+        Policy("mine", **{field: value})

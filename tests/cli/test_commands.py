@@ -78,6 +78,18 @@ def test_report_orders_cells_and_shows_intervals(tmp_path, capsys):
     assert "0.200 ± 0.248" in lines[0]
 
 
+def test_report_lists_what_is_recorded_if_nothing_matches(tmp_path, capsys):
+    make().save(tmp_path)
+    make(preset="gpu", data="other").save(tmp_path)
+    for options, words in (
+        (["--preset", "nope"], "no records match preset 'nope'; recorded are cpu, gpu"),
+        (["--data", "nope"], "no records match data 'nope'; recorded are other, shapes"),
+        (["--data", "other", "--preset", "cpu"], "match preset 'cpu'; recorded are gpu"),
+    ):
+        assert call("report", *options, folder=tmp_path) == 2
+        assert capsys.readouterr().err.endswith(f"{words}\n")
+
+
 def test_report_prints_the_verdicts_of_the_studies_whose_preset_is_there(capsys):
     assert call("report", "--preset", "cpu-long", folder=find_results()) == 0
     second = capsys.readouterr().out
@@ -133,6 +145,10 @@ def test_cells_lists_every_cell_and_preset(capsys):
         (["study", "--cells", "B9"], "unknown cell"),
         (["study", "--seeds", "x"], "expected numbers"),
         (["study", "--seeds", "5-2"], "rising range"),
+        (["study", "--seeds", "9" * 5_000], "expected numbers"),
+        (["study", "--shard", f"0/{'9' * 5_000}"], "--shard: expected I/N"),
+        (["reproduce", "B0", "--subsets", "-1"], "num_subsets: expected 1 or more, got -1"),
+        (["reproduce", "B0", "--seed", "-1"], "seed: expected 0 or more, got -1"),
         (["study", "--budget", "soon"], "budget"),
         (["study", "--shard", "2/2"], "--shard"),
         (["norms", "--norms", "layer"], "norm: expected one of bn"),

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import randn as draw
-from torch.func import grad, vmap
+from torch.func import grad, hessian, jacrev, vmap
 
 from contrastive_tutorial.losses.directions import unit_rows
 
@@ -105,3 +105,19 @@ def test_what_is_not_finite_does_not_come_out_as_a_number():
         rows[0, 1] = bad
         assert torch.isnan(unit_rows(rows)[0]).any()
         assert torch.isfinite(unit_rows(rows)[1]).all()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 3.0, 1e20])
+def test_second_derivatives_are_the_same_in_every_mode(scale):
+    """no_grad stops no forward-mode derivative: the scale of a row kept its own."""
+    x = draw(3, 4) * scale
+    weight = draw(3, 4, seed=1)
+
+    def objective(rows):
+        return (unit_rows(rows, 2.0**40) * weight).square().sum()
+
+    forward_over_reverse = hessian(objective)(x) * scale**2
+    reverse_twice = jacrev(jacrev(objective))(x) * scale**2
+    naive = hessian(lambda rows: (F.normalize(rows) * weight).square().sum())(x / scale)
+    torch.testing.assert_close(forward_over_reverse, reverse_twice)
+    torch.testing.assert_close(forward_over_reverse, naive)

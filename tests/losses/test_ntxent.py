@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -486,3 +487,30 @@ def test_values_that_are_not_finite_are_named(value, row, column, which, dtype):
     reason = rf"^{which}: expected finite values, got {value} at index \[{row}, {column}\] \(1 of"
     with pytest.raises(InputError, match=reason):
         nt_xent(**views)
+
+
+@pytest.mark.parametrize("loss", [nt_xent, lambda a, b: info_nce(a, b, b.roll(1, 0))])
+def test_the_hessian_of_torch_func_is_autograds(loss):
+    first, second = 2 * draw(3, 4), draw(3, 4, seed=1)
+    found = torch.func.hessian(lambda z: loss(z, second))(first)
+    expected = torch.autograd.functional.hessian(lambda z: loss(z, second), first)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("temperature", ["0.5", None, 1 + 0j, math.nan, 0.0])
+def test_a_temperature_that_is_no_positive_number_is_named(temperature):
+    with pytest.raises(InputError, match="temperature: expected a positive number"):
+        nt_xent(draw(3, 4), draw(3, 4), temperature)
+
+
+def test_a_temperature_may_be_any_kind_of_number():
+    z = draw(3, 4), draw(3, 4, seed=1)
+    for same in (np.float64(0.5), np.array(0.5), np.float32(0.5)):
+        assert torch.equal(nt_xent(*z, same), nt_xent(*z, 0.5))
+
+
+@pytest.mark.parametrize(("groups", "between"), [(2.5, 0.0), (10, -1.0), (3, -0.6), (1, -1.1)])
+def test_the_floor_refuses_what_no_embedding_can_be(groups, between):
+    with pytest.raises(InputError, match=r"num_groups|between"):
+        nt_xent_floor(30, groups, 0.5, between)
+    assert nt_xent_floor(30, 3, 0.5, -1 / 2) < nt_xent_floor(30, 3, 0.5, 0.0)

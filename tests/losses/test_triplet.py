@@ -501,3 +501,33 @@ def test_given_triplets_and_batch_hard_read_no_value_from_a_gpu():
         assert triplet_loss(x, x, x).device.type == "cuda"
         labels = torch.empty(6, dtype=torch.int64, device="cuda")
         assert batch_hard_triplet_loss(x, labels).device.type == "cuda"
+
+
+def test_equal_rows_have_a_second_derivative():
+    anchor = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    loss = triplet_loss(anchor, anchor.detach().clone(), torch.tensor([[1.5, 2.0]]), 1.0)
+    (first,) = torch.autograd.grad(loss, anchor, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), anchor)
+    assert torch.isfinite(first).all()
+    assert torch.isfinite(second).all()
+
+
+def test_the_mean_of_large_losses_is_finite_where_each_of_them_is():
+    far = torch.full((2, 1), 3e38)
+    assert float(triplet_loss(torch.zeros(2, 1), far, torch.zeros(2, 1))) == pytest.approx(3e38)
+    rows = torch.tensor([[0.0], [3e38], [0.0], [3e38]])
+    for mined in (batch_hard_triplet_loss, batch_all_triplet_loss):
+        assert float(mined(rows, torch.tensor([0, 0, 1, 1]))) == pytest.approx(3e38)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("mining", MINED)
+def test_equal_distances_of_whole_numbers_are_a_tie(mining, dtype):
+    """Squared distances of whole numbers are whole, so that ties are exact by hand."""
+    for seed in range(12):
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.randint(-2, 3, (10, 3), generator=generator).to(dtype)
+        labels = torch.randint(-2, 2, (10,), generator=generator)
+        expected = mined_by_hand(rows, labels, 1.0, "squared", mining)
+        found = MINED[mining](rows, labels, 1.0, distance="squared")
+        torch.testing.assert_close(found, torch.as_tensor(expected, dtype=dtype))

@@ -185,3 +185,13 @@ def test_bad_clustering_requests():
         cluster(x, x, 6)
     with pytest.raises(InputError, match="n_init"):
         cluster(x, x, 2, n_init=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("num_clusters", 3.0), ("num_clusters", True), ("n_init", 2.5), ("seed", 1.5)],
+)
+def test_a_number_that_is_not_whole_is_named(name, value):
+    rows = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match=f"{name}: expected"):
+        clustering.cluster(rows, rows, **({"num_clusters": 2} | {name: value}))

@@ -240,3 +240,12 @@ def test_bad_input():
         uniformity(z0[:1])
     with pytest.raises(InputError, match="subset_ids: expected one id for each of the 12 images"):
         nearest_negative_same_subset(z0, z1, np.zeros(3, int))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_own_subset_share_depends_on_no_offset_and_no_scale(dtype):
+    ids = torch.arange(40) % 2
+    rows = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)) * 0.1 + ids[:, None]
+    most = 1e22 if dtype == torch.float32 else 1e170
+    for scale, offset in ((1.0, 0.0), (1.0, 1e4), (1 / most, 0.0), (most, 0.0)):
+        assert own_subset_share(rows.to(dtype) * scale + offset, ids) == 1

@@ -148,3 +148,12 @@ def test_bad_input(change, message):
 def test_no_protocol_is_refused():
     with pytest.raises(InputError, match="protocols"):
         knn_accuracies(*problem(), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("k", 2.5), ("k", True), ("k", "3"), ("temperature", "a")]
+)
+def test_what_is_no_number_of_neighbours_or_no_temperature_is_named(name, value):
+    rows, labels = torch.eye(6), torch.arange(6) % 2
+    with pytest.raises(InputError, match=f"{name}: expected"):
+        neighbours.knn_accuracy(rows, labels, rows, labels, **{name: value})

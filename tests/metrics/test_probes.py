@@ -209,3 +209,12 @@ def test_bad_input_to_the_policy_probe(change, message):
 def test_dependent_columns_do_not_stop_a_weak_penalty(c):
     x, y = torch.randn(40, 200, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
     assert linear_probe(x, y, x, y, c=c) == 1
+
+
+@pytest.mark.parametrize("other", [1.0, 2e6, 1e-9, 1e20])
+@pytest.mark.parametrize(("offset", "dtype"), [(0.0, torch.float32), (2e6, torch.float64)])
+def test_a_column_is_judged_by_its_own_rounding_alone(other, offset, dtype):
+    rows = torch.randn(200, 2, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    labels = (rows[:, 0] > 0).long()
+    rows = rows * torch.tensor([1.0, other], dtype=dtype) + offset
+    assert linear_probe(rows[:100], labels[:100], rows[100:], labels[100:]) > 0.95

@@ -257,3 +257,15 @@ def test_a_failed_conversion_leaves_the_model_as_it_was():
     with pytest.raises(InputError):
         convert_norm(model, "split", 2)
     assert type(model[0]) is nn.BatchNorm2d
+
+
+@pytest.mark.parametrize("kind", ["split", "dsbn", "affine", "ghost", "gn", "bn"])
+def test_layers_that_share_a_parameter_go_on_sharing_it(kind):
+    model = nn.Sequential(
+        nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8), nn.BatchNorm2d(8)
+    )
+    model[2].weight = model[0].weight
+    norm.convert_norm(model, kind, 2)
+    assert model[2].weight is model[0].weight
+    assert model[2].bias is not model[0].bias
+    assert model[3].weight is not model[0].weight

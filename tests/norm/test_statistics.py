@@ -479,3 +479,24 @@ def test_bad_batches_are_refused():
         assert torch.equal(tensor, before[name])  # nothing half-written
     with pytest.raises(InputError, match=r"K = 3 .*N = 7"):
         evaluate(norm, "oracle", randn(7, C, 3, 3))
+
+
+def test_reestimated_statistics_expire_when_channels_change_places():
+    model = convert_norm(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), "split", 2)
+    reestimate(model, [torch.randn(8, 3, 4, 4) for _ in range(2)])
+    with evaluation_statistics(model, "reestimated"):
+        pass
+    with torch.no_grad():
+        for parameter in (model[0].weight, model[0].bias):
+            parameter.copy_(parameter.flip(0))
+    with (
+        pytest.raises(InputError, match="other weights"),
+        evaluation_statistics(model, "reestimated"),
+    ):
+        pass
+
+
+def test_statistics_are_not_switched_off_by_a_flag():
+    layer = SplitBatchNorm2d(4, 2)
+    with pytest.raises(InputError, match="stops their updates"):
+        layer.track_running_stats = False

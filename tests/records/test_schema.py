@@ -19,6 +19,7 @@ from contrastive_tutorial.records import (
 )
 
 ATTACK = "<img src=x onerror=alert(1)>"
+DEEP = json.loads("[" * 500 + "]" * 500)
 
 
 def test_one_record_is_found_whatever_its_data(tmp_path):
@@ -35,6 +36,10 @@ def test_one_record_is_found_whatever_its_data(tmp_path):
             find_record(tmp_path / "shapes", "cpu", cell, 10, 0)
     with pytest.raises(InputError, match="no such folder of records"):
         find_record(tmp_path / "nowhere", "cpu", "B0", 10, 0)
+    with pytest.raises(InputError, match="num_subsets: expected 1 or more, got -1"):
+        find_record(tmp_path, "cpu", "B0", -1, 0)
+    with pytest.raises(InputError, match="seed: expected 0 or more, got -1"):
+        find_record(tmp_path, "cpu", "B0", 10, -1)
 
 
 def test_the_recorded_runs_of_the_source_tree_are_found_from_anywhere(tmp_path, monkeypatch):
@@ -118,6 +123,16 @@ def test_selection(tmp_path):
         ({"git_commit": "x" * 201}, "git_commit"),
         ({"train_seconds": "1"}, "train_seconds"),
         ({"hyperparameters": []}, "hyperparameters"),
+        ({"hyperparameters": {"lr": float("nan")}}, r"hyperparameters\['lr'\]: .*finite"),
+        ({"hyperparameters": {"a": DEEP}}, r"hyperparameters\['a'\]: expected at most 20 levels"),
+        ({"hyperparameters": {"a": [{"b": "\ud800"}]}}, r"hyperparameters\['a'\]: .*surrogate"),
+        ({"hyperparameters": {"a": {"\ud800": 1}}}, r"hyperparameters\['a'\]: a name: .*surrogate"),
+        ({"hyperparameters": {"\ud800": 1}}, "hyperparameters: a name"),
+        ({"cell": "\ud800"}, "cell"),
+        ({"data": "\ud800"}, "data"),
+        ({"device": "\ud800"}, "device"),
+        ({"class_names": ["\ud800"]}, "class_names"),
+        ({"metrics": {"\ud800": 1}}, "metrics: a name"),
         ({"loss_curve": [[1, 2, 3]]}, "loss_curve"),
         ({"loss_curve": [[0, None]]}, "loss_curve"),
         ({"loss_curve": [[0, 1.0]] * 201}, "loss_curve"),
@@ -137,6 +152,26 @@ def test_a_damaged_field_is_named_with_its_file(tmp_path, change, field):
     with pytest.raises(InputError, match=rf"{path.name}: {field}") as caught:
         load_records(tmp_path)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("value", [{1}, b"x", [10**5_000], {"a": {1: 2}}, float("inf")])
+def test_what_a_file_could_not_hold_is_refused_before_it_is_written(value):
+    with pytest.raises(InputError, match=r"record: hyperparameters\['a'\]"):
+        make(hyperparameters={"a": value})
+
+
+def test_a_number_too_long_to_be_shown_is_refused_all_the_same():
+    with pytest.raises(InputError, match=r"metrics\['a'\]: expected a finite number, got int"):
+        make(metrics={"a": 10**5_000})
+
+
+@pytest.mark.parametrize(
+    ("device", "threads"),
+    [("AMD (4 threads)", 4), ("x (1 thread)", 1), ("NVIDIA H200", None), ("cpu (０ threads)", None),
+     (f"cpu ({'９' * 20} threads)", None), ("x (4 thread) (99999 threads)", 4)],
+)  # fmt: skip
+def test_the_threads_that_a_device_names(device, threads):
+    assert make(device=device).threads == threads
 
 
 @pytest.mark.parametrize(
@@ -208,6 +243,30 @@ def test_what_is_no_record_at_all(tmp_path, text):
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=r"bad\.json"):
         load_record(path)
+
+
+@pytest.mark.parametrize(("old", "key"), [('"seed": 0', "seed"), ('"lr": 1', "lr")])
+def test_a_key_that_is_there_twice_is_named(tmp_path, old, key):
+    path = make(hyperparameters={"lr": 1}).save(tmp_path)
+    path.write_text(path.read_text().replace(old, f"{old}, {old}"))
+    with pytest.raises(InputError, match=rf"B0-K10-s0\.json: '{key}' is there twice.*remove one"):
+        load_record(path)
+
+
+def test_a_mark_of_the_encoding_is_no_damage(tmp_path):
+    path = make().save(tmp_path)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert load_records(tmp_path) == [make()]
+
+
+def test_a_link_that_leads_nowhere_is_called_so(tmp_path):
+    path = make().save(tmp_path)
+    path.rename(tmp_path / "moved")
+    path.symlink_to(tmp_path / "gone.json")
+    (tmp_path / "results").symlink_to(tmp_path / "gone")
+    for place in (tmp_path, path, tmp_path / "results"):
+        with pytest.raises(InputError, match=r"is a link whose target .*gone(\.json)? is gone"):
+            load_records(place)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

@@ -4,7 +4,7 @@ import pytest
 from recorded import make, make_record
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import NotRecordedError, Summary, summarize, value
+from contrastive_tutorial.records import NotRecordedError, Summary, load_records, summarize, value
 
 
 def test_a_value_comes_from_metrics_evaluations_or_extra():
@@ -77,3 +77,18 @@ def test_summarize_never_averages_over_unlike_records(other, message):
     first = make(hyperparameters={"preset": {"steps": 3}, "cell": {"norm": "bn"}})
     with pytest.raises(InputError, match=message):
         summarize([first, other], "cluster_accuracy")
+
+
+def test_two_records_of_one_seed_are_named_by_their_files(tmp_path):
+    paths = [make().save(tmp_path / folder) for folder in ("a", "b")]
+    with pytest.raises(InputError, match=r"two records of one seed: .*; remove one") as caught:
+        summarize(load_records(tmp_path), "cluster_accuracy")
+    assert all(str(path) in str(caught.value) for path in paths)
+
+
+@pytest.mark.parametrize("settings", [{"encoder": "\x1b[2J"}, {"preset": {"\x1b[2J": 2}}])
+def test_what_a_record_says_is_shown_without_control_characters(settings):
+    plain = {"encoder": "a", "preset": {"\x1b[2J": 1}}
+    with pytest.raises(InputError, match=r"mix .*\[2J") as caught:
+        summarize([make(seed=s, hyperparameters=h) for s, h in enumerate((plain, settings))], "x")
+    assert str(caught.value).isprintable()

@@ -59,6 +59,26 @@ def test_what_this_command_does_not_run_is_not_run(sets, record, tmp_path, monke
         reproduce(path, "shapes", progress=False)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("test_hash", 5), ("test_hash", {}), ("definition", [2]), ("encoder", 1), ("batch_norm", []),
+     ("policies", 5), ("cell", "B0"), ("preset", 3)],
+)  # fmt: skip
+def test_a_setting_of_another_kind_is_named(record, tmp_path, name, value):
+    settings = record.hyperparameters | {name: value}
+    path = dataclasses.replace(record, hyperparameters=settings).save(tmp_path)
+    with pytest.raises(InputError, match=rf"s0\.json: hyperparameters\['{name}'\]: expected"):
+        reproduce(path, "shapes", progress=False)
+
+
+@pytest.mark.parametrize("threads", ["０", "９" * 20])
+def test_threads_in_other_digits_are_none(sets, record, tmp_path, monkeypatch, threads):
+    path = dataclasses.replace(record, device=f"cpu ({threads} threads)").save(tmp_path)
+    monkeypatch.setattr(reproduction, "load_splits", lambda images: sets)
+    monkeypatch.setattr(reproduction, "run", lambda request, sets: (record, True))
+    assert reproduce(path, "shapes", progress=False).identical
+
+
 def test_the_spread_of_the_seeds_decides_elsewhere(record):
     def with_accuracy(value, seed=0):
         return dataclasses.replace(

@@ -98,7 +98,7 @@ def test_page_and_figure_agree_on_what_shares_a_mean(kind):
 
 def test_it_is_small_and_says_what_it_shows_where_scripts_do_not_run():
     builder = BatchBuilder()
-    assert len(squeezed(module_source("batch")).encode()) <= 12_800  # with what all widgets need
+    assert len(squeezed(module_source("batch")).encode()) <= 13_400  # with what all widgets need
     assert "<noscript><svg" in builder.html
     assert 'role="img"' in builder.html
     bundle = builder._repr_mimebundle_()
@@ -125,6 +125,10 @@ def test_it_lives_and_the_keyboard_is_enough(tmp_path, width):
         page.get_by_role("button", name="test: the marked image alone").click()
         page.get_by_role("button", name="branch reddish").click()
         assert "in training it was" in said.text_content()
+        page.get_by_role("button", name="pooled").click()
+        page.get_by_role("button", name="image 6, dark").click()
+        # Zero with a mean of their own, and below it with one that brighter images share.
+        assert "The 2 dark images average +0.00 in training, and −" in said.text_content()
         for _ in range(10):
             page.get_by_role("button", name="Take the marked one out").click(force=True)
         assert page.get_by_role("button", name="Take the marked one out").is_disabled()

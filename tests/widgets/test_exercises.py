@@ -253,8 +253,8 @@ def test_a_settled_prediction_names_its_box(shown, capsys):
     assert capsys.readouterr().out == ""
     html = shown[0]["text/html"]
     assert 'data-ct-answer="seeds" data-ct-right="B A"' in html
-    assert "Prediction: B, A (6 &lt; &quot;7&quot;)" in html
-    assert shown[0]["text/plain"] == 'Prediction: B, A (6 < "7")'
+    assert "Answer: B, A (6 &lt; &quot;7&quot;)" in html
+    assert shown[0]["text/plain"] == 'Answer: B, A (6 < "7")'
 
 
 def judged(jobs):

@@ -159,14 +159,14 @@ function render({ model, el }) {
 
   function block(x, subsets) {
     const side = 27, key = (n, c) => String(SHARES[kind](n, c, subsets[n]));
-    const svg = draw("svg", { viewBox: `0 0 200 ${22 + MOST * 30}`, width: 210, role: "img",
+    const svg = draw("svg", { viewBox: `0 0 240 ${22 + x.length * 30}`, width: 252, role: "img",
       "aria-label": "Images by channels; what shares a mean with the marked map is framed" });
-    MAPS.forEach((name, c) => svg.append(draw("text", { x: 61 + 37 * c, y: 13, "text-anchor": "middle" }, name)));
+    MAPS.forEach((name, c) => svg.append(draw("text", { x: 101 + 37 * c, y: 13, "text-anchor": "middle" }, name)));
     x.forEach((image, n) => {
       const top = 20 + 30 * n;
-      svg.append(draw("text", { x: 2, y: top + 18 }, `${n === marked ? "★ " : ""}${n + 1} ${tints[subsets[n]].name[0]}`));
+      svg.append(draw("text", { x: 2, y: top + 18 }, `${n === marked ? "★ " : ""}${n + 1} ${tints[subsets[n]].name}`));
       image.forEach((map, c) => {
-        const left = 47 + 37 * c;
+        const left = 87 + 37 * c;
         const own = n === marked;
         const shares = test && ["batch", "split"].includes(kind) ? c === channel
           && (how === "alone" ? own : !how.startsWith("b") || how === "branch:" + subsets[n])
@@ -195,8 +195,13 @@ function render({ model, el }) {
         svg.append(draw("text", { x: 72, y: y + 4, "text-anchor": "end" }, tint.name));
         values.forEach((image, n) => {
           if (!image || subsets[n] !== t) return;
-          image[channel].forEach((v) => svg.append(draw("circle", { cx: at(v), cy: y, r: n === marked ? 4.5 : 3,
-            fill: n === marked ? "var(--accent)" : "none", stroke: n === marked ? "var(--accent)" : "var(--muted)" })));
+          const look = n === marked ? { fill: "var(--accent)", stroke: "var(--accent)" }
+            : { fill: "none", stroke: "var(--muted)" };
+          image[channel].forEach((v) => {
+            const off = Math.sign(v - Math.min(high, Math.max(low, v))); // an arrow where it leaves the scale
+            svg.append(off ? draw("path", { d: `M${at(v) + 7 * off},${y}l${-6 * off},-5v10z`, ...look })
+              : draw("circle", { cx: at(v), cy: y, r: n === marked ? 4.5 : 3, ...look }));
+          });
         });
       });
     });
@@ -244,7 +249,14 @@ function render({ model, el }) {
     said.textContent = `Image ${marked + 1} (${tints[subsets[marked]].name}), ${MAPS[channel]}: mean ` +
       `${mean(x[marked][channel]).toFixed(2)} becomes ${signed(mean(one[channel]))}` +
       (test ? `; in training it was ${signed(mean(trained[marked][channel]))}.`
-        : `. ${count} values share its mean and standard deviation.`);
+        : `. ${count} values share its mean and standard deviation.`) + together();
+    function together() {
+      const alike = subsets.flatMap((subset, n) => subset === subsets[marked] ? n : []);
+      const average = (of) => signed(moments(alike.map((n) => mean(of(n)[channel]))).mean);
+      if (alike.length < 2 || kind !== "split") return "";
+      return ` The ${alike.length} ${tints[subsets[marked]].name} images average ${average((n) => trained[n])} in training`
+        + (test ? `, and ${average((n) => testing(x[n], x, subsets, how))} here.` : ".");
+    }
   }
   update();
   return forget;

@@ -54,9 +54,8 @@ path.dash { stroke-dasharray: 4 3; }
 path.ref { stroke-width: 1; stroke-dasharray: 1 3; }
 path.band { fill: currentColor; stroke: none; opacity: .18; }
 .plot span { position: absolute; font-size: .7rem; line-height: 1; color: var(--muted);
-  left: .25rem; }
-.plot .mark { left: auto; right: .25rem; margin-top: -.8rem; color: inherit;
-  background: color-mix(in srgb, var(--soft) 80%, transparent); }
+  left: .25rem; background: color-mix(in srgb, var(--soft) 80%, transparent); }
+.plot .mark { left: auto; right: .25rem; margin-top: -.8rem; color: inherit; }
 .verdict { border-left: 3px solid var(--accent); padding: .2rem .7rem; }
 summary { cursor: pointer; width: fit-content; }
 table { border-collapse: collapse; margin: .4rem 0; width: 100%; table-layout: fixed; }
@@ -79,8 +78,8 @@ const SIDES = ["A", "B"];
 const GLYPHS = "●○■□▲★✚≡∷☾"; // one per class of the shapes, in their order
 const SILENCE_MS = 10_000; // a worker that says nothing for so long may be gone
 const CHARTS = {
-  loss: ["Loss", "how hard it is to find a view's partner"],
-  pairs: ["Similarity", "of partners (line) and of strangers (dashes)"],
+  loss: ["Loss", "how hard it is to find a view's other view"],
+  pairs: ["Similarity", "of positive (line) and negative pairs (dashes)"],
   probe: ["Policy probe", "how often a linear probe names a view's recipe"],
   knn: ["kNN accuracy", "class by nearest images (line), clusters (dashes)"],
 };
@@ -314,7 +313,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     const state = h("p", { class: "muted" });
     const node = h("div", { class: "side" }, h("strong", { class: side }, `${side}: `, title),
       h("small", {}, "What it sees: eight images, two views of each"), views,
-      h("small", {}, "Test images, alike ones near each other"), map, state);
+      h("small", {}, "Test images, similar ones close together"), map, state);
     return { side, title, views, map, state, node };
   });
   const by = h("select", { id: "by", change: () => paint() },
@@ -571,6 +570,13 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     const gap = values[1] - values[0];
     say("Both runs have ended.");
     if (!asked() || !whole) return;
+    const [a, b] = runs.map((run) => run.end.step);
+    if (a !== b) {
+      verdict.replaceChildren(h("p", {}, `A ended at step ${a} and B at step ${b}, so they cannot be `
+        + "compared. Choose fewer steps under All settings and train again."),
+      h("p", {}, question.measured));
+      return;
+    }
     const outcome = Math.abs(gap) < question.same ? 2 : Number(gap > 0);
     const words = [`Your run, seed ${settings.A.seed}: ${question.label} ${show(values[0])} in A, ${
       show(values[1])} in B. So here: ${question.options[outcome]}.`];
@@ -607,7 +613,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
       return `Diverged at step ${end.step}. The weights of the step before are kept; take a smaller `
         + "learning rate.";
     }
-    if (end) return `${pace} · ${{ steps: "done", time: "stopped after 60 s" }[end.reason] || "stopped"}`;
+    if (end) return `${pace} · ${{ steps: "done", time: "its minute is over" }[end.reason] || "stopped"}`;
     return pace || (ready ? `ready: ${ready.weights.toLocaleString("en")} weights`
       : run.begun ? "getting ready…" : "");
   }
