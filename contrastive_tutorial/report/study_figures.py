@@ -6,6 +6,7 @@ intervals.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -122,7 +123,12 @@ def differences_along(
         NotRecordedError: for steps that one side lacks.
     """
     prefix = "along/knn10/"
-    known = {r.cell for r in records if any(key.startswith(prefix) for key in r.extra)}
+
+    def measured(record: Record) -> list[int]:
+        found = (key.removeprefix(prefix) for key in record.extra if key.startswith(prefix))
+        return sorted(int(step) for step in found if re.fullmatch("[0-9]{1,9}", step))
+
+    known = {r.cell for r in records if measured(r)}
     found: dict[str, dict[int, dict[int, float]]] = {}
     if baseline not in known:
         return found
@@ -131,10 +137,9 @@ def differences_along(
         table = by_seed(records, (cell, baseline), None, None, num_subsets)
         for seed in sorted(table[cell].keys() & table[baseline].keys()):
             left, right = table[cell][seed], table[baseline][seed]
-            steps = sorted(int(k.removeprefix(prefix)) for k in right.extra if k.startswith(prefix))
             found.setdefault(cell, {})[seed] = {
                 step: value(left, f"extra.{prefix}{step}") - value(right, f"extra.{prefix}{step}")
-                for step in steps
+                for step in measured(right)
             }
     return found
 

@@ -119,7 +119,7 @@ class Setting:
         Raises:
             InputError: for a cell that no setting is called.
         """
-        found = re.fullmatch(r"([a-z]+)-([a-z]+)-b(\d{1,6})", request.cell_name)
+        found = re.fullmatch(r"([a-z]+)-([a-z]+)-b([0-9]{1,6})", request.cell_name)
         if not found or request.num_subsets != NUM_SUBSETS:
             raise InputError(
                 f"preset 'norm': expected a cell such as renorm-shifted-b32 with K = {NUM_SUBSETS},"

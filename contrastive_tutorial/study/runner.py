@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from contrastive_tutorial.data import ImageSet, load_splits, require_seed
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.files import exclusive, remove
+from contrastive_tutorial.files import exclusive, remove, shown
 from contrastive_tutorial.records import USUAL, WORDS, Record, load_record, said
 from contrastive_tutorial.study.cells import DEFINITION, resolved
 from contrastive_tutorial.study.experiment import Experiment, definition
@@ -216,7 +216,7 @@ def require_definition(record: Record, remedy: str) -> None:
     found = record.hyperparameters.get("definition", 1)
     if found != DEFINITION:
         raise InputError(
-            f"{record.path}: was recorded by definition {found} of the cells (package "
+            f"{record.path}: was recorded by definition {shown(found)} of the cells (package "
             f"{record.package_version}, commit {(record.git_commit or 'unknown')[:12]}), this "
             f"package computes definition {DEFINITION}; {remedy}"
         )
@@ -342,7 +342,7 @@ def parse_budget(text: str) -> float:
     Raises:
         InputError: if it is none of these.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text.strip())
     if not match:
         raise InputError(f"budget: expected a time such as 90s, 25m or 1.5h, got {text!r}")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

@@ -174,3 +174,11 @@ def test_the_leak_is_drawn_beside_the_baseline():
     assert "n = 2 seeds a point" in fig.get_suptitle()
     with pytest.raises(InputError, match="no run of ghost"):
         leak(records[:2])
+
+
+@pytest.mark.parametrize("step", ["x", "", "-1", "４５", "9" * 40])
+def test_a_step_that_is_no_number_is_left_out(step):
+    records = [along(cell, 0, (0.3, 0.4, 0.5)) for cell in ("same-bn-cross", "same-dsbn-cross")]
+    for record in records:
+        record.extra[f"along/knn10/{step}"] = 0.1
+    assert list(differences_along(records, "same-bn-cross")["same-dsbn-cross"][0]) == list(STEPS)
