@@ -41,13 +41,14 @@ def show(name, image):
 
 seen = show("dm_pix", dm_pix.gaussian_blur(jnp.asarray(white), sigma=2.0, kernel_size=9))
 assert np.allclose(seen, black_around, atol=1e-5)
-seen = show("keras.ops.image", ops.image.gaussian_blur(white[None], (9, 9), (2.0, 2.0))[0])
+blur = ops.image.gaussian_blur(white[None], (9, 9), (2.0, 2.0), data_format="channels_last")
+seen = show("keras.ops.image", blur[0])
 assert np.allclose(seen, black_around, atol=1e-5)
 layer = layers.RandomGaussianBlur(factor=1.0, kernel_size=9, sigma=1.0, value_range=(0, 1), seed=1)
 frames = np.asarray(layer(np.stack([white] * 8), training=True))
 corners = [round(float(v), 2) for v in frames[:, 0, 0, 0]]
 print(f"keras RandomGaussianBlur, sigma up to 1: corners {corners}")
-assert min(corners) < 0.6
+assert min(corners) < 0.8
 seen = show("scipy", ndimage.gaussian_filter(white, (2, 2, 0), radius=(4, 4, 0)))
 assert np.allclose(seen, 1)
 padded = np.pad(white, ((4, 4), (4, 4), (0, 0)), mode="edge")

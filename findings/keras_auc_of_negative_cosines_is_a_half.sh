@@ -7,7 +7,8 @@
 # Seen: 0.5 for cosines from -0.9 to -0.1, and 0.5 for cosines from 0.9960 to 0.9990, as of a
 # collapsed encoder. Scores are counted at 200 fixed thresholds between 0 and 1, so those below 0
 # are all alike, and so are those between two thresholds. Nothing warns. On cosines of both signs
-# it is too low by some points. thresholds=... takes a list, but from 0 to 1 too.
+# it is too low by some points. Its text advises scores spread over 0 to 1; thresholds=... takes a
+# list, but from 0 to 1 too.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -4,7 +4,7 @@
 # Expected (a first guess): optax.masked(optax.sgd(0.1), mask) trains the weights where the mask is
 # true and leaves the others as they are: a linear probe on a frozen encoder.
 # Seen: the others change most. Their gradient passes through as it is, and apply_updates adds it:
-# plus one times the gradient, where sgd(0.1) takes minus a tenth. The loss grows from 0.5 to 10^15
+# plus one times the gradient, where sgd(0.1) takes minus a tenth. The loss grows from 0.5 to 2e27
 # in 20 steps. The text of masked does say that unmasked updates pass through; its use in a chain,
 # before the optimiser, needs that. As a freeze, take optax.freeze in front, or partition with
 # set_to_zero.
