@@ -4,8 +4,8 @@
 # Expected (a first guess): what its text says: "factor=1.0 means erasing is always applied".
 # Seen: about half of the images stay as they are, and three quarters at factor=0.5. A single
 # number is the upper end of a range: each image draws its own probability between 0 and it.
-# RandomInvert does the same; RandomGrayscale(factor=1.0) turns every
-# image grey. factor=(1.0, 1.0) erases in all.
+# RandomInvert does the same; RandomGrayscale(factor=1.0) turns every image grey. factor=(1.0, 1.0)
+# erases in all.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
