@@ -31,7 +31,7 @@ _CSS = """
 .ct-rows { font-size: 0.95em; line-height: 1.45; }
 .ct-rows details { border: 1px solid #8885; border-left: 0.4rem solid var(--outcome);
   border-radius: 4px; margin: 0.25rem 0; padding: 0 0.6rem; }
-.ct-rows summary { display: grid; grid-template-columns: 3.2rem minmax(0, 1fr) auto; gap: 0 0.6rem;
+.ct-rows summary { display: grid; grid-template-columns: 3.8rem minmax(0, 1fr) auto; gap: 0 0.6rem;
   padding: 0.35rem 0; cursor: pointer; align-items: baseline; }
 .ct-rows summary::before { content: none; }
 .ct-rows summary b::before { content: "\\25B8"; display: inline-block; width: 1rem; }
@@ -44,7 +44,7 @@ _CSS = """
 .ct-rows svg { display: block; width: 100%; max-width: 30rem; height: auto; }
 .ct-rows svg text { fill: currentColor; font: 11px system-ui, sans-serif; }
 @media (max-width: 30rem) {
-  .ct-rows summary { grid-template-columns: 3.2rem minmax(0, 1fr); }
+  .ct-rows summary { grid-template-columns: 3.8rem minmax(0, 1fr); }
   .ct-rows summary em { grid-column: 2; }
 }
 """

@@ -279,7 +279,7 @@ def test_small_costs_are_as_small_as_the_pages_say(found):
 
 @pytest.fixture(scope="module")
 def longer():
-    return load_records(RESULTS, data="cifar10-jpeg75", preset="cpu-long")
+    return load_records(RESULTS, data="cifar10-jpeg75", preset="cpu-long", num_subsets=10)
 
 
 def test_the_second_study_s_table_reads_as_chapter_10_says(longer):
