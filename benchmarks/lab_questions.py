@@ -69,7 +69,7 @@ QUESTIONS: list[dict[str, Any]] = [
             "hardly any difference",
         ],
         "about": "One half of the images is darker in every view, the other half brighter: that "
-        "alone says in which half the other view is. A linear probe tries to tell the half from "
+        "alone says in which half the other view lies. A linear probe tries to tell the half from "
         "z; guessing is right half the time.",
         "why": "What a whole subset shares as a shift or a scale, its own norm takes away. What "
         "differs within the subset stays.",

@@ -95,6 +95,11 @@ def batch_hard_triplet_loss(
     return (loss / (loss.detach() > 0).sum().clamp_min(1)).sum()  # the sum alone may not fit
 
 
+def _central(x: Tensor) -> Tensor:
+    """The row of ``x (N, D)`` nearest to the mean, ``(1, D)``: whole numbers less it stay whole."""
+    return x.index_select(0, (x - x.mean(0)).square().sum(1).argmin().reshape(1))
+
+
 class _EuclideanDistances(torch.autograd.Function):
     """All Euclidean distances of a batch ``(N, D) -> (N, N)``, accurate also for near-duplicates;
     or their squares, which equal distances keep equal where a rounded root squared does not.
@@ -109,7 +114,7 @@ class _EuclideanDistances(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, squared: bool) -> Tensor:
         wide = as_double(x)
-        wide = wide - wide[0]  # one of the points, not their mean: whole numbers stay whole
+        wide = wide - _central(wide)
         square = wide.square().sum(1)
         d = (wide @ wide.mT).mul_(-2).add_(square).add_(square.unsqueeze(1))
         d.clamp_min_(0).diagonal().zero_()
@@ -127,7 +132,7 @@ class _EuclideanDistances(torch.autograd.Function):
         weight = (  # (N, N)
             2 * grad if ctx.squared else torch.where(d > 0, grad / torch.where(d > 0, d, 1), 0)
         )
-        x = x - x[0]  # differences are all that counts; small numbers cancel better
+        x = x - _central(x)  # differences are all that counts; small numbers cancel better
         by_row, by_column = weight.sum(1) + weight.sum(0), weight @ x + weight.mT @ x
         return by_row.unsqueeze(1) * x - by_column, None
 

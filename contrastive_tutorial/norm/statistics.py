@@ -117,6 +117,7 @@ def state_of(model: nn.Module) -> Tensor:
     total, place = 0, 1
     for p in model.parameters():
         bits = p.detach().reshape(-1).view(_WHOLE[p.element_size()]).long()
+        bits = bits ^ (bits >> 32)  # a sign bit alone, times an even place, would vanish
         places = torch.arange(place, place + bits.numel(), device=bits.device)
         total += int((bits * places).sum())
         place += bits.numel()

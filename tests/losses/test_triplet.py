@@ -531,3 +531,17 @@ def test_equal_distances_of_whole_numbers_are_a_tie(mining, dtype):
         expected = mined_by_hand(rows, labels, 1.0, "squared", mining)
         found = MINED[mining](rows, labels, 1.0, distance="squared")
         torch.testing.assert_close(found, torch.as_tensor(expected, dtype=dtype))
+
+
+@pytest.mark.parametrize("mining", MINED)
+def test_an_outlier_costs_the_others_no_digits_wherever_it_stands(mining):
+    labels = torch.arange(32) % 4
+    rows = 100 + draw(32, 8).float()
+    rows[0] += 1e4
+    labels[0] = 9  # neither a positive nor, at this distance, a negative that counts
+    gradients = []
+    for order in (torch.arange(32), torch.arange(32).roll(-1)):
+        x = rows[order].requires_grad_()
+        MINED[mining](x, labels[order], 0.5).backward()
+        gradients.append(x.grad[order.argsort()])
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-7)

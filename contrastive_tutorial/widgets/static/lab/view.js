@@ -78,7 +78,7 @@ const SIDES = ["A", "B"];
 const GLYPHS = "●○■□▲★✚≡∷☾"; // one per class of the shapes, in their order
 const SILENCE_MS = 10_000; // a worker that says nothing for so long may be gone
 const CHARTS = {
-  loss: ["Loss", "how hard it is to find a view's other view"],
+  loss: ["Loss", "how hard it is to find the other view of an image"],
   pairs: ["Similarity", "of positive (line) and negative pairs (dashes)"],
   probe: ["Policy probe", "how often a linear probe names a view's recipe"],
   knn: ["kNN accuracy", "class by nearest images (line), clusters (dashes)"],
