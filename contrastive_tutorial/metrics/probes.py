@@ -87,10 +87,10 @@ def linear_probe(
     """Test accuracy of multinomial logistic regression on frozen features.
 
     Features are standardised by the train statistics (a column counts as rounding, and not at all,
-    if its spread is below a millionth of the largest column's, or of its own mean); full-batch L-BFGS on the features' device
-    (``torch.optim.LBFGS``) minimises scikit-learn's objective, in 100 iterations at most. The more
-    columns, the smaller the best C: with 2,048 of them, C = 1 can cost five points. Of equally
-    probable classes the smallest id is predicted.
+    if its spread is below a millionth of the largest column's, or of its own mean); full-batch
+    L-BFGS on the features' device (``torch.optim.LBFGS``) minimises scikit-learn's objective, in
+    100 iterations at most. The more columns, the smaller the best C: with 2,048 of them, C = 1 can
+    cost five points. Of equally probable classes the smallest id is predicted.
 
     Args:
         train_features, train_labels: ``(N, D)`` floating point, and their ``(N,)`` integer classes.
