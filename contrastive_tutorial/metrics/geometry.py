@@ -202,7 +202,9 @@ def own_subset_share(features: Array, subset_ids: Array) -> float:
     h = check_features("features", features, min_rows=11)
     subsets = check_ids("subset_ids", subset_ids, len(h), "rows of features").to(h.device)
     # cdist multiplies matrices, which loses what lies far from zero, or is too large to square.
-    h = h.double() - h[0].double()
+    h = h.double()
+    h = h / h.abs().amax().clamp_min(torch.finfo(h.dtype).tiny)
+    h = h - h.mean(0)
     h = h / h.abs().amax().clamp_min(torch.finfo(h.dtype).tiny)
     near = torch.cdist(h, h).fill_diagonal_(torch.inf).topk(10, largest=False).indices
     return float((subsets[near] == subsets[:, None]).double().mean())

@@ -3,6 +3,7 @@
 import dataclasses
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from pages import ROOT
 from recorded import make_record
@@ -365,3 +366,55 @@ def test_a_mark_is_left_where_negatives_come_from_everywhere(longer):
               "ten-split-within": (0.16, 0.18)}  # fmt: skip
     for cell, (low, high) in within.items():
         assert low < sum(share[cell].values()) / len(share[cell]) < high, cell
+
+
+def knn_differences(records, left, right, count=10):
+    scores = {
+        cell: {
+            r.seed: r.metrics["knn10"] for r in records if (r.cell, r.num_subsets) == (cell, count)
+        }
+        for cell in (left, right)
+    }
+    shared = scores[left].keys() & scores[right].keys()
+    return [scores[left][seed] - scores[right][seed] for seed in sorted(shared)]
+
+
+def test_chapter_10_says_of_other_numbers_of_subsets_what_the_records_say():
+    records = load_records(RESULTS, data="cifar10-jpeg75", preset="cpu-long")
+    marks = [r.extra["nearest_negative_same_subset"] for r in records
+             if r.cell in ("same-dsbn-cross", "equal-dsbn-cross")]  # fmt: skip
+    assert min(marks) == 1
+    twenty = knn_differences(records, "same-split-within", "same-bn-cross", 20)
+    assert len(twenty) == 8
+    assert sum(value > 0 for value in twenty) == 2
+    assert np.mean(twenty) == pytest.approx(-0.007, abs=5e-4)
+    lost = {
+        (policy, k): np.mean(
+            knn_differences(records, f"{policy}-dsbn-cross", f"{policy}-bn-cross", k)
+        )
+        for policy in ("same", "equal")
+        for k in (2, 5, 10, 20)
+    }
+    for policy in ("same", "equal"):
+        values = [lost[policy, k] for k in (2, 5, 10, 20)]
+        assert values == sorted(values, reverse=True)
+    assert -0.005 < lost["same", 2] < 0
+    assert lost["same", 20] == pytest.approx(-0.065, abs=2e-3)
+    assert lost["equal", 20] == pytest.approx(-0.05, abs=2e-3)
+    gains = [np.mean(knn_differences(records, "equal-split-within", "equal-bn-cross", k))
+             for k in (2, 5, 10, 20)]  # fmt: skip
+    assert max(gains) == gains[2] == pytest.approx(0.019, abs=5e-4)
+    own = np.mean(knn_differences(records, "equal-bn-within", "equal-bn-cross"))
+    assert own == pytest.approx(0.011, abs=5e-4)
+
+
+def test_ten_augmentations_cost_without_any_splitting(longer):
+    def lost(left, right):
+        values = knn_differences(longer, left, right)
+        assert len(values) == 5
+        return np.mean(values)
+
+    assert lost("ten-bn-within", "same-bn-cross") == pytest.approx(-0.107, abs=1e-3)
+    assert lost("ten-bn-cross", "same-bn-cross") == pytest.approx(-0.12, abs=1e-3)
+    assert abs(lost("ten-split-within", "ten-bn-within")) < 0.001
+    assert lost("ten-dsbn-cross", "ten-bn-cross") == pytest.approx(-0.022, abs=2e-3)

@@ -573,7 +573,7 @@ function render({ model, el, content: { fields, questions, palette, names, scrip
     const [a, b] = runs.map((run) => run.end.step);
     if (a !== b) {
       verdict.replaceChildren(h("p", {}, `A ended at step ${a} and B at step ${b}, so they cannot be `
-        + "compared. Choose fewer steps under All settings and train again."),
+        + "compared: this device did not end both within their minute."),
       h("p", {}, question.measured));
       return;
     }
