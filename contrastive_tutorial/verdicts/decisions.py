@@ -176,7 +176,7 @@ def primary_results(
     Raises:
         InputError: for records that do not belong together (see :func:`contrast`).
     """
-    records = list(records)
+    records = rules.decisive(records)
     found: dict[str, Contrast] = {}
     reasons: dict[str, str] = {}
     raw: dict[str, float] = {}
@@ -221,7 +221,7 @@ def decide(
     """
     rules = hypothesis.rules
     scope = (preset or rules.preset, data or rules.data, rules.num_subsets)
-    records = [r for r in records if rules.seeds is None or r.seed in rules.seeds]
+    records = rules.decisive(records)
     family: dict[str, PrimaryResult] = {}
     if any(part.primary for part in hypothesis.parts):
         family = primary_results(rules, records, scope[0], scope[1])
@@ -264,7 +264,7 @@ def gate(
     """
     if rules.gate is None:
         raise InputError("gate: this study has none")
-    asked, records = rules.gate, list(records)
+    asked, records = rules.gate, rules.decisive(records)
     metric, floor = asked.learned
     family = dict.fromkeys(cell for pair in rules.primary.values() for cell in pair)
     wanted = [(asked.baseline, other, m, asked.by) for other in asked.above for m in asked.metrics]

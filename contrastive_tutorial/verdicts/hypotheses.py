@@ -6,12 +6,13 @@ documents the rule language, and :mod:`contrastive_tutorial.verdicts` applies th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from contrastive_tutorial.errors import InputError, unknown
+from contrastive_tutorial.records import Record
 
 #: The registered studies: name of the file, and what pages call it.
 STUDIES = {
@@ -21,6 +22,7 @@ STUDIES = {
     "amendment-b": "Amendment B",
     "amendment-c": "Amendment C",
     "amendment-d": "Amendment D",
+    "amendment-e": "Amendment E",
 }
 
 #: Of a study whose seeds are too few for a test.
@@ -100,6 +102,10 @@ class Rules:
     alpha: float = 0.05
     gate: Gate | None = None
     seeds: tuple[int, ...] | None = None
+
+    def decisive(self, records: Iterable[Record]) -> list[Record]:
+        """Those whose seed counts: fresh seeds of a later amendment change no verdict given."""
+        return [record for record in records if self.seeds is None or record.seed in self.seeds]
 
 
 @dataclass(frozen=True)

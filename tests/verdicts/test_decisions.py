@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from recorded import make_record
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import load_records
-from contrastive_tutorial.verdicts import contrast, decide, load_hypotheses, primary_results
+from contrastive_tutorial.verdicts import contrast, decide, gate, load_hypotheses, primary_results
 
 REGISTRY = load_hypotheses()
 ACC = "cluster_accuracy"
@@ -260,3 +261,18 @@ def test_seeds_that_a_study_does_not_ask_for_change_no_verdict(study, name, deci
     (part,) = decide(registry[name], records, data=records[0].data).parts
     assert len(part.values) == decisive[1] - decisive[0]
     assert part.outcome == "supported"
+
+
+def test_fresh_seeds_leave_the_primary_family_and_the_gate_of_the_second_study_alone():
+    rules = load_hypotheses("second-study").rules
+    records = load_records(
+        ROOT / "results", data=rules.data, preset=rules.preset, num_subsets=rules.num_subsets
+    )
+    old = [record for record in records if record.seed in range(8)]
+    fresh = [
+        replace(record, seed=record.seed + 8, metrics={**record.metrics, "knn10": 0.9})
+        for record in old
+        if record.cell in ("equal-split-cross", "same-bn-cross", "untrained")
+    ]
+    assert primary_results(rules, old + fresh) == primary_results(rules, old)
+    assert gate(rules, old + fresh) == gate(rules, old)

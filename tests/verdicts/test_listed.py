@@ -6,13 +6,16 @@ from recorded import make
 from contrastive_tutorial.verdicts import load_hypotheses, studies_of, verdict_lines
 
 
+LONGER = ["second-study", "amendment-c", "amendment-d", "amendment-e"]
+
+
 @pytest.mark.parametrize(
     ("preset", "studies"),
     [
         ("cpu", ["hypotheses", "amendment-a"]),
-        ("cpu-long", ["second-study", "amendment-c", "amendment-d"]),
+        ("cpu-long", LONGER),
         # a change of the one above
-        ("cpu-long+precision=bfloat16", ["second-study", "amendment-c", "amendment-d"]),
+        ("cpu-long+precision=bfloat16", LONGER),
         ("cpu-long+precision=bfloat16+steps=5000", ["amendment-b"]),
         ("resnet", ["hypotheses", "amendment-a"]),  # a replication
         ("norm", []),
