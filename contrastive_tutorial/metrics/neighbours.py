@@ -19,8 +19,8 @@ from contrastive_tutorial.metrics.checks import (
     check_whole,
 )
 
-# Rows of a similarity block: 512 x 45,000 float32 numbers are 92 MB, which bounds the memory.
-BLOCK_ROWS = 512
+# Rows of a similarity block: 256 x 45,000 float32 numbers are 46 MB, which bounds the memory.
+BLOCK_ROWS = 256
 
 
 def nearest_neighbours(
@@ -28,7 +28,7 @@ def nearest_neighbours(
 ) -> tuple[Tensor, Tensor]:
     """The k train points most similar (cosine) to each test point, most similar first.
 
-    The full similarity matrix is never held: 512 test points are compared at a time. Which of
+    The full similarity matrix is never held: 256 test points are compared at a time. Which of
     equally similar points come first, and which is the k-th, is left to the sort.
 
     Args:

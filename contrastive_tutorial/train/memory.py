@@ -31,6 +31,7 @@ PER_PAIR = 3 * 4 * 4
 # that it takes on 64 bits, and more than the steps of a small network free at once.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST_BUFFER, _LARGEST_REST = 32 << 20, 1 << 30
+_AFTERWARDS = 4 << 20
 _OF_THE_USER = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 
 
@@ -49,21 +50,25 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it was asked to and could.
     """
+    return _keep(_LARGEST_BUFFER, _LARGEST_REST)
+
+
+def _keep(buffer: int, rest: int) -> bool:
+    """Keep freed buffers of at most ``buffer`` bytes, and at most ``rest`` bytes in all."""
     if _set_by_user():
         return False
     with suppress(OSError, AttributeError, TypeError):  # another C library, another system
         set_option = ctypes.CDLL(None).mallopt
-        done = set_option(_MMAP_THRESHOLD, _LARGEST_BUFFER)
-        return bool(done == set_option(_TRIM_THRESHOLD, _LARGEST_REST) == 1)
+        done = set_option(_MMAP_THRESHOLD, buffer)
+        return bool(done == set_option(_TRIM_THRESHOLD, rest) == 1)
     return False
 
 
 def give_back_freed_memory() -> None:
-    """Hand what this process has freed to the system, where the C library is glibc: what comes next
-    frees other sizes, and would take its own beside it. Variables of the user's keep their say."""
-    if _set_by_user():
-        return
-    with suppress(OSError, AttributeError, TypeError):
+    """Hand what this process has freed to the system, where the C library is glibc, and from now on
+    every buffer above 4 MiB: what comes next frees other sizes, and would take its own beside them.
+    Variables of the user's keep their say."""
+    if _keep(_AFTERWARDS, _AFTERWARDS):
         ctypes.CDLL(None).malloc_trim(0)
 
 

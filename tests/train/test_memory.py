@@ -82,6 +82,26 @@ def test_freed_memory_goes_back_unless_the_user_has_set_the_allocator(own):
     assert given_back > 150 if not own else given_back < 50
 
 
+LATER = (
+    RESIDENT.partition("kept =")[0]
+    + """
+give_back_freed_memory()
+later = [torch.ones(2**21) for _ in range(25)]  # 200 MiB, in larger pieces
+behind = torch.ones(2**21)
+before = megabytes()
+del later
+print(before - megabytes())
+"""
+)
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or platform.system() != "Linux", reason="glibc's allocator"
+)
+def test_what_comes_after_training_keeps_no_large_buffers():
+    assert int(printed(LATER, {})) > 150
+
+
 def test_elsewhere_the_allocator_is_left_alone(monkeypatch):
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
     assert not memory.keep_freed_memory()

@@ -5,7 +5,6 @@ from recorded import make
 
 from contrastive_tutorial.verdicts import load_hypotheses, studies_of, verdict_lines
 
-
 LONGER = ["second-study", "amendment-c", "amendment-d", "amendment-e"]
 
 
