@@ -176,6 +176,16 @@ class GroupedBatchNorm(OwnBatchNorm):
         """Number of branches of the evaluation menu."""
         return self.num_groups if self.affine == "split" or self.running_mean.ndim == 2 else 1
 
+    def check_shape(self, x: Tensor) -> None:
+        """As above, and refuse float64 in a narrower layer: its evaluation could not take it."""
+        super().check_shape(x)
+        own = self.running_mean.dtype
+        if x.dtype == torch.float64 != own:
+            raise InputError(
+                f"x: expected {own}, as the layer has it, got {x.dtype}; use x.to({own}), or give "
+                "the layer .double()"
+            )
+
     def check_groups(self, x: Tensor) -> None:
         """Raise :class:`InputError` unless ``x`` divides into groups that have a variance."""
         k = self.num_groups

@@ -434,3 +434,14 @@ def test_large_mean_stays_accurate():
 )
 def test_bad_input_is_named(call, words):
     refused(call, *words)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("training", [True, False])
+def test_float64_needs_a_layer_in_float64(kind, training):
+    """As nn.BatchNorm2d has it; it once trained, and failed when the model was first evaluated."""
+    x = randn(6, 4, *[3] * (max(kind.dims) - 2))
+    layer = kind(4, 3).train(training)
+    with pytest.raises(InputError, match=r"^x: .*float32.*float64"):
+        layer(x)
+    assert layer.double()(x).dtype == F64
