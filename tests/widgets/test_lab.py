@@ -278,6 +278,34 @@ def test_the_default_question_is_trained_to_its_answer(whole):
         assert all(step > 20 for step in steps(tab))
 
 
+# The first worker's minute is over at step 3 and the second's at step 6.
+SLOW = """
+let started = 0;
+const Real = window.Blob;
+window.Blob = class extends Real {
+  constructor(parts, options) {
+    super(options?.type === "text/javascript" ? parts.map((part) =>
+      part.replace("run.spent > LIMIT", `state.step >= ${(started += 1) * 3}`)) : parts, options);
+  }
+};
+"""
+
+
+@pytest.mark.browser
+def test_sides_of_unequal_steps_are_not_compared(whole):
+    question = questions()[0]
+    with opened(whole) as tab:
+        reloaded(tab, SLOW)
+        ready(tab)
+        button(tab, "Train").click()
+        button(tab, "Train again").wait_for(timeout=PATIENCE_MS)
+        assert steps(tab) == [3, 6]
+        verdict = tab.locator(".verdict").inner_text()
+        assert "A ended at step 3 and B at step 6" in verdict
+        assert "So here" not in verdict
+        assert question["measured"] in verdict
+
+
 @pytest.mark.browser
 def test_train_pause_step_and_reset(whole):
     with opened(whole) as tab:
