@@ -90,8 +90,9 @@ def all_figures(records: Sequence[Record], left_out: dict[str, str]) -> dict[str
 
 
 def _effects(records: Sequence[Record], metric: str, study: str) -> Figure:
-    effects = EFFECTS if study == "hypotheses" else effects_of(load_hypotheses(study))
-    return study_figures.forest(measure(records, metric, effects), metric)
+    registry = load_hypotheses(study)
+    effects = EFFECTS if study == "hypotheses" else effects_of(registry)
+    return study_figures.forest(measure(registry.rules.decisive(records), metric, effects), metric)
 
 
 def _embedding(record: Record, colour: str) -> Figure:

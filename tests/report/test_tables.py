@@ -280,7 +280,9 @@ def test_small_costs_are_as_small_as_the_pages_say(found):
 
 @pytest.fixture(scope="module")
 def longer():
-    return load_records(RESULTS, data="cifar10-jpeg75", preset="cpu-long", num_subsets=10)
+    rules = load_hypotheses("second-study").rules
+    return rules.decisive(load_records(RESULTS, data=rules.data, preset=rules.preset,
+                                       num_subsets=rules.num_subsets))  # fmt: skip
 
 
 def test_the_second_study_s_table_reads_as_chapter_10_says(longer):
