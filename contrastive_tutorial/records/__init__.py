@@ -9,7 +9,14 @@ from contrastive_tutorial.errors import require_extra
 
 require_extra("study", "scipy", "statsmodels")
 
-from contrastive_tutorial.records.alike import USUAL, WORDS, require_alike, require_one_cell, said
+from contrastive_tutorial.records.alike import (
+    USUAL,
+    WORDS,
+    by_seed,
+    require_alike,
+    require_one_cell,
+    said,
+)
 from contrastive_tutorial.records.folder import (
     find_record,
     find_results,
@@ -37,6 +44,7 @@ __all__ = [
     "Record",
     "Summary",
     "as_markdown",
+    "by_seed",
     "find_record",
     "find_results",
     "git_commit",

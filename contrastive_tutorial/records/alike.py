@@ -65,6 +65,21 @@ def require_one_cell(records: Iterable[Any], named: str, more: Comparison | None
         _one(chosen, named, name, of)
 
 
+def by_seed(records: Iterable[Any], named: str) -> dict[int, Any]:
+    """Runs of one cell by their seed; two of one seed are never averaged over.
+
+    Raises:
+        InputError: naming both files, or both runs where there is no file.
+    """
+    found: dict[int, Any] = {}
+    for record in records:
+        if record.seed in found:
+            both = " and ".join(str(r.path or r.stem) for r in (found[record.seed], record))
+            raise InputError(f"{named}: two records of one seed: {both}; remove one of them")
+        found[record.seed] = record
+    return found
+
+
 def _one(records: list[Any], named: str, what: str, of: Callable[[Any], Any]) -> None:
     found = {repr(it): it for record in records if (it := of(record)) is not None}
     if len(found) > 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records.alike import require_alike, require_one_cell
+from contrastive_tutorial.records.alike import by_seed, require_alike, require_one_cell
 from contrastive_tutorial.records.intervals import mean, mean_interval
 from contrastive_tutorial.records.schema import Record
 
@@ -102,12 +102,7 @@ def summarize(records: Sequence[Record], metric: str) -> dict[tuple[str, int], S
         named = f"{key[0]} with K = {key[1]}"
         require_alike(members, named)
         require_one_cell(members, named)
-        by_seed: dict[int, Record] = {}
-        for record in members:
-            if record.seed in by_seed:
-                both = " and ".join(str(r.path or r.stem) for r in (by_seed[record.seed], record))
-                raise InputError(f"{named}: two records of one seed: {both}; remove one of them")
-            by_seed[record.seed] = record
+        by_seed(members, named)
     return {
         key: Summary.of(value(record, metric) for record in members)
         for key, members in groups.items()

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records import Interval, Record, mean, mean_interval, sign_flip_p, value
+from contrastive_tutorial.records import (
+    Interval,
+    Record,
+    by_seed,
+    mean,
+    mean_interval,
+    sign_flip_p,
+    value,
+)
 from contrastive_tutorial.report.figures import mean_and_seeds, one_setting, seeds_of
 from contrastive_tutorial.report.style import INK
 from contrastive_tutorial.study import CONDITIONS, NORM_PRESET
@@ -107,13 +115,8 @@ def select(found: Sequence[Record], kind: str, condition: str, batch_size: int) 
         for r in found
         if r.preset == NORM_PRESET and tuple(r.hyperparameters.get(n) for n in names) == wanted
     ]
-    chosen.sort(key=lambda record: record.seed)
-    seeds = [record.seed for record in chosen]
-    if len(set(seeds)) < len(seeds):
-        raise InputError(
-            f"records: {chosen[0].cell} has a seed twice: {seeds}; select one data set first"
-        )
-    return chosen
+    by_seed(chosen, f"{kind} under {condition}, batch size {batch_size}")
+    return sorted(chosen, key=lambda record: record.seed)
 
 
 def comparison(found: Sequence[Record], chance: float | None = None) -> Figure:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import (
     WORDS,
     NotRecordedError,
@@ -15,6 +14,7 @@ from contrastive_tutorial.records import (
     require_one_cell,
     seeds_needed,
 )
+from contrastive_tutorial.records import by_seed as records_by_seed
 from contrastive_tutorial.study import Cell
 from contrastive_tutorial.train import Preset
 
@@ -41,14 +41,12 @@ def by_seed(
         and (data is None or record.data == data)
     ]
     require_alike(chosen, ", ".join(cells), {"versions of a preset": _preset})
-    table: Table = {cell: {} for cell in cells}
-    for record in chosen:
-        if record.seed in table[record.cell]:
-            raise InputError(
-                f"{record.cell}: seed {record.seed} is recorded twice with K = {num_subsets}; "
-                "remove one of the two runs"
-            )
-        table[record.cell][record.seed] = record
+    table: Table = {
+        cell: records_by_seed(
+            [r for r in chosen if r.cell == cell], f"{cell} with K = {num_subsets}"
+        )
+        for cell in cells
+    }
     for cell, members in table.items():
         require_one_cell(members.values(), cell, {"versions of the cell": _cell})
     seeds = {seed for cell in cells if cell not in SEEDLESS for seed in table[cell]}

@@ -86,7 +86,7 @@ def test_the_figure_shows_every_series_and_n_and_no_record_of_another_study(foun
 
 
 def test_a_seed_twice_is_refused(found):
-    with pytest.raises(InputError, match="a seed twice"):
+    with pytest.raises(InputError, match="two records of one seed"):
         norm_figures.comparison([*found, made("bn", "shifted", 4, 0, 0.1)])
 
 

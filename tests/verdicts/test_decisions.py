@@ -200,7 +200,7 @@ def test_mixed_or_duplicate_records_raise_instead_of_giving_a_verdict():
     records = runs("GN", [0.3] * 3, "knn200") + runs("B0", [0.3] * 3, "knn200", data_hash="b")
     with pytest.raises(InputError, match="mix data_hash"):
         decide(REGISTRY["H13"], records)
-    with pytest.raises(InputError, match="recorded twice"):
+    with pytest.raises(InputError, match="two records of one seed"):
         decide(REGISTRY["H13"], records[:3] * 2)
 
 

@@ -33,7 +33,7 @@ def test_other_cells_presets_data_and_subset_counts_are_left_out():
         ({"hyperparameters": {"batch_norm": "local"}}, "B0 mix batch_norm: local, sync"),
         ({"hyperparameters": {"policies": "ab"}}, "B0 mix policies: ab, cd"),
         ({"hyperparameters": {"test_hash": "ef"}}, "B0 mix test images: ef, gh"),
-        ({"seed": 0}, "B0: seed 0 is recorded twice with K = 10"),
+        ({"seed": 0}, "B0 with K = 10: two records of one seed"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(other, message):
