@@ -26,6 +26,8 @@ from contrastive_tutorial.norm.statistics import (
     EVALUATION_STATISTICS,
     domains,
     evaluation_statistics,
+    num_branches,
+    untouched,
 )
 from contrastive_tutorial.norm.targets import audit_target
 
@@ -51,7 +53,9 @@ __all__ = [
     "domains",
     "evaluation_statistics",
     "grouped_normalize",
+    "num_branches",
     "precise_bn",
     "reestimate",
     "require_measurable",
+    "untouched",
 ]

@@ -218,6 +218,25 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
             module.training = mode
 
 
+@contextmanager
+def untouched(images: Tensor) -> Iterator[None]:
+    """Refuse a network that writes into ``images``, which another pass is to see as they are.
+
+    Raises:
+        InputError: at the end.
+    """
+    if images.is_inference():  # nobody counts what is written into those
+        yield
+        return
+    before = images._version
+    yield
+    if images._version != before:
+        raise InputError(
+            "model: writes into the images that it is given, so its next pass would see others; "
+            "let it work on a copy (x - mean for x.sub_(mean), inplace=False)"
+        )
+
+
 def _ensemble(model: nn.Module, layers: list[Any], k: int) -> Callable[[Tensor], Any]:
     """The mean over branches of the l2-normalised outputs of ``model``."""
     forwards = [[(layer, _forward_of(layer, f"branch:{i}")) for layer in layers] for i in range(k)]
@@ -225,7 +244,7 @@ def _ensemble(model: nn.Module, layers: list[Any], k: int) -> Callable[[Tensor],
     def ensemble(x: Tensor) -> Any:
         total: list[Tensor] = []
         for pairs in forwards:
-            with overridden(pairs):
+            with overridden(pairs), untouched(x):
                 out = model(x)
             parts = [F.normalize(t, dim=-1) / k for t in (out if isinstance(out, tuple) else [out])]
             total = [a + b for a, b in zip(total, parts, strict=True)] if total else parts

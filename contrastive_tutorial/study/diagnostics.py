@@ -24,7 +24,7 @@ from contrastive_tutorial import augment, metrics
 from contrastive_tutorial.augment import POLICIES
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.losses import kl_normal
-from contrastive_tutorial.norm import evaluation_statistics
+from contrastive_tutorial.norm import NoNorm, evaluation_statistics
 from contrastive_tutorial.study.cells import Cell
 from contrastive_tutorial.study.scoring import Forward, features
 from contrastive_tutorial.train import ContrastiveModel
@@ -132,12 +132,13 @@ def policy_probes(
     return found, extra
 
 
-def first_norm_layer(model: nn.Module) -> nn.Module:
-    """The first layer of ``model`` that normalises over channels, in order of registration."""
-    for module in model.modules():
-        if getattr(module, "num_features", None) or isinstance(module, nn.GroupNorm):
-            return module
-    raise InputError("model: expected a network with a norm layer, found none")
+def channel_norms(model: nn.Module) -> list[nn.Module]:
+    """The layers of ``model`` that normalise over channels, in order of registration.
+
+    By their type: models of other libraries have attributes of such layers, too.
+    """
+    kinds = (nn.modules.batchnorm._NormBase, nn.GroupNorm, NoNorm)
+    return [module for module in model.modules() if isinstance(module, kinds)]
 
 
 @torch.no_grad()
@@ -154,33 +155,42 @@ def first_norm_shift(
         forward: runs images through it.
         views: float ``(B, 3, H, W)``; equally many of every policy.
         policy_ids: int64 ``(B,)``.
+
+    Raises:
+        InputError: if the images meet no norm layer.
     """
     policies = [int(k) for k in policy_ids.unique()]
     moments = [_first_norm_moments(model, forward, views[policy_ids == k]) for k in policies]
-    return _shift(moments, policies)
+    if not (found := _shift(moments, policies)):
+        raise InputError("model: expected a network with a norm layer, found none")
+    return found
 
 
 def _first_norm_moments(
     model: nn.Module, forward: Callable[[Tensor], object], views: Tensor
-) -> Tensor:
-    """:func:`_moments` of what the first norm layer sees of ``views``."""
+) -> Tensor | None:
+    """:func:`_moments` of what the first norm layer on their way sees of ``views``."""
     seen: list[Tensor] = []
 
     def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         seen.append(_moments(inputs[0]))
         raise _Seen  # what comes after does not matter
 
-    handle = first_norm_layer(model).register_forward_pre_hook(look)
+    handles = [layer.register_forward_pre_hook(look) for layer in channel_norms(model)]
     try:
         with suppress(_Seen):
             forward(views)
     finally:
-        handle.remove()
-    return seen[0]
+        for handle in handles:
+            handle.remove()
+    return seen[0] if seen else None
 
 
-def _shift(moments: Sequence[Tensor], policies: Sequence[int]) -> dict[str, float]:
-    mean, square = torch.stack(list(moments)).unbind(1)  # (policies, C)
+def _shift(moments: Sequence[Tensor | None], policies: Sequence[int]) -> dict[str, float]:
+    there = [each for each in moments if each is not None]
+    if not there:  # a network of one's own without such layers
+        return {}
+    mean, square = torch.stack(there).unbind(1)  # (policies, C)
     std = (square - mean**2).clamp(min=1e-12).sqrt()
     mean_all, square_all = mean.mean(0), square.mean(0)
     std_all = (square_all - mean_all**2).clamp(min=1e-12).sqrt()

@@ -133,8 +133,15 @@ def features(forward: Forward, images: Tensor, order: Tensor | None = None) -> T
         order: int64 ``(N,)``, for statistics of the batch: images go through in this order, and
             their features come back in their own. Image sets are often stored by class, and a
             batch of one class has the statistics of that class.
+
+    Raises:
+        InputError: if ``forward`` writes into the images.
     """
-    found = torch.cat([forward(chunk).float() for chunk in _chunks(images, order)])
+    parts = []
+    for chunk in _chunks(images, order):
+        with norm.untouched(chunk):
+            parts.append(forward(chunk).float())
+    found = torch.cat(parts)
     return found if order is None else found[torch.argsort(order)]
 
 
@@ -155,13 +162,13 @@ def features_under(
     definition says, and takes no pass of its own.
     """
     branches = [how for how in menu if how.startswith("branch:")]
-    there_are = max(getattr(layer, "branches", 1) for layer in encoder.modules())
+    there_are = norm.num_branches(encoder)
     passes = [how for how in menu if how != "ensemble" or len(branches) < there_are]
     parts: dict[str, list[Tensor]] = {how: [] for how in passes}
     for chunk in _chunks(images, order):
         with _first_layer_once(encoder, chunk):
             for how in passes:
-                with norm.evaluation_statistics(encoder, how) as forward:
+                with norm.evaluation_statistics(encoder, how) as forward, norm.untouched(chunk):
                     parts[how].append(forward(chunk).float())
     found = {how: torch.cat(parts.pop(how)) for how in passes}
     if "ensemble" in menu and "ensemble" not in passes:

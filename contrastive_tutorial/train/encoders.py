@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.files import load_tensors, on_host, save_tensors
@@ -172,8 +173,15 @@ def with_head(encoder: nn.Module, size: int = 32) -> ContrastiveModel:
     Raises:
         InputError: if it does not, saying what it did instead; if it has nothing to train.
     """
-    if not any(p.requires_grad for p in encoder.parameters()):
+    parameters = list(encoder.parameters())
+    if not any(p.requires_grad for p in parameters):
         raise InputError("encoder: expected a module with parameters to train, found none")
+    if any(isinstance(p, UninitializedParameter) for p in parameters):
+        raise InputError(
+            "encoder: has lazy layers, whose sizes nobody knows yet; show it some images first"
+        )
+    if odd := sorted({str(p.dtype) for p in parameters if not p.is_floating_point()}):
+        raise InputError(f"encoder: expected floating point parameters, got {', '.join(odd)}")
     device = next(encoder.parameters()).device
     with torch.random.fork_rng(devices=[]):  # dropout draws in training mode
         width, again = (_width(encoder, size, device, mode) for mode in (False, True))
@@ -190,12 +198,20 @@ def _width(encoder: nn.Module, size: int, device: torch.device, training: bool) 
     """How many features an encoder gives in one of its modes."""
     mode = "training" if training else "evaluation"
     what = f"encoder: expected features (N, D), float32, of images (N, 3, {size}, {size}) in {mode}"
+    images = torch.rand(2, 3, size, size, device=device)
+    shown = images.clone()
     try:
         twin = copy.deepcopy(encoder).train(training)  # a forward pass may change buffers
-        h = twin(torch.rand(2, 3, size, size, device=device))
+        h = twin(shown)
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise InputError(f"{what}, but it fails on two: {' '.join(str(error).split())}") from error
-    if not isinstance(h, Tensor) or h.ndim != 2 or len(h) != 2 or h.dtype != torch.float32:
+    if not torch.equal(shown, images):  # evaluation shows it the same images more than once
+        raise InputError(
+            f"encoder: writes into the images that it is given in {mode}; let it work on a copy "
+            "(x - mean for x.sub_(mean), inplace=False)"
+        )
+    sound = isinstance(h, Tensor) and h.ndim == 2 and h.dtype == torch.float32
+    if not sound or h.shape[0] != 2 or h.shape[1] == 0:
         got = f"{h.dtype} {tuple(h.shape)}" if isinstance(h, Tensor) else type(h).__name__
         raise InputError(f"{what}, got {got} of two; end it with nn.Flatten() or a pooling")
     return h.shape[1]
@@ -248,7 +264,9 @@ def save_encoder(path: Path, network: nn.Module, **made: object) -> None:
         InputError: if the file cannot be written.
     """
     words = {name: str(value) for name, value in made.items()}
-    save_tensors(path, on_host(network.state_dict()), words)
+    # torch.compile adds this to the names of what it wraps
+    weights = {name.replace("_orig_mod.", ""): t for name, t in network.state_dict().items()}
+    save_tensors(path, on_host(weights), words)
 
 
 def load_encoder(path: str | Path, encoder: nn.Module | None = None) -> nn.Module:

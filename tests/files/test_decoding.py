@@ -145,6 +145,16 @@ def test_what_is_transparent_among_colours_of_sixteen_bits_becomes_white():
     assert (_decode(_png(32, 32, depth=16, kind=6, raw=half)) == 255).all()
 
 
+def test_what_is_transparent_among_grey_levels_of_sixteen_bits_becomes_white():
+    grey = np.full((32, 32), 50 << 8, np.uint16)
+    grey[:, 16:] = 200 << 8
+    grey[0] += 1  # another level, though not in its upper byte
+    found = _decode(images.encoded(Image.fromarray(grey), transparency=50 << 8))
+    assert (found[1:, :16] == 255).all()
+    assert (found[1:, 16:] == 200).all()
+    assert found[0, 0].tolist() == [50, 50, 50]
+
+
 def test_of_a_tiff_whose_zero_is_white():
     for kind, value in ((np.uint8, 200), (np.uint16, 40_000)):
         content = images.encoded(np.full((32, 32), value, kind), "TIFF")

@@ -15,8 +15,8 @@ from contrastive_tutorial.study import evaluator
 from contrastive_tutorial.study.cells import CELLS
 from contrastive_tutorial.study.diagnostics import (
     EarlyAccuracy,
+    channel_norms,
     cluster_protocols,
-    first_norm_layer,
     first_norm_shift,
 )
 from contrastive_tutorial.study.runner import Experiment
@@ -64,11 +64,34 @@ def test_without_normalisation_length_counts():
     assert len(set(by_length[::2])) == 1  # the short ones lie together, whatever their direction
 
 
-def test_first_norm_layer():
+def test_norm_layers_are_known_by_their_type():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4), nn.BatchNorm2d(4))
-    assert first_norm_layer(model) is model[1]
-    with pytest.raises(InputError, match="norm layer"):
-        first_norm_layer(nn.Sequential(nn.Linear(2, 2)))
+    model.num_features = 4  # as models of timm have it
+    assert channel_norms(model) == [model[1], model[2]]
+    assert channel_norms(nn.Sequential(nn.Linear(2, 2))) == []
+
+
+class Unused(nn.Module):
+    """Its first norm layer is never called."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.unused, self.body = nn.BatchNorm2d(3), body
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def test_the_shift_is_what_the_first_layer_on_the_way_sees():
+    views, ids = torch.rand(8, 3, 4, 4), torch.arange(2).repeat_interleave(4)
+    body = nn.Sequential(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5)).eval()
+    expected = first_norm_shift(body, body, views, ids)
+    unused = Unused(body)
+    assert first_norm_shift(unused, unused, views, ids) == expected
+    assert not body[1]._forward_pre_hooks
+    for model in (nn.Conv2d(3, 5, 1), Unused(nn.Conv2d(3, 5, 1))):
+        with pytest.raises(InputError, match="norm layer"):
+            first_norm_shift(model, model, views, ids)
 
 
 def test_shift_of_policies_against_a_loop():

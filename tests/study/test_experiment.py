@@ -232,6 +232,19 @@ def test_an_encoder_of_ones_own_trains_and_is_scored(name, sets):
     assert torch.equal(kept[0].weight, given[0].weight)  # a module: its weights stay
 
 
+@pytest.mark.usefixtures("_quick_scores")
+@pytest.mark.parametrize(
+    ("name", "num_subsets", "kind"),
+    [("S-P1", 5, "TwoBranches"), ("M-bn", 10, "TwoBranches"), ("M-bn", 10, "bare")],
+)
+def test_names_and_layers_of_ones_own_encoder_are_free(name, num_subsets, kind, sets):
+    experiment = Experiment(name, sets, TINY, 0, num_subsets, "cpu", encoder=globals()[kind])
+    scores = experiment.record(experiment.train(progress=False), experiment.evaluate())
+    assert 0 <= scores.metrics["knn10"] <= 1
+    shifts = any(name.startswith("kl_bn1_per_policy/") for name in scores.extra)
+    assert shifts == (name == "M-bn" and kind == "TwoBranches")
+
+
 class InTraining(nn.Module):
     """Something else in training than in evaluation, as networks with helping outputs give."""
 
@@ -241,6 +254,39 @@ class InTraining(nn.Module):
 
     def forward(self, x):
         return self.change(self.inner(x)) if self.training else self.inner(x)
+
+
+class InPlace(nn.Module):
+    """Normalises the images that it is given where they are, as ``inplace=True`` does."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = own()
+
+    def forward(self, x):
+        return self.inner(x.sub_(0.5).div_(0.25))
+
+
+class TwoBranches(nn.Module):
+    """Calls its parts by a name that the package's own layers use."""
+
+    def __init__(self):
+        super().__init__()
+        self.branches = nn.ModuleList([own(), own()])
+        self.num_features = 144
+
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+def bare():
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten())
+
+
+def complex_weights():
+    network = own()
+    network.register_parameter("more", nn.Parameter(torch.zeros(2, dtype=torch.complex64)))
+    return network
 
 
 def with_norm(norm):
@@ -283,6 +329,10 @@ def test_a_checkpoint_is_of_the_network_that_began_it(sets, tmp_path):
         (with_norm(nn.InstanceNorm2d(8, track_running_stats=True)), "model: InstanceNorm2d"),
         (with_norm(nn.BatchNorm2d(8, track_running_stats=False)), "track_running_stats=False"),
         (lambda: "resnet", "a function that makes one, got <class 'str'>"),
+        (InPlace, "writes into the images that it is given"),
+        (lambda: nn.Sequential(nn.LazyConv2d(8, 3), nn.Flatten()), "lazy layers"),
+        (complex_weights, "floating point parameters, got torch.complex64"),
+        (InTraining(lambda h: h[:, :0]), r"got torch.float32 \(2, 0\) of two"),
     ],
 )
 def test_what_is_no_encoder_is_refused(encoder, message, sets):

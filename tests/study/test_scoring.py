@@ -13,6 +13,7 @@ from contrastive_tutorial.study import scoring
 from contrastive_tutorial.study.cells import CELLS, PRESETS
 from contrastive_tutorial.study.scoring import (
     downstream,
+    features,
     features_under,
     headline_statistics,
     require_scorable,
@@ -118,6 +119,29 @@ def test_the_whole_menu_in_one_pass_is_every_choice_on_its_own(activation):
     assert torch.equal(features_under(network, some, images, order)["branch:0"], found["branch:0"])
     ensemble = features_under(network, some, images, order)["ensemble"]
     assert torch.allclose(ensemble, found["ensemble"], atol=1e-5)
+
+
+class InPlace(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x.sub_(0.5))
+
+
+def test_a_network_that_writes_into_its_images_is_refused():
+    """Another choice of statistics, or another branch, would see other images."""
+    network = norm.convert_norm(InPlace(encoder(nn.ReLU())), "split", 3).eval()
+    with pytest.raises(InputError, match="writes into the images"):
+        features_under(network, ["pooled", "branch:0"], bytes_of(4))
+    with norm.evaluation_statistics(network, "ensemble") as forward:
+        with pytest.raises(InputError, match="writes into the images"), torch.no_grad():
+            forward(torch.rand(4, 3, 8, 8))
+        with torch.inference_mode():  # where nobody can tell
+            forward(torch.rand(4, 3, 8, 8))
+    with pytest.raises(InputError, match="writes into the images"):
+        features(InPlace(encoder(nn.ReLU())).eval(), torch.rand(4, 3, 8, 8))
 
 
 @pytest.mark.parametrize(("activation", "first"), [(nn.ReLU(), 2), (nn.ReLU(inplace=True), 4)])

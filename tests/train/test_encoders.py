@@ -86,6 +86,15 @@ def test_a_kept_encoder_comes_back_with_the_same_features(kind, tmp_path):
     assert torch.equal(again(x), network.eval()(x))
 
 
+def test_a_compiled_encoder_is_kept_under_the_names_of_the_plain_one(tmp_path):
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.BatchNorm2d(4)), nn.Flatten())
+    partly = nn.Sequential(plain[0], torch.compile(plain[1], backend="eager"), plain[2])
+    for network in (torch.compile(plain, backend="eager"), partly):
+        encoders.save_encoder(tmp_path / "x", network, encoder="", norm="bn", num_subsets=1)
+        again = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.BatchNorm2d(4)), nn.Flatten())
+        assert torch.equal(encoders.load_encoder(tmp_path / "x", again)[0].weight, plain[0].weight)
+
+
 def test_weights_of_something_else_are_refused(tmp_path):
     file = tmp_path / "x.safetensors"
     with pytest.raises(InputError, match="--keep-weights"):
