@@ -206,6 +206,8 @@ def main() -> None:
     named = {name: where for name, _, where in (e.partition("=") for e in options.contestants)}
     settings = {"cell": options.cell, "preset": options.preset, "rounds": options.rounds}
     if options.whole:
+        if any(":" in where for where in named.values()):
+            parser.error("--whole takes folders without changes")
         title = f"A whole run of {options.cell} beside earlier builds"
         asked = options.cell, options.preset, str(Path(options.whole).resolve()), options.rounds
         settings["measured"] = "seconds of the clock; medians"

@@ -257,10 +257,10 @@ def pixels_of(
     elif image.mode.startswith("I;16"):
         if getattr(image, "tag_v2", {}).get(_WHITE) == 0:  # Pillow turns those of 8 bits round
             raise ImageError(path, name, "has 16 bits, and zero for white", "convert it to PNG")
-        if not isinstance(key := image.info.get("transparency"), int):
+        grey, key = np.asarray(image), image.info.get("transparency")
+        if not isinstance(key, int) or not (grey == key).any():
             # the fit of 16 bits would cut them to 8
             return _fitted_float(image, side).round().astype(np.uint16)
-        grey = np.asarray(image)
         image = Image.fromarray((grey >> 8).astype(np.uint8))
         image.putalpha(Image.fromarray(np.where(grey == key, 0, 255).astype(np.uint8)))
     elif image.mode in ("I", "F"):  # nothing says which number is white

@@ -88,7 +88,11 @@ def require_all_known(model: nn.Module, frozen: bool = False) -> None:
 
 
 def num_branches(model: nn.Module) -> int:
-    """K of the model's subset layers, 1 if it has none."""
+    """K of the model's subset layers, 1 if it has none.
+
+    Raises:
+        InputError: for layers of different K.
+    """
     ks = {m.branches for m in norm_layers(model) if isinstance(m, GroupedBatchNorm)} - {1}
     if len(ks) > 1:
         raise InputError(f"model: its layers have different numbers of subsets: {sorted(ks)}")
@@ -222,8 +226,12 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
 def untouched(images: Tensor) -> Iterator[None]:
     """Refuse a network that writes into ``images``, which another pass is to see as they are.
 
+    Args:
+        images: what the network is given inside. Tensors of ``torch.inference_mode`` count no
+            writes, and pass unchecked.
+
     Raises:
-        InputError: at the end.
+        InputError: on leaving, if they were written to.
     """
     if images.is_inference():  # nobody counts what is written into those
         yield

@@ -65,7 +65,7 @@ def require_one_cell(records: Iterable[Any], named: str, more: Comparison | None
         _one(chosen, named, name, of)
 
 
-def by_seed(records: Iterable[Any], named: str) -> dict[int, Any]:
+def one_each_seed(records: Iterable[Any], named: str) -> dict[int, Any]:
     """Runs of one cell by their seed; two of one seed are never averaged over.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from contrastive_tutorial.errors import InputError
-from contrastive_tutorial.records.alike import by_seed, require_alike, require_one_cell
+from contrastive_tutorial.records.alike import one_each_seed, require_alike, require_one_cell
 from contrastive_tutorial.records.intervals import mean, mean_interval
 from contrastive_tutorial.records.schema import Record
 
@@ -102,7 +102,7 @@ def summarize(records: Sequence[Record], metric: str) -> dict[tuple[str, int], S
         named = f"{key[0]} with K = {key[1]}"
         require_alike(members, named)
         require_one_cell(members, named)
-        by_seed(members, named)
+        one_each_seed(members, named)
     return {
         key: Summary.of(value(record, metric) for record in members)
         for key, members in groups.items()

@@ -16,9 +16,9 @@ from contrastive_tutorial.errors import InputError
 from contrastive_tutorial.records import (
     Interval,
     Record,
-    by_seed,
     mean,
     mean_interval,
+    one_each_seed,
     sign_flip_p,
     value,
 )
@@ -115,7 +115,7 @@ def select(found: Sequence[Record], kind: str, condition: str, batch_size: int) 
         for r in found
         if r.preset == NORM_PRESET and tuple(r.hyperparameters.get(n) for n in names) == wanted
     ]
-    by_seed(chosen, f"{kind} under {condition}, batch size {batch_size}")
+    one_each_seed(chosen, f"{kind} under {condition}, batch size {batch_size}")
     return sorted(chosen, key=lambda record: record.seed)
 
 

@@ -172,11 +172,13 @@ def _first_norm_moments(
     """:func:`_moments` of what the first norm layer on their way sees of ``views``."""
     seen: list[Tensor] = []
 
-    def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen.append(_moments(inputs[0]))
+    def look(_: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        seen.append(_moments(inputs[0] if inputs else next(iter(named.values()))))
         raise _Seen  # what comes after does not matter
 
-    handles = [layer.register_forward_pre_hook(look) for layer in channel_norms(model)]
+    handles = [
+        layer.register_forward_pre_hook(look, with_kwargs=True) for layer in channel_norms(model)
+    ]
     try:
         with suppress(_Seen):
             forward(views)

@@ -180,7 +180,7 @@ def with_head(encoder: nn.Module, size: int = 32) -> ContrastiveModel:
         raise InputError(
             "encoder: has lazy layers, whose sizes nobody knows yet; show it some images first"
         )
-    if odd := sorted({str(p.dtype) for p in parameters if not p.is_floating_point()}):
+    if odd := sorted({str(p.dtype) for p in parameters if p.is_complex()}):
         raise InputError(f"encoder: expected floating point parameters, got {', '.join(odd)}")
     device = next(encoder.parameters()).device
     with torch.random.fork_rng(devices=[]):  # dropout draws in training mode
@@ -205,7 +205,9 @@ def _width(encoder: nn.Module, size: int, device: torch.device, training: bool) 
         h = twin(shown)
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise InputError(f"{what}, but it fails on two: {' '.join(str(error).split())}") from error
-    if not torch.equal(shown, images):  # evaluation shows it the same images more than once
+    if not shown.is_meta and not torch.equal(
+        shown, images
+    ):  # evaluation shows it the same images more than once
         raise InputError(
             f"encoder: writes into the images that it is given in {mode}; let it work on a copy "
             "(x - mean for x.sub_(mean), inplace=False)"
@@ -264,9 +266,13 @@ def save_encoder(path: Path, network: nn.Module, **made: object) -> None:
         InputError: if the file cannot be written.
     """
     words = {name: str(value) for name, value in made.items()}
-    # torch.compile adds this to the names of what it wraps
-    weights = {name.replace("_orig_mod.", ""): t for name, t in network.state_dict().items()}
+    weights = {_uncompiled(name): tensor for name, tensor in network.state_dict().items()}
     save_tensors(path, on_host(weights), words)
+
+
+def _uncompiled(name: str) -> str:
+    """Without what torch.compile adds to the names of a network's parts."""
+    return name.replace("_orig_mod.", "")
 
 
 def load_encoder(path: str | Path, encoder: nn.Module | None = None) -> nn.Module:
@@ -300,7 +306,9 @@ def load_encoder(path: str | Path, encoder: nn.Module | None = None) -> nn.Modul
         if kind != "bn":
             grouping = "contiguous" if kind == "ghost" else None
             network = convert_norm(network, kind, int(k), grouping=grouping, total_steps=1)
-        network.load_state_dict(tensors)
+        names = {_uncompiled(name): name for name in network.state_dict()}
+        uncompiled = {_uncompiled(name): tensor for name, tensor in tensors.items()}
+        network.load_state_dict({names.get(name, name): t for name, t in uncompiled.items()})
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: holds weights of another network ({reason:.120})") from error

@@ -10,11 +10,11 @@ from contrastive_tutorial.records import (
     WORDS,
     NotRecordedError,
     Record,
+    one_each_seed,
     require_alike,
     require_one_cell,
     seeds_needed,
 )
-from contrastive_tutorial.records import by_seed as records_by_seed
 from contrastive_tutorial.study import Cell
 from contrastive_tutorial.train import Preset
 
@@ -42,9 +42,7 @@ def by_seed(
     ]
     require_alike(chosen, ", ".join(cells), {"versions of a preset": _preset})
     table: Table = {
-        cell: records_by_seed(
-            [r for r in chosen if r.cell == cell], f"{cell} with K = {num_subsets}"
-        )
+        cell: one_each_seed([r for r in chosen if r.cell == cell], f"{cell} with K = {num_subsets}")
         for cell in cells
     }
     for cell, members in table.items():

@@ -153,6 +153,8 @@ def test_what_is_transparent_among_grey_levels_of_sixteen_bits_becomes_white():
     assert (found[1:, :16] == 255).all()
     assert (found[1:, 16:] == 200).all()
     assert found[0, 0].tolist() == [50, 50, 50]
+    unused = images.encoded(Image.fromarray(grey), transparency=7)
+    assert np.array_equal(decode(PATH, NAME, unused, Limits()), grey)
 
 
 def test_of_a_tiff_whose_zero_is_white():

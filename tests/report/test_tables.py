@@ -420,3 +420,23 @@ def test_ten_augmentations_cost_without_any_splitting(longer):
     assert lost("ten-bn-cross", "same-bn-cross") == pytest.approx(-0.12, abs=1e-3)
     assert abs(lost("ten-split-within", "ten-bn-within")) < 0.001
     assert lost("ten-dsbn-cross", "ten-bn-cross") == pytest.approx(-0.022, abs=2e-3)
+
+
+def test_sizes_of_amendment_e_are_those_of_its_section():
+    rules = load_hypotheses("amendment-e").rules
+    records = load_records(RESULTS, data=rules.data, preset=rules.preset, num_subsets=10)
+    of = differences(rules.decisive(records))
+    for metric, low, mean, high in (
+        ("knn10", -0.027, -0.023, -0.018),
+        ("linear_probe", -0.009, -0.005, 0),
+    ):
+        found = of("equal-dsbn-cross", "equal-split-cross", metric)
+        assert found.n == 12
+        assert found.mean == pytest.approx(mean, abs=5e-4)
+        assert found.interval.low == pytest.approx(low, abs=6e-4)
+        assert found.interval.high == pytest.approx(high, abs=6e-4)
+    assert 0.010 < of("same-dsbn-cross", "same-affine-cross").mean < 0.015
+    assert 0.020 < of("equal-dsbn-cross", "equal-affine-cross").mean < 0.025
+    gained = of("equal-affine-within", "equal-affine-cross")
+    assert gained.n == 6
+    assert 0.055 < gained.mean < 0.065

@@ -79,7 +79,9 @@ class Unused(nn.Module):
         self.unused, self.body = nn.BatchNorm2d(3), body
 
     def forward(self, x):
-        return self.body(x)
+        for layer in self.body.children():
+            x = layer(input=x)
+        return x
 
 
 def test_the_shift_is_what_the_first_layer_on_the_way_sees():
@@ -89,7 +91,7 @@ def test_the_shift_is_what_the_first_layer_on_the_way_sees():
     unused = Unused(body)
     assert first_norm_shift(unused, unused, views, ids) == expected
     assert not body[1]._forward_pre_hooks
-    for model in (nn.Conv2d(3, 5, 1), Unused(nn.Conv2d(3, 5, 1))):
+    for model in (nn.Conv2d(3, 5, 1), Unused(nn.Sequential(nn.Conv2d(3, 5, 1)))):
         with pytest.raises(InputError, match="norm layer"):
             first_norm_shift(model, model, views, ids)
 

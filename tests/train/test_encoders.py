@@ -93,6 +93,8 @@ def test_a_compiled_encoder_is_kept_under_the_names_of_the_plain_one(tmp_path):
         encoders.save_encoder(tmp_path / "x", network, encoder="", norm="bn", num_subsets=1)
         again = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.BatchNorm2d(4)), nn.Flatten())
         assert torch.equal(encoders.load_encoder(tmp_path / "x", again)[0].weight, plain[0].weight)
+        encoders.load_encoder(tmp_path / "x", torch.compile(again, backend="eager"))
+        encoders.load_encoder(tmp_path / "x", network)
 
 
 def test_weights_of_something_else_are_refused(tmp_path):

@@ -272,7 +272,11 @@ def test_fresh_seeds_leave_the_primary_family_and_the_gate_of_the_second_study_a
     fresh = [
         replace(record, seed=record.seed + 8, metrics={**record.metrics, "knn10": 0.9})
         for record in old
-        if record.cell in ("equal-split-cross", "same-bn-cross", "untrained")
+        if record.cell in ("equal-split-cross", "equal-dsbn-cross", "same-bn-cross", "untrained")
     ]
+    for record in fresh:  # so that the pairs differ too
+        record.metrics["knn10"] += 0.01 * (record.cell == "equal-dsbn-cross")
+    registry = load_hypotheses("second-study")
+    assert all(decide(one, old + fresh) == decide(one, old) for one in registry)
     assert primary_results(rules, old + fresh) == primary_results(rules, old)
     assert gate(rules, old + fresh) == gate(rules, old)
