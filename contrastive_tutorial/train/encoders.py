@@ -205,9 +205,8 @@ def _width(encoder: nn.Module, size: int, device: torch.device, training: bool) 
         h = twin(shown)
     except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
         raise InputError(f"{what}, but it fails on two: {' '.join(str(error).split())}") from error
-    if not shown.is_meta and not torch.equal(
-        shown, images
-    ):  # evaluation shows it the same images more than once
+    # Evaluation shows it the same images more than once.
+    if not shown.is_meta and not torch.equal(shown, images):
         raise InputError(
             f"encoder: writes into the images that it is given in {mode}; let it work on a copy "
             "(x - mean for x.sub_(mean), inplace=False)"
