@@ -145,7 +145,7 @@ def main() -> None:
     found["lightly_views_per_second"] = lightlys_views_per_second(sets[0].images[:2_000])
     found["ours_over_kornia"] = found["ours_views_per_second"] / found["kornia_views_per_second"]
     found["ours_over_lightly"] = found["ours_views_per_second"] / found["lightly_views_per_second"]
-    found["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    found["peak_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
     for name, value in found.items():
         print(f"{name:28} {value:12,.3f}")

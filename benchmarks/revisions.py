@@ -73,7 +73,7 @@ def work(folder: str, change: str, cell: str, preset: str, steps: int, threads: 
         if (step + 1) % steps:
             return
         seconds, faults = (b - a for a, b in zip(before[0], usage(), strict=True))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
         print(1e3 * seconds / steps, faults / steps, peak, float(loss), flush=True)
         if not sys.stdin.readline():
             sys.exit()
@@ -171,7 +171,7 @@ def whole(named: Mapping[str, str], cell: str, preset: str, images: str, rounds:
                     raise SystemExit(f"{name}: the run failed")
                 (record,) = Path(results).glob(f"*/*/{cell}-*.json")
                 kept = json.loads(record.read_text())
-            peak = used.ru_maxrss / 1e6
+            peak = used.ru_maxrss * 1024 / 1e9
             parts = seconds, kept["train_seconds"], kept["evaluate_seconds"], peak
             taken.setdefault(name, []).append(list(parts))
     middles = {

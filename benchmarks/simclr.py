@@ -185,7 +185,7 @@ class Lightly:
 def memory_gb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def compare(sets: tuple, what: Preset, timer: Timer, rounds: int, steps: int, workers: int) -> dict:
