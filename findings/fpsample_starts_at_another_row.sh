@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The samples of fpsample's bucket methods do not hold the row that they were told to start from.
+# The samples of fpsample's bucket methods mostly do not hold the row that they were told to start
+# from.
 # Versions: fpsample 1.0.2, numpy 2.4.6.
 # Expected (a first guess): farthest point sampling with start_idx=7 returns row 7 first, then the
 # row farthest from it, whichever method does it: all are said to hold the starting row.

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from .row import Seen, error_of, row
@@ -482,6 +483,31 @@ def order_of_tensors_in_safetensors() -> Seen:
         path = Path(folder) / "weights.safetensors"
         save_file(saved, path)
         return {"saved": ", ".join(saved), "loaded": ", ".join(load_file(path))}
+
+
+@row(
+    TABLE,
+    "Save a transposed array with safetensors' NumPy functions",
+    libraries="safetensors",
+    expect="The same array back, or an error as for tensors of torch.",
+    happens="{back} comes back for {saved}: the right shape, and numbers in other places. The same "
+    "of torch is refused ({torch}). Version 0.7 wrote the array rightly.",
+    cost="Features saved as a `.T`, or images whose channels were moved to the front, are noise "
+    "when they are read again, with no error.",
+    instead="`np.ascontiguousarray` before saving, or `np.savez`, as our arrays do.",
+    holds=lambda seen: seen["back"] != seen["saved"] and seen["torch"] == "ValueError",
+)
+def transposed_array_in_safetensors() -> Seen:
+    from safetensors.numpy import load, save
+    from safetensors.torch import save as save_tensors
+
+    array = np.arange(6, dtype=np.int64).reshape(2, 3).T
+    tensor = torch.arange(6).reshape(2, 3).T
+    return {
+        "saved": str(array.tolist()),
+        "back": str(load(save({"x": array}))["x"].tolist()),
+        "torch": error_of(lambda: save_tensors({"x": tensor})),
+    }
 
 
 @row(

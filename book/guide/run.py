@@ -101,7 +101,10 @@ def describe(seen: Seen) -> str:
 
 def main(rows: dict[str, Row], arguments: list[str]) -> int:
     """Run the named rows, or every row that can be run here; 1 if a row has changed."""
-    named = [word for word in arguments if not word.startswith("-")]
+    named = [word for word in arguments if word != "--record"]
+    if unknown := [word for word in named if word not in rows]:
+        print(f"no row {', '.join(unknown)}; rows are:", *rows, sep="\n  ", file=sys.stderr)
+        return 2
     keep = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.is_file() else {}
     bad = 0
     for row in [rows[key] for key in named] or rows.values():

@@ -43,6 +43,11 @@ def test_a_row_is_complete_and_true_of_its_record(row):
     assert row.table in guide.TABLES
 
 
+def test_an_unknown_name_gets_the_names_that_there_are(capsys):
+    assert run.main(guide.ROWS, ["--help"]) == 2
+    assert next(iter(guide.ROWS)) in capsys.readouterr().err
+
+
 def test_the_record_has_no_other_rows():
     assert list(guide.recorded()) == list(guide.ROWS)
 
