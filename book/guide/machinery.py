@@ -490,8 +490,8 @@ def order_of_tensors_in_safetensors() -> Seen:
     "Save a transposed array with safetensors' NumPy functions",
     libraries="safetensors",
     expect="The same array back, or an error as for tensors of torch.",
-    happens="{back} comes back for {saved}: the right shape, and numbers in other places. The same "
-    "of torch is refused ({torch}). Version 0.7 wrote the array rightly.",
+    happens="The rows {saved} come back as {back}: the right shape, and numbers in other places. The "
+    "same of torch is refused ({torch}). Version 0.7 wrote the array rightly.",
     cost="Features saved as a `.T`, or images whose channels were moved to the front, are noise "
     "when they are read again, with no error.",
     instead="`np.ascontiguousarray` before saving, or `np.savez`, as our arrays do.",
@@ -501,11 +501,14 @@ def transposed_array_in_safetensors() -> Seen:
     from safetensors.numpy import load, save
     from safetensors.torch import save as save_tensors
 
+    def text(array: np.ndarray) -> str:
+        return "; ".join(" ".join(map(str, row)) for row in array.tolist())
+
     array = np.arange(6, dtype=np.int64).reshape(2, 3).T
     tensor = torch.arange(6).reshape(2, 3).T
     return {
-        "saved": str(array.tolist()),
-        "back": str(load(save({"x": array}))["x"].tolist()),
+        "saved": text(array),
+        "back": text(load(save({"x": array}))["x"]),
         "torch": error_of(lambda: save_tensors({"x": tensor})),
     }
 
