@@ -490,8 +490,8 @@ def order_of_tensors_in_safetensors() -> Seen:
     "Save a transposed array with safetensors' NumPy functions",
     libraries="safetensors",
     expect="The same array back, or an error as for tensors of torch.",
-    happens="The rows {saved} come back as {back}: the right shape, and numbers in other places. The "
-    "same of torch is refused ({torch}). Version 0.7 wrote the array rightly.",
+    happens="The rows {saved} come back as {back}: the right shape, and numbers in other places. "
+    "The same of torch is refused ({torch}). Version 0.7 wrote the array rightly.",
     cost="Features saved as a `.T`, or images whose channels were moved to the front, are noise "
     "when they are read again, with no error.",
     instead="`np.ascontiguousarray` before saving, or `np.savez`, as our arrays do.",
