@@ -177,7 +177,10 @@ class GroupedBatchNorm(OwnBatchNorm):
         return self.num_groups if self.affine == "split" or self.running_mean.ndim == 2 else 1
 
     def check_shape(self, x: Tensor) -> None:
-        """As above, and refuse float64 in a narrower layer: its evaluation could not take it."""
+        """As :meth:`OwnBatchNorm.check_shape`, and refuse float64 in a narrower layer.
+
+        Its evaluation could not take it.
+        """
         super().check_shape(x)
         own = self.running_mean.dtype
         if x.dtype == torch.float64 != own:

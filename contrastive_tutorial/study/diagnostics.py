@@ -190,7 +190,7 @@ def _first_norm_moments(
 
 def _shift(moments: Sequence[Tensor | None], policies: Sequence[int]) -> dict[str, float]:
     there = [each for each in moments if each is not None]
-    if not there:  # a network of one's own without such layers
+    if len(there) < len(moments):  # a network of one's own without such layers on its way
         return {}
     mean, square = torch.stack(there).unbind(1)  # (policies, C)
     std = (square - mean**2).clamp(min=1e-12).sqrt()

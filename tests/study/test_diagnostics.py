@@ -96,6 +96,24 @@ def test_the_shift_is_what_the_first_layer_on_the_way_sees():
             first_norm_shift(model, model, views, ids)
 
 
+class NowAndThen(nn.Module):
+    """Skips its norm layer in every second pass, as stochastic depth may."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.passes = nn.BatchNorm2d(3), 0
+
+    def forward(self, x):
+        self.passes += 1
+        return self.norm(x) if self.passes % 2 else x
+
+
+def test_policies_that_do_not_all_meet_a_norm_layer_are_not_compared():
+    views, ids, model = torch.rand(8, 3, 4, 4), torch.arange(2).repeat_interleave(4), NowAndThen()
+    with pytest.raises(InputError, match="norm layer"):
+        first_norm_shift(model, model, views, ids)
+
+
 def test_shift_of_policies_against_a_loop():
     generator = torch.Generator().manual_seed(0)
     views = torch.rand(30, 3, 4, 4, generator=generator)
